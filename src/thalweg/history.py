@@ -1,0 +1,152 @@
+"""The narrow place of the evidence river: an append-only table of numbers, on disk as it grows.
+
+A run says what happened by recording numbers under names at a step; nothing is ever changed or taken back. Monitors
+write it, the doctor and the page read it, and neither knows the other.
+
+>>> history = History()
+>>> history.record(1, {"batch/loss": 2.31, "lr": 0.001})
+>>> history.record(2, {"batch/loss": 2.25})
+>>> history.column("batch/loss").values.tolist()
+[2.31, 2.25]
+
+On disk it is one JSON object a line (``history.jsonl``), so ``tail -f`` and any other program can follow a run while it
+goes; a reader takes whole lines only, so a line half written is never misread::
+
+    reader = History.read("runs/digits-1/history.jsonl")
+    reader.refresh()            # takes in what another process has written since
+
+**Names** are paths: ``batch/loss`` (one mini-batch), ``train/loss``, ``dev/accuracy`` (a pass over a part), ``lr``,
+``grad_norm/LAYER.weight``, ``update_ratio/LAYER.weight``, ``seconds`` (since the run began). **Steps** count optimizer
+updates from 1; 0 is the state before the first update. Values are float64; NaN and infinity are kept, for they are
+evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from thalweg.errors import InputError
+
+
+class Column(NamedTuple):
+    """One quantity over a run: ``steps`` int64 ``(n,)`` in the order recorded, ``values`` float64 ``(n,)``."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+class History:
+    """An append-only table of numbers; with a ``path`` it grows on disk, without one in memory alone.
+
+    An existing file is continued: what it holds is read first. ``History.read`` opens one without writing to it.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, _writable: bool = True) -> None:
+        self.path = None if path is None else Path(path)
+        self._steps: dict[str, list[int]] = {}
+        self._values: dict[str, list[float]] = {}
+        self._offset = 0
+        self._file: BinaryIO | None = None
+        if self.path is not None:
+            if self.path.exists():
+                self.refresh()
+            elif not _writable:
+                raise InputError(f"{self.path} does not exist: name the history.jsonl of a run")
+            if _writable:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+                self._file.truncate(self._offset)  # a line half written by a killed process is not a record
+
+    @classmethod
+    def read(cls, path: str | Path) -> History:
+        """Opens the history of a run, finished or still going, for reading."""
+        return cls(path, _writable=False)
+
+    def record(self, step: int, values: Mapping[str, float]) -> None:
+        """Appends numbers under their names at ``step``. It reaches the disk at the next ``flush``."""
+        numbers = {name: float(value) for name, value in values.items()}
+        for name, value in numbers.items():
+            self._append(name, step, value)
+        if self._file is not None:
+            line = json.dumps({"step": step, **numbers}, separators=(",", ":"))
+            self._file.write(line.encode() + b"\n")
+
+    def flush(self) -> int:
+        """Hands everything recorded to the operating system; returns the length in bytes, which ``rewind`` takes."""
+        if self._file is None:
+            return 0
+        self._file.flush()
+        return self._file.tell()
+
+    def rewind(self, offset: int) -> None:
+        """Goes back to the length a checkpoint remembers: a resumed run records what follows again, once."""
+        if self._file is None:
+            raise InputError("only a history that is open for writing can be rewound")
+        self._file.flush()
+        self._file.truncate(offset)
+        self._file.seek(0, 2)
+        self._steps, self._values, self._offset = {}, {}, 0
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Takes in what has been written since; returns the number of new records. For readers of a live run."""
+        if self.path is None:
+            return 0
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        lines = whole.splitlines()
+        for number, line in enumerate(lines):
+            try:
+                record = json.loads(line)
+                step = int(record.pop("step"))
+            except (ValueError, KeyError, AttributeError) as error:
+                raise InputError(
+                    f"{self.path}: record {number + 1} after byte {self._offset} is not a history record; "
+                    f"the file was changed by something else"
+                ) from error
+            for name, value in record.items():
+                self._append(name, step, value)
+        self._offset += len(whole)
+        return len(lines)
+
+    def close(self) -> None:
+        """Writes what is left and closes the file. Reading goes on working."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _append(self, name: str, step: int, value: float) -> None:
+        if name not in self._steps:
+            self._steps[name], self._values[name] = [], []
+        self._steps[name].append(step)
+        self._values[name].append(float(value))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names recorded so far, in the order of their first appearance."""
+        return tuple(self._steps)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._steps
+
+    def column(self, name: str) -> Column:
+        """The numbers recorded under ``name``; an empty column where there are none."""
+        steps, values = self._steps.get(name, []), self._values.get(name, [])
+        return Column(np.asarray(steps, dtype=np.int64), np.asarray(values, dtype=np.float64))
+
+    def last(self, name: str, default: float = float("nan")) -> float:
+        """The newest number under ``name``."""
+        values = self._values.get(name)
+        return values[-1] if values else default
+
+    def under(self, prefix: str) -> dict[str, Column]:
+        """All columns below a path: ``under("grad_norm")`` gives ``{"0.weight": Column, …}``."""
+        start = prefix.rstrip("/") + "/"
+        return {name[len(start) :]: self.column(name) for name in self._steps if name.startswith(start)}
