@@ -1,0 +1,132 @@
+"""A checkpoint: everything a run needs to go on as if it had never stopped.
+
+Weights, optimizer, counters, what hooks remember, the random states, and how long the history was: one file, replaced
+atomically, so that a process killed at any moment leaves a whole checkpoint behind. It is read with
+``weights_only=True``: a checkpoint from a stranger can hold numbers, not code.
+
+>>> checkpoints = Checkpoints("runs/digits-1/checkpoint.pt", remember={"model": model, "optimizer": optimizer})
+>>> train(…, hooks=(…, checkpoints))                     # last among the hooks: it saves what the others did
+>>> state = checkpoints.load(model, optimizer)          # in a new process
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from thalweg.errors import InputError
+from thalweg.train.hooks import Hook, State
+
+FORMAT = 1
+
+
+class Remembers(Protocol):
+    """Has something to keep across a restart; torch's words."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, saved: dict[str, Any], /) -> Any: ...
+
+
+class Checkpoints(Hook):
+    """Saves a run as it goes: every ``seconds`` in the middle of a pass, every second at the end of one.
+
+    ``remember`` names all that has a ``state_dict``: model, optimizer, early stopping … ``offset`` gives the length of the
+    history now and ``rewind`` takes it back there on resume. When a checkpoint is written changes no number of the run.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        remember: Mapping[str, Remembers],
+        seconds: float = 10.0,
+        offset: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.path = Path(path)
+        self.remember = dict(remember)
+        self.seconds = seconds
+        self.offset = offset
+        self._due = time.monotonic() + seconds
+        self._due_between = time.monotonic() + min(1.0, seconds)
+
+    def on_step(self, state: State) -> None:
+        if time.monotonic() >= self._due:
+            self.save(state)
+
+    def on_epoch(self, state: State) -> None:
+        if time.monotonic() >= self._due_between:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Writes the checkpoint now."""
+        counters = {name: getattr(state, name) for name in ("epoch", "position", "step", "examples", "batch_size", "stop")}
+        saved = {
+            "format": FORMAT,
+            "counters": counters,
+            "loss": state.loss.detach().cpu(),
+            "history": self.offset(),
+            "random": _random_states(),
+            **{name: thing.state_dict() for name, thing in self.remember.items()},
+        }
+        write_atomically(self.path, lambda temporary: torch.save(saved, temporary))
+        self._due = time.monotonic() + self.seconds
+        self._due_between = time.monotonic() + min(1.0, self.seconds)
+
+    def load(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[State, int]:
+        """Puts everything back; returns the state to continue from and the length the history had.
+
+        Raises ``InputError`` where the file is no checkpoint of this run.
+        """
+        try:
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            if saved["format"] != FORMAT:
+                raise InputError(f"{self.path} was written by another version of thalweg (format {saved['format']})")
+            for name, thing in self.remember.items():
+                thing.load_state_dict(saved[name])
+        except InputError:
+            raise
+        except Exception as error:  # torch.load raises half a dozen kinds for a file that is not what it should be
+            raise InputError(f"{self.path} cannot be resumed from: {str(error).splitlines()[0]}") from error
+        _restore_random_states(saved["random"])
+        return State(model=model, optimizer=optimizer, loss=saved["loss"], **saved["counters"]), int(saved["history"])
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes beside ``path`` and renames: a reader or a crash sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _random_states() -> dict[str, Any]:
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": [version, list(words), gauss],
+        "numpy": [str(kind), torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached],
+    }
+
+
+def _restore_random_states(saved: Mapping[str, Any]) -> None:
+    torch.set_rng_state(saved["torch"])
+    if torch.cuda.is_available() and len(saved["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(saved["cuda"])
+    version, words, gauss = saved["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, position, has_gauss, cached = saved["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
