@@ -23,6 +23,7 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.train.hooks import Hook, State
+from thalweg.train.stopping import weights_are_finite
 
 FORMAT = 1
 
@@ -66,8 +67,12 @@ class Checkpoints(Hook):
             self.save(state)
 
     def save(self, state: State) -> None:
-        """Writes the checkpoint now."""
-        counters = {name: getattr(state, name) for name in ("epoch", "position", "step", "examples", "batch_size", "stop")}
+        """Writes the checkpoint now; one whose weights are not finite would be worth nothing, so the last good one stays."""
+        if not weights_are_finite(state.model):
+            return
+        counters = {
+            name: getattr(state, name) for name in ("epoch", "position", "step", "examples", "batch_size", "stop")
+        }
         saved = {
             "format": FORMAT,
             "counters": counters,
@@ -113,7 +118,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def _random_states() -> dict[str, Any]:
     version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 (the user's modules may draw from it)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -129,4 +134,4 @@ def _restore_random_states(saved: Mapping[str, Any]) -> None:
     version, words, gauss = saved["python"]
     random.setstate((version, tuple(words), gauss))
     kind, keys, position, has_gauss, cached = saved["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002

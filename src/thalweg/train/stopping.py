@@ -71,42 +71,57 @@ class EarlyStopping(Hook):
 
 
 class Guard(Hook):
-    """Raises ``Diverged`` at the first step whose loss or gradient is not finite, before the weights take it in.
+    """Raises ``Diverged`` at the step whose loss or gradient is not finite, and names the layer where it began.
 
-    The loss is looked at in every step; where it is not finite, the gradients are searched in the order
-    back-propagation fills them (last layer first), so the layer named is where it began. A gradient that is not finite
-    under a finite loss shows in the loss of the next step; ``gradients=True`` looks at them in every step, at the cost of a
-    pass over them.
+    The loss is looked at in every step before the weights take its gradient in. A gradient can overflow under a finite
+    loss: ``norm`` gives the gradient norm of the step just made where the optimizer measures it anyway (``clip_norm=``);
+    without it the gradients themselves are looked at, which costs a pass over them. The search for the layer follows
+    the order in which back-propagation fills the gradients, last layer first.
     """
 
-    def __init__(self, *, gradients: bool = False) -> None:
-        self.gradients = gradients
+    def __init__(self, *, norm: Callable[[], float] | None = None) -> None:
+        self.norm = norm
 
     def on_gradient(self, state: State) -> None:
         loss = float(state.loss)
-        if math.isfinite(loss) and not self.gradients:
-            return
-        first = first_bad_gradient(state.model)
-        if math.isfinite(loss) and first is None:
-            return
-        what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient is not finite (the loss is {loss:.4g})"
-        where = f"; the gradient of {first} went first" if first else "; no gradient is affected yet"
+        if not math.isfinite(loss):
+            self._stop(state, state.step + 1, f"the loss became {loss}")
+        if self.norm is None:
+            gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
+            if gradients and not math.isfinite(float(torch.stack(torch._foreach_norm(gradients)).sum())):
+                self._stop(state, state.step + 1, "the gradient is no longer finite")
+
+    def on_step(self, state: State) -> None:
+        if self.norm is not None and not math.isfinite(self.norm()):
+            self._stop(state, state.step, "the gradient is no longer finite")
+
+    def on_epoch(self, state: State) -> None:
+        if not weights_are_finite(state.model):
+            self._stop(state, state.step, "the update made weights that are no longer finite")
+
+    def _stop(self, state: State, step: int, what: str) -> None:
+        first = first_bad_layer(state.model)
+        where = f", first in {first}" if first else " with every gradient still finite"
         raise Diverged(
-            f"at step {state.step + 1} (epoch {state.epoch + 1}) {what}{where}: use a smaller learning rate, clip the gradient "
-            f"(clip_norm = 1), or look for extreme inputs"
+            f"at step {step} (epoch {state.epoch + 1}) {what}{where}: use a smaller learning rate (lr), clip the "
+            f"gradient (clip_norm = 1), or look for extreme values in the inputs"
         )
 
 
-def first_bad_gradient(model: torch.nn.Module) -> str | None:
-    """The parameter whose gradient stopped being finite first in back-propagation: the last one in the model's order.
+def weights_are_finite(model: torch.nn.Module) -> bool:
+    """Whether every parameter is free of NaN and infinity."""
+    return all(bool(torch.isfinite(parameter.detach()).all()) for parameter in model.parameters())
 
-    Weights that are no longer finite come before gradients: where some are, the first of those is named.
+
+def first_bad_layer(model: torch.nn.Module) -> str | None:
+    """The parameter whose gradient stopped being finite first in back-propagation (the last layer's is filled first).
+
+    None where every gradient is finite.
     """
-    parameters = [(name, p) for name, p in model.named_parameters()]
-    for name, parameter in parameters:
-        if not bool(torch.isfinite(parameter.detach()).all()):
-            return f"{name} (its values are no longer finite)"
-    for name, parameter in reversed(parameters):
+    for name, parameter in reversed(list(model.named_parameters())):
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-            return name
+            return f"the gradient of {name}"
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter.detach()).all()):
+            return f"the values of {name}"
     return None
