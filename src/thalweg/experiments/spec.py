@@ -1,0 +1,143 @@
+"""What a run is asked to do: one validated, frozen table of settings.
+
+The same keys are options of ``thalweg train``, keys of a TOML file and keywords of ``thalweg.fit``; their meaning stands
+here once. What the user leaves out is ``None`` or the default below; what thalweg then chooses is written into the
+run's own ``spec.toml``, so that a run can be repeated from it to the same bits.
+
+>>> Spec(data="digits", epochs=10).rule
+'adamw'
+>>> Spec.read("spec.toml")
+>>> Spec(data="digits", epoch=10)
+InputError: there is no setting "epoch": did you mean "epochs"?
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from thalweg.errors import InputError
+
+Number = int | float | bool | str | list[float]
+
+
+class Spec(BaseModel):
+    """All settings of a training run. Raises ``InputError`` (one sentence naming the key) for a value that makes no sense."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field(
+        description="A file (CSV, TSV, Parquet, NPZ, IDX), a folder of class folders with images, or a bundled set: "
+        "digits, breast-cancer, wine, diabetes, fashion-mnist."
+    )
+    target: str | None = Field(None, description="The column to predict (tables).")
+    task: Literal["binary", "multiclass", "regression"] | None = Field(
+        None, description="What to predict; inferred from the target when not given."
+    )
+    delimiter: str | None = Field(None, min_length=1, max_length=2, description="The separator of a text table, as in ';'.")
+    split: list[float] | None = Field(
+        None, min_length=3, max_length=3, description="Shares of training, dev and test part, as in 0.6,0.2,0.2."
+    )
+    model: str = Field("mlp", description="mlp, or your own module as FILE.py:FUNCTION.")
+    hidden: list[int] | None = Field(None, description="Units of each hidden layer, as in 256,128; chosen when not given.")
+    activation: str = Field(
+        "relu", description="Activation of the hidden layers: relu, leaky_relu, tanh, sigmoid, gelu, silu."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Probability of dropping a hidden unit in training.")
+    norm: Literal["batch", "layer"] | None = Field(None, description="Normalisation before each activation.")
+    init: str | None = Field(None, description="Initialisation by name; fits the activation when not given.")
+    rule: str = Field("adamw", description="The update rule: adamw, adam, sgd, nadam, rmsprop, adagrad, … .")
+    options: dict[str, Number] = Field(
+        default_factory=dict, description="Further hyperparameters of the rule, as in momentum=0.9 (repeatable)."
+    )
+    lr: float | None = Field(None, gt=0, description="Learning rate; found by a range test and confirming runs when not given.")
+    weight_decay: float | None = Field(None, ge=0, description="Weight decay; the rule's own default when not given.")
+    clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; 'none' to leave it alone.")
+    schedule: str = Field(
+        "cosine", description="How the rate falls after warm-up: cosine, linear, constant, or an expression of the schedules."
+    )
+    warmup: float = Field(0.05, ge=0, le=1, description="Share of all steps in which the rate rises to its value.")
+    epochs: int = Field(50, ge=1, description="Passes over the training part at most.")
+    batch_size: int | None = Field(None, ge=1, description="Examples in a mini-batch; chosen from the data when not given.")
+    patience: int = Field(15, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops.")
+    watch: str = Field("loss", description="The dev metric that decides which weights are best: loss, accuracy, r2.")
+    seed: int = Field(0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16 runs the forward pass in mixed precision."
+    )
+    threads: int | None = Field(None, ge=1, description="Processor threads; chosen from the size of the net when not given.")
+    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given.")
+    runs: str = Field("runs", description="The folder that holds all runs.")
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise InputError(_sentence(error)) from None
+
+    @model_validator(mode="after")
+    def _check(self) -> Spec:
+        if self.split is not None and (min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6 or self.split[0] == 0):
+            raise ValueError("split: the three shares must be at least 0 and add up to 1, as in 0.6,0.2,0.2")
+        if self.split is not None and self.split[1] == 0:
+            raise ValueError("split: the dev part must not be empty; early stopping and the choice of the rate need it")
+        if self.hidden is not None and any(units < 1 for units in self.hidden):
+            raise ValueError("hidden: every layer needs at least 1 unit")
+        return self
+
+    @classmethod
+    def read(cls, path: str | Path, **overrides: Any) -> Spec:
+        """A spec from a TOML file; ``overrides`` win over its keys."""
+        path = Path(path)
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist: give the TOML file of a run") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is no valid TOML file: {error}") from None
+        try:
+            return cls(**{**settings, **overrides})
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def replace(self, **changes: Any) -> Spec:
+        """The same spec with some settings changed, validated again."""
+        return Spec(**{**self.model_dump(), **changes})
+
+    def to_toml(self) -> str:
+        """The spec as TOML. A setting that is ``None`` is left out: its default is ``None`` too, except where 'none' says so."""
+        import tomli_w
+
+        settings = {key: value for key, value in self.model_dump().items() if value is not None and value != {}}
+        if self.clip_norm is None:
+            settings["clip_norm"] = "none"
+        return tomli_w.dumps(settings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_as_word(cls, settings: Any) -> Any:
+        """TOML has no null: 'none' switches clipping off."""
+        if isinstance(settings, Mapping) and settings.get("clip_norm") in ("none", "None"):
+            return {**settings, "clip_norm": None}
+        return settings
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault of a spec as one sentence that names the key."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"] if part not in ("int", "float", "str", "bool"))
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, Spec.model_fields, n=1, cutoff=0.5)
+        return f'there is no setting "{key}"' + (f': did you mean "{near[0]}"?' if near else ": see thalweg train --help")
+    if fault["type"] == "missing":
+        return f'the setting "{key}" is missing: {Spec.model_fields[key].description}'
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    return f'the setting "{key}" cannot be {fault["input"]!r}: {message}'
