@@ -4,7 +4,7 @@ It is called with those of these keywords that it declares: ``input_shape`` (a t
 product), ``n_outputs`` (classes; 1 for a binary task or a regression). A function without parameters is fine::
 
     def build(n_inputs, n_outputs):
-        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(n_inputs, 64), torch.nn.ReLU(), torch.nn.Linear(64, n_outputs))
+        return nn.Sequential(nn.Flatten(), nn.Linear(n_inputs, 64), nn.ReLU(), nn.Linear(64, n_outputs))
 """
 
 from __future__ import annotations

@@ -39,12 +39,16 @@ class Spec(BaseModel):
     task: Literal["binary", "multiclass", "regression"] | None = Field(
         None, description="What to predict; inferred from the target when not given."
     )
-    delimiter: str | None = Field(None, min_length=1, max_length=2, description="The separator of a text table, as in ';'.")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=2, description="The separator of a text table, as in ';'."
+    )
     split: list[float] | None = Field(
         None, min_length=3, max_length=3, description="Shares of training, dev and test part, as in 0.6,0.2,0.2."
     )
     model: str = Field("mlp", description="mlp, or your own module as FILE.py:FUNCTION.")
-    hidden: list[int] | None = Field(None, description="Units of each hidden layer, as in 256,128; chosen when not given.")
+    hidden: list[int] | None = Field(
+        None, description="Units of each hidden layer, as in 256,128; chosen when not given."
+    )
     activation: str = Field(
         "relu", description="Activation of the hidden layers: relu, leaky_relu, tanh, sigmoid, gelu, silu."
     )
@@ -55,24 +59,37 @@ class Spec(BaseModel):
     options: dict[str, Number] = Field(
         default_factory=dict, description="Further hyperparameters of the rule, as in momentum=0.9 (repeatable)."
     )
-    lr: float | None = Field(None, gt=0, description="Learning rate; found by a range test and confirming runs when not given.")
+    lr: float | None = Field(
+        None, gt=0, description="Learning rate; found by a range test and confirming runs when not given."
+    )
     weight_decay: float | None = Field(None, ge=0, description="Weight decay; the rule's own default when not given.")
     clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; 'none' to leave it alone.")
     schedule: str = Field(
-        "cosine", description="How the rate falls after warm-up: cosine, linear, constant, or an expression of the schedules."
+        "cosine",
+        description="How the rate falls after warm-up: cosine, linear, constant, or an expression of the schedules.",
     )
     warmup: float = Field(0.05, ge=0, le=1, description="Share of all steps in which the rate rises to its value.")
     epochs: int = Field(50, ge=1, description="Passes over the training part at most.")
-    batch_size: int | None = Field(None, ge=1, description="Examples in a mini-batch; chosen from the data when not given.")
-    patience: int = Field(15, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Examples in a mini-batch; chosen from the data when not given."
+    )
+    patience: int = Field(
+        15, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops."
+    )
     watch: str = Field("loss", description="The dev metric that decides which weights are best: loss, accuracy, r2.")
-    seed: int = Field(0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random.")
+    seed: int = Field(
+        0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 runs the forward pass in mixed precision."
     )
-    threads: int | None = Field(None, ge=1, description="Processor threads; chosen from the size of the net when not given.")
-    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given.")
+    threads: int | None = Field(
+        None, ge=1, description="Processor threads; chosen from the size of the net when not given."
+    )
+    name: str | None = Field(
+        None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given."
+    )
     runs: str = Field("runs", description="The folder that holds all runs.")
 
     def __init__(self, **settings: Any) -> None:
@@ -111,7 +128,7 @@ class Spec(BaseModel):
         return Spec(**{**self.model_dump(), **changes})
 
     def to_toml(self) -> str:
-        """The spec as TOML. A setting that is ``None`` is left out: its default is ``None`` too, except where 'none' says so."""
+        """The spec as TOML. A setting that is ``None`` is left out, for so is its default; clipping switched off says 'none'."""
         import tomli_w
 
         settings = {key: value for key, value in self.model_dump().items() if value is not None and value != {}}
@@ -134,7 +151,9 @@ def _sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in fault["loc"] if part not in ("int", "float", "str", "bool"))
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, Spec.model_fields, n=1, cutoff=0.5)
-        return f'there is no setting "{key}"' + (f': did you mean "{near[0]}"?' if near else ": see thalweg train --help")
+        return f'there is no setting "{key}"' + (
+            f': did you mean "{near[0]}"?' if near else ": see thalweg train --help"
+        )
     if fault["type"] == "missing":
         return f'the setting "{key}" is missing: {Spec.model_fields[key].description}'
     if fault["type"] == "value_error":

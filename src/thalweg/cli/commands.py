@@ -1,0 +1,169 @@
+"""The commands, a function each: read what is given, call the switchboard, show what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from thalweg.cli.options import with_settings
+from thalweg.errors import InputError
+
+app = typer.Typer(
+    name="thalweg",
+    help="How should this network be trained, and why does it not train? Answers with evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of standard output.")]
+Runs = Annotated[str, typer.Option("--runs", help="The folder that holds all runs.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or its name under runs/.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from thalweg import __version__
+
+        print(f"thalweg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@with_settings
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
+        ),
+    ],
+    settings: dict[str, Any],
+    as_json: AsJson = False,
+) -> None:
+    """Train a network on a table, images, arrays or bundled data; leaves a page that explains the run.
+
+    \b
+    thalweg train digits
+    thalweg train houses.csv --target price
+    thalweg train images/
+    thalweg train mymodel.py:build --data digits
+    thalweg train runs/digits-1/spec.toml
+    """
+    from thalweg.cli.progress import watcher
+    from thalweg.experiments import start
+    from thalweg.experiments.spec import Spec
+
+    if source.endswith(".toml"):
+        spec = Spec.read(source, **_renamed(settings))
+    elif ".py" in source and (":" in source or source.endswith(".py")):
+        if "data" not in settings:
+            raise InputError(f"{source} is a model: say what to train it on with --data, as in --data digits")
+        spec = Spec(**{"model": source} | settings)
+    else:
+        if "data" in settings:
+            raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
+        spec = Spec(data=source, **settings)
+    _finish(start, spec, watcher(), as_json=as_json)
+
+
+def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run repeated from its spec gets a new name unless one is given."""
+    return {"name": None} | settings
+
+
+@app.command()
+def resume(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
+    """Go on with a run that was stopped or killed; the result is the same as if it never had been."""
+    from thalweg.cli.progress import watcher
+    from thalweg.experiments import resume as go_on
+
+    _finish(go_on, run, watcher(), as_json=as_json, runs=runs)
+
+
+def _finish(train_it: Any, what: Any, watcher: Any, *, as_json: bool, **where: str) -> None:
+    from thalweg.cli.show import show_result
+    from thalweg.experiments.run import Interrupted
+
+    try:
+        folder, result = train_it(what, watcher, **where)
+    except Interrupted as stopped:
+        print(f"thalweg: {stopped}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"run": str(stopped.folder.path), "status": "stopped by the user"}))
+        raise typer.Exit(130) from None
+    show_result(folder, result)
+    if as_json:
+        print(json.dumps({"run": str(folder.path), "task": result["task"], "metrics": result["metrics"]}))
+
+
+@app.command()
+def predict(
+    run: Run,
+    table: Annotated[
+        str, typer.Argument(metavar="DATA", help="Rows to predict: a file or folder like the one trained on.")
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Where to write; DATA with .predictions.csv when not given.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="The separator of a text table.")] = None,
+    runs: Runs = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Write predictions, with the probability of each class, for new rows."""
+    from thalweg.experiments import load
+
+    predictor = load(run, runs=runs)
+    frame = predictor.predict_file(table, delimiter=delimiter)
+    path = Path(out) if out else Path(table.rstrip("/")).with_suffix(".predictions.csv")
+    try:
+        frame.write_csv(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    from thalweg.cli.show import show_predictions
+
+    show_predictions(frame, path)
+    if as_json:
+        print(json.dumps({"run": str(predictor.folder.path), "predictions": str(path), "rows": frame.height}))
+
+
+@app.command(name="runs")
+def list_runs(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The folder that holds all runs.")] = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """List all runs: when, what, how good."""
+    from thalweg.cli.show import show_runs, summaries
+
+    rows = summaries(folder)
+    show_runs(rows, folder)
+    if as_json:
+        print(json.dumps({"runs": rows}, ensure_ascii=False))
+
+
+@app.command()
+def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
+    """Make the page of a run anew, also of one that is still going."""
+    from thalweg.experiments import Folder
+    from thalweg.experiments.page import write_page
+
+    folder = Folder.open(run, runs)
+    write_page(folder)
+    print(f"page  {folder.page}")
+    if as_json:
+        print(json.dumps({"run": str(folder.path), "page": str(folder.page)}))

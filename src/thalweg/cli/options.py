@@ -1,0 +1,112 @@
+"""Every setting of a ``Spec`` as an option of the command line: made from the spec's own fields, written down nowhere else.
+
+``hidden: list[int]`` becomes ``--hidden 256,128``; ``options: dict`` becomes ``--option momentum=0.9``, as often as wanted.
+An option that is not given is ``None`` here and leaves the setting alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import PydanticUndefined
+
+from thalweg.errors import InputError
+from thalweg.experiments.spec import Spec
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the settings of ``Spec`` as options; it receives those that were given as ``settings``."""
+    own = [
+        parameter
+        for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+        if name != "settings"
+    ]
+    options = [_option(name) for name in Spec.model_fields]
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> None:
+        given = {
+            name: _value(name, arguments.pop(name)) for name in Spec.model_fields if arguments[name] not in (None, [])
+        }
+        for name in Spec.model_fields:
+            arguments.pop(name, None)
+        command(**arguments, settings=given)
+
+    wrapped.__signature__ = inspect.Signature(own + options)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in own + options}
+    return wrapped
+
+
+def _option(name: str) -> inspect.Parameter:
+    field = Spec.model_fields[name]
+    kind, flag = _kind(name), "--option" if name == "options" else f"--{name.replace('_', '-')}"
+    shown = "" if field.is_required() or field.default in (None, PydanticUndefined) else str(field.default)
+    annotation = Annotated[
+        list[str] if kind is dict else (kind if kind in (int, float) else str) | None,
+        typer.Option(
+            flag,
+            help=field.description,
+            show_default=shown or False,
+            metavar=_metavar(name, kind),
+        ),
+    ]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _kind(name: str) -> type:
+    """The plain type behind a field's annotation: int, float, str, list or dict."""
+    if name == "clip_norm":  # a number, or the word none
+        return str
+    annotation = Spec.model_fields[name].annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
+    origin = typing.get_origin(annotation)
+    return origin if origin in (list, dict) else annotation if annotation in (int, float, str) else str
+
+
+def _metavar(name: str, kind: type) -> str:
+    if name == "clip_norm":
+        return "NUMBER"
+    return {int: "INTEGER", float: "NUMBER", list: "A,B,…", dict: "NAME=VALUE", str: "TEXT"}[kind]
+
+
+def _value(name: str, text: Any) -> Any:
+    kind = _kind(name)
+    if kind is list:
+        words = [word for word in text.replace(" ", ",").split(",") if word]
+        return [_number(word, name) for word in words]
+    if kind is dict:
+        return dict(_pair(item) for item in text)
+    if name == "clip_norm" and text.lower() != "none":
+        return _number(text, name)
+    return text
+
+
+def _number(word: str, name: str) -> int | float:
+    try:
+        return int(word)
+    except ValueError:
+        try:
+            return float(word)
+        except ValueError:
+            raise InputError(f'--{name.replace("_", "-")}: "{word}" is not a number') from None
+
+
+def _pair(item: str) -> tuple[str, Any]:
+    name, equals, value = item.partition("=")
+    if not equals:
+        raise InputError(f"--option {item}: write it as NAME=VALUE, as in momentum=0.9")
+    words: dict[str, Any] = {"true": True, "false": False}
+    if value.lower() in words:
+        return name, words[value.lower()]
+    try:
+        numbers = [float(word) for word in value.split(",")]
+    except ValueError:
+        return name, value
+    return name, numbers if "," in value else numbers[0]

@@ -1,0 +1,89 @@
+"""Results as tables on standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from thalweg.experiments.folder import Folder
+
+if TYPE_CHECKING:
+    import polars
+
+NAMES = {"loss": "loss", "accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
+
+
+def show_result(folder: Folder, result: dict[str, Any]) -> None:
+    """What a run reached, what was chosen for it, and where its page is."""
+    console = Console(soft_wrap=True)
+    parts = result["metrics"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for part in parts:
+        table.add_column(f"{part} ({result['parts'][part]:,})" if "parts" in result else part, justify="right")
+    for metric in next(iter(parts.values())):
+        table.add_row(NAMES.get(metric, metric), *(_number(metric, values[metric]) for values in parts.values()))
+    console.print(table)
+    for finding in result.get("findings", []):
+        console.print(f"doctor  {finding['name']}: {finding['sentence']}", markup=False, highlight=False)
+    stopped = f", {result['stopped']}" if result.get("stopped") else ""
+    console.print(
+        f"best epoch {result['best_epoch']} of {result['epochs']}{stopped}; {result['seconds']:.1f} s of training",
+        highlight=False, markup=False,
+    )  # fmt: skip
+    console.print(f"page  {folder.page}", highlight=False, markup=False)
+
+
+def show_predictions(frame: polars.DataFrame, path: Path) -> None:
+    """The first predictions and where all are."""
+    console = Console(soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in frame.columns[:8]:
+        table.add_column(name, justify="right")
+    for row in frame.head(5).iter_rows():
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row[:8]))
+    console.print(table)
+    console.print(f"{frame.height:,} predictions in {path}", highlight=False, markup=False)
+
+
+def summaries(folder: str) -> list[dict[str, Any]]:
+    """One plain record for each run."""
+    rows = []
+    for run in Folder.all(folder):
+        result = run.read_json(run.result) if run.result.exists() else {"status": "running"}
+        metrics = result.get("metrics", {})
+        final = metrics.get("test") or metrics.get("dev") or {}
+        rows.append(
+            {
+                "run": str(run.path),
+                "created": result.get("created", ""),
+                "task": result.get("task", ""),
+                "status": result["status"],
+                "part": "test" if "test" in metrics else "dev" if metrics else "",
+                "metrics": final,
+            }
+        )
+    return rows
+
+
+def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
+    """The runs as a table."""
+    console = Console(soft_wrap=True)
+    if not rows:
+        console.print(f"no runs in {folder} yet: try  thalweg train digits", highlight=False, markup=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "created", "task", "status", "result"):
+        table.add_column(name)
+    for row in rows:
+        numbers = "  ".join(f"{NAMES.get(name, name)} {_number(name, value)}" for name, value in row["metrics"].items())
+        result = f"{row['part']}: {numbers}" if numbers else ""
+        table.add_row(row["run"], row["created"], row["task"], row["status"], result)
+    console.print(table)
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4g}"

@@ -1,0 +1,42 @@
+"""The switchboard: where names become objects and rooms that are strangers to each other meet.
+
+``fit`` trains any ``nn.Module`` on anything that holds data; ``start`` and ``resume`` do the same from a ``Spec`` in a run
+folder, which is what the command line calls; ``load`` opens a finished run to predict with it.
+
+>>> fitted = thalweg.fit(model, (X, y), epochs=20)
+>>> outcome = start(Spec(data="digits"), Silent())
+>>> thalweg.load("runs/digits-1").predict(frame)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_NAMES = {
+    "Spec": "spec",
+    "Folder": "folder",
+    "Silent": "watcher",
+    "Watcher": "watcher",
+    "fit": "fit",
+    "load": "predict",
+    "start": "run",
+    "resume": "run",
+    "page": "page",
+}
+
+if TYPE_CHECKING:
+    from thalweg.experiments.fit import fit
+    from thalweg.experiments.folder import Folder
+    from thalweg.experiments.predict import load
+    from thalweg.experiments.run import resume, start
+    from thalweg.experiments.spec import Spec
+    from thalweg.experiments.watcher import Silent, Watcher
+
+__all__ = ["Folder", "Silent", "Spec", "Watcher", "fit", "load", "resume", "start"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(import_module(f"thalweg.experiments.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'thalweg.experiments' has no attribute {name!r}")

@@ -1,0 +1,226 @@
+"""A training run from its parts to its result: the one path that ``thalweg train`` and ``thalweg.fit`` share.
+
+``Experiment`` holds what a run is made of (model, parts, objective, settings) and the choices made for it;
+``conduct`` finds a rate where none is given, trains with the hooks that every run has, puts the best weights back and
+measures each part, the test part once.
+
+The order of the random draws is part of the contract: initialisation from the seed, the order of the examples from
+(seed, epoch), everything that modules draw while training (dropout) from torch's generator seeded when training begins. A
+search for the rate before it therefore changes nothing of what follows.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from thalweg.errors import InputError
+from thalweg.experiments.build import DTYPES, build_optimizer, build_schedule
+from thalweg.experiments.parts import Pair, Parts
+from thalweg.experiments.spec import Spec
+from thalweg.experiments.watcher import Watcher
+from thalweg.history import History
+from thalweg.train import (
+    Autograd,
+    Batches,
+    ClipNorm,
+    EarlyStopping,
+    Gradients,
+    Guard,
+    Hook,
+    Objective,
+    Scheduled,
+    State,
+    evaluate,
+    train,
+)
+from thalweg.train.checkpoint import Checkpoints
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something thalweg decided by itself, for the page and the log."""
+
+    what: str
+    value: str
+    why: str
+
+
+@dataclass
+class Experiment:
+    """What a run is made of. ``optimizer`` is the user's own where one was given."""
+
+    spec: Spec
+    model: torch.nn.Module
+    parts: Parts
+    batches: Batches
+    objective: Objective
+    optimizer: torch.optim.Optimizer | None = None
+    choices: list[Choice] = field(default_factory=list)
+
+    def gradients(self, model: torch.nn.Module) -> Gradients:
+        """The fastest way to this model's gradients: explicit back-propagation where it is held equal, else autograd."""
+        from thalweg.models import Backprop
+
+        dtype = DTYPES[self.spec.precision]
+        if dtype is None and not Backprop.refuses(model, self.objective):
+            return Backprop(model, self.objective)
+        return Autograd(model, self.objective, autocast=dtype)
+
+    def check_shapes(self) -> None:
+        """Runs two examples through the model: a shape that does not fit is said before anything else happens."""
+        inputs, targets = self.parts.dev[0][:2], self.parts.dev[1][:2]
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                outputs = self.model(inputs)
+        except Exception as error:
+            shape = tuple(inputs.shape[1:])
+            raise InputError(
+                f"the model cannot take these inputs of shape (batch, {', '.join(map(str, shape))}): "
+                f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            ) from error
+        finally:
+            self.model.train(training)
+        if not isinstance(outputs, torch.Tensor):
+            raise InputError(f"the model gives {type(outputs).__name__}, not a tensor of outputs")
+        self.objective.check(outputs, targets)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run. ``metrics`` by part: ``{"train": {"loss": …}, "dev": …, "test": …}``."""
+
+    state: State
+    metrics: dict[str, dict[str, float]]
+    best_epoch: int
+    stopped: str
+    seconds: float
+
+
+class Interrupt(Hook):
+    """Ends a run at the next step once ``requested`` says so: nothing of the step under way is lost."""
+
+    def __init__(self, requested: Callable[[], bool]) -> None:
+        self.requested = requested
+
+    def on_step(self, state: State) -> None:
+        if self.requested():
+            state.stop = INTERRUPTED
+
+
+INTERRUPTED = "interrupted"
+
+
+class Flush(Hook):
+    """Hands the history to the operating system every second, so that a reader in another process can follow."""
+
+    def __init__(self, history: History, seconds: float = 1.0) -> None:
+        self.history, self.seconds, self.due = history, seconds, 0.0
+
+    def on_step(self, state: State) -> None:
+        if time.monotonic() >= self.due:
+            self.history.flush()
+            self.due = time.monotonic() + self.seconds
+
+
+def conduct(
+    experiment: Experiment,
+    *,
+    history: History,
+    watcher: Watcher,
+    checkpoint: Any = None,
+    resume: bool = False,
+    interrupted: Callable[[], bool] = lambda: False,
+    hooks: Sequence[Hook] = (),
+) -> Outcome:
+    """Trains the experiment's model and measures it. ``experiment.spec.lr`` is set by now (or the optimizer is the user's).
+
+    ``checkpoint`` is the path to write to; with ``resume`` the run goes on from it. The model ends with the best weights.
+    """
+    from thalweg import monitors
+
+    spec, model, parts, objective = experiment.spec, experiment.model, experiment.parts, experiment.objective
+    own = experiment.optimizer
+    optimizer = build_optimizer(spec, model.parameters(), lr=spec.lr or 1.0) if own is None else own
+    steps = spec.epochs * len(experiment.batches)
+
+    def measure() -> dict[str, float]:
+        at_train, at_dev = evaluate(model, *parts.sample, objective), evaluate(model, *parts.dev, objective)
+        record = {f"train/{name}": value for name, value in at_train.items()}
+        history.record(state.step, record | {f"dev/{name}": value for name, value in at_dev.items()})
+        return at_dev
+
+    early = EarlyStopping(measure, watch=spec.watch, patience=spec.patience)
+    steering: list[Hook] = []
+    if own is None:
+        factor, rate = build_schedule(spec, steps=steps), float(spec.lr or 1.0)
+        steering.append(Scheduled("lr", lambda step: rate * factor(step), optimizer=optimizer))
+        norm = _gradient_norm(optimizer) if spec.clip_norm is not None else None
+    else:
+        steering += [ClipNorm(spec.clip_norm)] if spec.clip_norm is not None else []
+        norm = None
+    clock = time.monotonic()
+    torch.manual_seed(spec.seed + 1)
+    state = State(model, optimizer)
+    remember = {"model": model, "optimizer": optimizer, "early": early}
+    saving: list[Hook] = []
+    checkpoints = None
+    if checkpoint is not None:
+        checkpoints = Checkpoints(checkpoint, remember=remember, offset=history.flush)
+        saving.append(checkpoints)
+        if resume:
+            state, offset = checkpoints.load(model, optimizer)
+            history.rewind(offset)
+    watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
+    every_run = (
+        *steering,
+        Guard(norm=norm),
+        *monitors.default(history),
+        early,
+        Flush(history),
+        watcher,
+        *hooks,
+        *saving,
+        Interrupt(interrupted),
+    )
+    already = history.last("seconds", 0.0)
+    if state.step == 0 and not resume:
+        measure()
+    gradients = experiment.gradients(model)
+    state = train(model, optimizer, gradients, experiment.batches, epochs=spec.epochs, hooks=every_run, state=state)
+    stopped = state.stop
+    if checkpoints is not None:
+        checkpoints.save(state)
+    history.flush()
+    if stopped == INTERRUPTED:
+        return Outcome(state, {}, early.best_epoch, stopped, already + time.monotonic() - clock)
+    early.restore(model)
+    model.eval()
+    metrics = {"train": evaluate(model, *parts.train, objective), "dev": evaluate(model, *parts.dev, objective)}
+    if parts.test is not None:
+        metrics["test"] = evaluate(model, *parts.test, objective)
+    for part, values in metrics.items():
+        if not math.isfinite(values["loss"]):
+            raise InputError(
+                f"the trained model's loss on the {part} part is {values['loss']}: look for extreme inputs there"
+            )
+    return Outcome(state, metrics, early.best_epoch, stopped, already + time.monotonic() - clock)
+
+
+def _gradient_norm(optimizer: torch.optim.Optimizer) -> Callable[[], float] | None:
+    """The norm thalweg's optimizers measure when they clip; other optimizers have none."""
+    from thalweg.optim import Optimizer
+
+    if not isinstance(optimizer, Optimizer):
+        return None
+    return lambda: optimizer.gradient_norm
+
+
+__all__ = ["INTERRUPTED", "Choice", "Experiment", "Outcome", "Pair", "conduct"]

@@ -1,0 +1,261 @@
+"""A run in its folder: from a spec to spec, history, checkpoints, model and page; and on from where it was stopped.
+
+>>> folder, result = start(Spec(data="digits"), Silent())
+>>> result["metrics"]["test"]["accuracy"]
+0.98…
+>>> folder, result = resume("runs/digits-1", Silent())      # after Ctrl-C, kill -9 or a power cut: the same numbers
+
+What thalweg chooses (rate, batch size, widths, threads) is written into the folder's ``spec.toml`` as soon as it is known, so
+a resumed or a repeated run takes it from there.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from thalweg.errors import InputError
+from thalweg.experiments.build import build_device, build_model, build_objective, build_optimizer, choose_threads
+from thalweg.experiments.experiment import INTERRUPTED, Choice, Experiment, Outcome, conduct
+from thalweg.experiments.folder import Folder
+from thalweg.experiments.own_module import is_own
+from thalweg.experiments.parts import prepare
+from thalweg.experiments.rate import find_rate
+from thalweg.experiments.spec import Spec
+from thalweg.experiments.watcher import Watcher
+from thalweg.history import History
+
+if TYPE_CHECKING:
+    from thalweg.data import Data, Preprocessor
+
+
+class Interrupted(Exception):
+    """The user stopped the run; it is saved and can be resumed."""
+
+    def __init__(self, folder: Folder) -> None:
+        super().__init__(f"stopped; go on with: thalweg resume {folder.path}")
+        self.folder = folder
+
+
+def start(spec: Spec, watcher: Watcher) -> tuple[Folder, dict[str, Any]]:
+    """Makes a new run of ``spec`` and trains it. Returns its folder and the content of its ``result.json``.
+
+    Raises ``InputError`` for what cannot be trained, ``Interrupted`` when the user stops it.
+    """
+    data = _load(spec)
+    _check_names(spec)
+    folder = Folder.create(spec.runs, spec.name, data.name)
+    folder.write(folder.spec, spec.to_toml())
+    return folder, _run(folder, spec, data, watcher)
+
+
+def resume(run: str | Path, watcher: Watcher, *, runs: str = "runs") -> tuple[Folder, dict[str, Any]]:
+    """Goes on with a run that was stopped or killed; the result has the same bits as if it never had been.
+
+    Raises ``InputError`` where the run has finished, or its data have changed since.
+    """
+    folder = Folder.open(run, runs)
+    if folder.result.exists() and folder.read_json(folder.result)["status"] == "finished":
+        raise InputError(f"the run {folder.path} has finished: there is nothing to resume; see {folder.page}")
+    spec = Spec.read(folder.spec)
+    return folder, _run(folder, spec, _load(spec), watcher)
+
+
+def _load(spec: Spec) -> Data:
+    from thalweg import data
+
+    return data.load(spec.data, target=spec.target, task=spec.task, delimiter=spec.delimiter)
+
+
+def _check_names(spec: Spec) -> None:
+    """Whatever can be found wrong before data are read into a network is found before a folder is made."""
+    build_device(spec.device)
+    probe = [torch.nn.Parameter(torch.zeros(1))]
+    build_optimizer(spec, probe, lr=spec.lr or 1.0)
+
+
+def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, Any]:
+    from thalweg.experiments.page import write_page
+
+    before = folder.read_json(folder.result) if folder.result.exists() else {}
+    if before.get("fingerprint", data.fingerprint) != data.fingerprint:
+        raise InputError(
+            f"the data {spec.data} have changed since the run {folder.path} began: it cannot be resumed; start a new run"
+        )
+    result: dict[str, Any] = {
+        "status": "running",
+        "created": before.get("created", time.strftime("%Y-%m-%d %H:%M:%S")),
+        "task": data.task,
+        "data": data.profile(),
+        "fingerprint": data.fingerprint,
+    }
+    going_on = folder.checkpoint.exists()
+    if not going_on:
+        folder.history.unlink(missing_ok=True)
+    with _threads_of(spec):
+        experiment, preprocessor = assemble(spec, data, watcher)
+        spec = experiment.spec
+        result["parts"] = experiment.parts.sizes()
+        folder.write_json(folder.preprocessing, preprocessor.to_dict())
+        torch.set_num_threads(spec.threads or 1)
+        with _interruptible() as interrupted:
+            if spec.lr is None:
+                watcher.stage("finding a learning rate")
+                found = find_rate(experiment, watcher, interrupted)
+                if found is None:
+                    raise Interrupted(folder)
+                spec = experiment.spec = spec.replace(lr=found.rate)
+                experiment.choices.append(Choice("lr", f"{found.rate:.4g}", found.reason))
+                folder.write_json(folder.rate, found.to_dict())
+            result["choices"] = _merged(before.get("choices", []), experiment.choices)
+            folder.write(folder.spec, spec.to_toml())
+            folder.write_json(folder.result, result)
+            history = History(folder.history)
+            try:
+                outcome = conduct(
+                    experiment,
+                    history=history,
+                    watcher=watcher,
+                    checkpoint=folder.checkpoint,
+                    resume=going_on,
+                    interrupted=interrupted,
+                )
+            except InputError as error:
+                result |= {"status": f"failed: {error}"}
+                folder.write_json(folder.result, result)
+                raise
+            finally:
+                history.close()
+    if outcome.stopped == INTERRUPTED:
+        result["status"] = "stopped by the user"
+        folder.write_json(folder.result, result)
+        raise Interrupted(folder)
+    result |= _finished(folder, experiment, preprocessor, outcome)
+    folder.write_json(folder.result, result)
+    write_page(folder)
+    return result
+
+
+def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Preprocessor]:
+    """Everything a run is made of, with what the spec leaves open chosen and said."""
+    from thalweg.data import TensorBatches, auto_batch_size
+    from thalweg.initializers import initialize
+
+    device = build_device(spec.device)
+    parts, preprocessor = prepare(data, fractions=spec.split, seed=spec.seed, device=device)
+    choices = []
+    rows = len(parts.train[1])
+    chosen: dict[str, Any] = {}
+    if spec.batch_size is None:
+        chosen["batch_size"] = auto_batch_size(rows)
+        choices.append(Choice("batch_size", str(chosen["batch_size"]), f"the training part has {rows:,} rows"))
+    input_shape = tuple(parts.train[0].shape[1:])
+    if spec.hidden is None and not is_own(spec.model):
+        chosen["hidden"] = choose_widths(rows, parts.train[0][0].numel())
+        choices.append(
+            Choice("hidden", " ".join(map(str, chosen["hidden"])), _why_widths(rows, parts.train[0][0].numel()))
+        )
+    spec = spec.replace(**chosen)
+    model = build_model(spec, input_shape=input_shape, n_outputs=preprocessor.n_outputs, hidden=spec.hidden or [])
+    if not is_own(spec.model) or spec.init is not None:
+        scheme = spec.init or "auto"
+        generator = torch.Generator().manual_seed(spec.seed)
+        described = initialize(model, scheme=scheme, generator=generator)
+        if spec.init is None:
+            choices.append(
+                Choice(
+                    "init", ", ".join(dict.fromkeys(name for _, name, _ in described)), "fits each layer's activation"
+                )
+            )
+    model.to(device)
+    assert spec.batch_size is not None
+    if spec.threads is None:
+        spec = spec.replace(threads=choose_threads(model, spec.batch_size))
+        choices.append(
+            Choice("threads", str(spec.threads), "the arithmetic of one step decides whether more threads pay")
+        )
+    batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
+    objective = build_objective(data.task, scale=preprocessor.target_scale)
+    experiment = Experiment(spec, model, parts, batches, objective, choices=choices)
+    experiment.check_shapes()
+    for sentence in preprocessor.notes:
+        watcher.note(sentence)
+    return experiment, preprocessor
+
+
+def choose_widths(rows: int, features: int) -> list[int]:
+    """Widths of the hidden layers where the user gives none."""
+    if rows < 1000:
+        return [64, 64]
+    return [256, 128] if features >= 256 else [128, 128]
+
+
+def _why_widths(rows: int, features: int) -> str:
+    return f"{rows:,} training rows with {features:,} inputs each"
+
+
+def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor, outcome: Outcome) -> dict[str, Any]:
+    from safetensors.torch import save_file
+
+    from thalweg.experiments.page import evidence_of
+
+    weights = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in experiment.model.state_dict().items()
+    }
+    temporary = folder.path / ".model.safetensors"
+    save_file(weights, temporary, metadata={"format": "pt", "thalweg": "1"})
+    temporary.replace(folder.model)
+    return {
+        "status": "finished",
+        "stopped": outcome.stopped,
+        "metrics": outcome.metrics,
+        "best_epoch": outcome.best_epoch,
+        "epochs": outcome.state.epoch,
+        "steps": outcome.state.step,
+        "seconds": round(outcome.seconds, 3),
+        **evidence_of(experiment, preprocessor),
+    }
+
+
+def _merged(before: list[dict[str, str]], now: list[Choice]) -> list[dict[str, str]]:
+    """Choices made now, and those a run made before it was stopped (they are part of the spec by now)."""
+    return list(
+        ({choice["what"]: choice for choice in before} | {choice.what: vars(choice) for choice in now}).values()
+    )
+
+
+@contextmanager
+def _threads_of(spec: Spec) -> Iterator[None]:
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C or SIGTERM into a request to stop after the step under way; a second one stops at once."""
+    requested = False
+
+    def request(number: int, frame: object) -> None:
+        nonlocal requested
+        if requested:
+            raise KeyboardInterrupt
+        requested = True
+
+    try:
+        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        before = {}
+    try:
+        yield lambda: requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
