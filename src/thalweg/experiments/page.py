@@ -1,0 +1,149 @@
+"""From what lies in a run's folder to its page: gathers, lets the doctor look, hands all to the report.
+
+The page is made from files alone, so ``thalweg report RUN`` can make it anew at any time, of a run that still goes too.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from thalweg.experiments.experiment import Experiment
+from thalweg.experiments.folder import Folder
+from thalweg.experiments.spec import Spec
+from thalweg.history import History
+from thalweg.train.objectives import predict
+
+if TYPE_CHECKING:
+    from thalweg.data import Preprocessor
+
+MOST_POINTS = 2000
+
+
+def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str, Any]:
+    """What the page shows beyond the history, as plain data: layers, formula, errors by class or predictions, versions."""
+    parts = experiment.parts
+    part, (inputs, targets) = ("dev", parts.dev) if parts.test is None else ("test", parts.test)
+    outputs = predict(experiment.model, inputs).cpu()
+    truth = targets.cpu().numpy()
+    evidence: dict[str, Any] = {
+        "part": part,
+        "layers": describe(experiment.model),
+        "rule": formula(experiment.spec.rule),
+        "environment": environment(experiment),
+        "notes": list(preprocessor.notes),
+    }
+    if preprocessor.classes is None:
+        guess = preprocessor.restore_targets(outputs.double().reshape(-1).numpy())
+        evidence["predictions"] = {
+            "true": np.asarray(preprocessor.restore_targets(truth), float)[:MOST_POINTS].tolist(),
+            "predicted": np.asarray(guess, float)[:MOST_POINTS].tolist(),
+        }
+        return evidence
+    classes = len(preprocessor.classes)
+    single = outputs.ndim == 1 or outputs.shape[1] == 1
+    guess = (outputs.reshape(-1) > 0).long().numpy() if single else outputs.argmax(1).numpy()
+    matrix = np.zeros((classes, classes), dtype=int)
+    np.add.at(matrix, (truth.astype(int), guess), 1)
+    evidence["confusion"] = {"classes": list(preprocessor.classes), "matrix": matrix.tolist()}
+    return evidence
+
+
+def describe(model: torch.nn.Module) -> list[dict[str, Any]]:
+    """One record for each module that holds parameters of its own or acts on them: name, type, shape, parameters."""
+    layers = []
+    for name, module in model.named_modules():
+        if next(module.children(), None) is None:
+            own = [parameter for parameter in module.parameters(recurse=False)]
+            shape = "×".join(str(size) for size in own[0].shape) if own else ""
+            layers.append(
+                {
+                    "name": name or "model",
+                    "type": type(module).__name__,
+                    "shape": shape,
+                    "parameters": sum(parameter.numel() for parameter in own),
+                }
+            )
+    return layers
+
+
+def formula(rule: str) -> str:
+    """The update rule as its equations."""
+    from thalweg import optim
+
+    return str(optim.NAMED[rule].rule)
+
+
+def environment(experiment: Experiment) -> dict[str, str]:
+    """Versions and place, for the reader who wants the same numbers."""
+    import numba
+
+    import thalweg
+
+    device = next(experiment.model.parameters()).device
+    return {
+        "thalweg": thalweg.__version__,
+        "torch": torch.__version__,
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "threads": str(experiment.spec.threads),
+    }
+
+
+def write_page(folder: Folder) -> None:
+    """Makes ``page.html`` from the folder's files and puts the doctor's findings into ``result.json``."""
+    from thalweg import diagnose, report
+
+    spec = Spec.read(folder.spec)
+    result = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
+    history = History.read(folder.history) if folder.history.exists() else History()
+    findings = diagnose.examine(history, _facts(spec, result))
+    result["findings"] = [{"name": finding.name, "sentence": finding.sentence} for finding in findings]
+    if folder.result.exists():
+        folder.write_json(folder.result, result)
+    rate = report.RateReport.from_dict(folder.read_json(folder.rate)) if folder.rate.exists() else None
+    run = report.RunReport(
+        name=folder.name,
+        created=result.get("created", ""),
+        status=_status(result),
+        task=result.get("task", ""),
+        data=result.get("data", {"name": spec.data}) | {"parts": result.get("parts", {})},
+        spec=spec.model_dump(exclude_none=True),
+        layers=result.get("layers", []),
+        rule=result.get("rule", ""),
+        metrics=result.get("metrics", {}),
+        best_epoch=result.get("best_epoch"),
+        rate=rate,
+        confusion=result.get("confusion"),
+        predictions=result.get("predictions"),
+        choices=[(choice["what"], choice["value"], choice["why"]) for choice in result.get("choices", [])],
+        environment=result.get("environment", {}),
+        notes=result.get("notes", []),
+    )
+    folder.write(folder.page, report.render(run, history, findings))
+
+
+def _status(result: dict[str, Any]) -> str:
+    stopped = result.get("stopped")
+    return f"{result['status']}: {stopped}" if stopped else str(result["status"])
+
+
+def _facts(spec: Spec, result: dict[str, Any]) -> Any:
+    from thalweg import diagnose
+
+    parts = result.get("parts", {})
+    return diagnose.Facts(
+        task=result.get("task", "multiclass"),
+        classes=len(result.get("data", {}).get("classes", {})) or 1,
+        n_train=parts.get("train", 0),
+        n_dev=parts.get("dev", 0),
+        epochs=spec.epochs,
+        batch_size=spec.batch_size or 0,
+        rule=spec.rule,
+    )
