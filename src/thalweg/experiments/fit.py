@@ -77,11 +77,13 @@ def fit(
 ) -> Fitted:
     """Trains ``model`` in place on ``data`` and measures it.
 
-    ``data`` is an ``(X, y)`` pair of arrays or tensors, a frame or a file with its ``target`` column, a bundled name, or a
-    ``DataLoader`` of ``(inputs, targets)`` batches with another one, or a pair of tensors, as ``dev``. ``loss`` replaces the task's own.
+    ``data`` is an ``(X, y)`` pair of arrays or tensors, a frame or a file with its ``target`` column, a bundled name, or
+    a ``DataLoader`` of ``(inputs, targets)`` batches with another one, or a pair of tensors, as ``dev``. ``loss`` replaces
+    the task's own.
 
     A ``torch.optim`` (or any other) ``optimizer`` over the model's parameters is used as it is: its rate, no schedule
-    unless you bring one as a hook. Otherwise ``rule`` with its ``options`` is built, and its rate found where ``lr`` is not given.
+    unless you bring one as a hook. Otherwise ``rule`` with its ``options`` is built, and its rate found where ``lr`` is
+    not given.
 
     ``history`` is a path to which the numbers are written as the run goes. The other settings are those of ``Spec``.
 

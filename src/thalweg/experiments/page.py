@@ -57,7 +57,7 @@ def describe(model: torch.nn.Module) -> list[dict[str, Any]]:
     layers = []
     for name, module in model.named_modules():
         if next(module.children(), None) is None:
-            own = [parameter for parameter in module.parameters(recurse=False)]
+            own = list(module.parameters(recurse=False))
             shape = "×".join(str(size) for size in own[0].shape) if own else ""
             layers.append(
                 {

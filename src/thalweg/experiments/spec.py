@@ -128,7 +128,7 @@ class Spec(BaseModel):
         return Spec(**{**self.model_dump(), **changes})
 
     def to_toml(self) -> str:
-        """The spec as TOML. A setting that is ``None`` is left out, for so is its default; clipping switched off says 'none'."""
+        """The spec as TOML. A setting that is ``None`` is left out, for so is its default; no clipping is 'none'."""
         import tomli_w
 
         settings = {key: value for key, value in self.model_dump().items() if value is not None and value != {}}
