@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "thalweg"
 
 FLOORS = [
-    {"errors"},
+    {"cache", "errors"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history"},
     {"engines", "monitors", "diagnose", "search"},
     {"optim", "report", "watch"},
@@ -18,7 +18,7 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-WITHOUT_TORCH = {"errors", "rules", "schedules", "history", "diagnose", "report"}
+WITHOUT_TORCH = {"cache", "errors", "rules", "schedules", "history", "diagnose", "report"}
 LONGEST_FILE = 400
 SHELF_NAMES = {"utils", "util", "misc", "common", "helpers", "helper", "core", "tools", "base"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
