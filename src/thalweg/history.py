@@ -32,6 +32,8 @@ import numpy as np
 
 from thalweg.errors import InputError
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one for each call
+
 
 class Column(NamedTuple):
     """One quantity over a run: ``steps`` int64 ``(n,)`` in the order recorded, ``values`` float64 ``(n,)``."""
@@ -73,8 +75,7 @@ class History:
         for name, value in numbers.items():
             self._append(name, step, value)
         if self._file is not None:
-            line = json.dumps({"step": step, **numbers}, separators=(",", ":"))
-            self._file.write(line.encode() + b"\n")
+            self._file.write(_ENCODE({"step": step, **numbers}).encode() + b"\n")
 
     def flush(self) -> int:
         """Hands everything recorded to the operating system; returns the length in bytes, which ``rewind`` takes."""

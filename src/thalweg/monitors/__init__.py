@@ -1,0 +1,40 @@
+"""Monitors: hooks that write numbers into a history, and do nothing else.
+
+What the numbers mean is the doctor's business, how they look the page's. A monitor changes neither weights, gradients
+nor random state, so a watched run gives the same bits as an unwatched one.
+
+>>> history = History()
+>>> state = train(model, optimizer, gradients, batches, epochs=10, hooks=default(history))
+>>> history.column("grad_norm/0.weight").values[-1]
+0.0312…
+
+Which steps are looked at is decided by a ``Plan`` from the step number alone, so a resumed run looks at the same ones. A
+monitor of your own is a hook with a plan:
+
+>>> class Sharpness(Hook):
+...     def on_step(self, state):
+...         if PLAN.samples(state.step):
+...             self.history.record(state.step, {"sharpness": largest_eigenvalue(state.model)})
+"""
+
+from __future__ import annotations
+
+from thalweg.history import History
+from thalweg.monitors.activations import ActivationStats
+from thalweg.monitors.plan import Plan
+from thalweg.monitors.progress import Progress
+from thalweg.monitors.signals import GradientNorms, UpdateRatios
+from thalweg.train.hooks import Hook
+
+PLAN = Plan(dense=32)
+
+
+def default(history: History) -> tuple[Hook, ...]:
+    """The set every run has: loss, rate and speed; gradient norms; update-to-weight ratios.
+
+    Put them before hooks that change the gradient or that end the run on a bad loss, so that they see what was there.
+    """
+    return Progress(history), GradientNorms(history, plan=PLAN), UpdateRatios(history, plan=PLAN)
+
+
+__all__ = ["PLAN", "ActivationStats", "GradientNorms", "Plan", "Progress", "UpdateRatios", "default"]

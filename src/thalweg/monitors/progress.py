@@ -1,0 +1,68 @@
+"""What a run says about itself as it goes: loss, rate, pass, time and speed.
+
+>>> hook = Progress(history)
+>>> history.column("batch/loss").values[:3]
+array([2.31, 2.28, 2.25])
+>>> history.last("samples_per_second")
+61300.0
+
+``seconds`` counts on where an earlier part of the run stopped; ``samples_per_second`` counts training alone, not what is
+measured between passes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from thalweg.history import History
+from thalweg.monitors.plan import Plan
+from thalweg.train.hooks import Hook, State
+
+
+class Progress(Hook):
+    """Writes ``batch/loss`` and ``lr`` (of the first parameter group), ``epoch``, ``seconds``, ``samples_per_second``.
+
+    Loss and rate follow the dense ``losses`` plan (on an accelerator each costs a wait for the device), the others the
+    sparse ``speed`` plan and the end of each pass. ``epoch`` counts whole passes made.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        losses: Plan = Plan(dense=256),
+        speed: Plan = Plan(dense=32),
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.history, self.losses, self.speed, self.clock = history, losses, speed, clock
+        self._begin = float("nan")
+        self._mark: tuple[float, int] | None = None
+
+    def on_gradient(self, state: State) -> None:
+        if self._mark is None:
+            now = self.clock()
+            if self._begin != self._begin:
+                self._begin = now - self.history.last("seconds", 0.0)
+            self._mark = now, state.examples
+
+    def on_step(self, state: State) -> None:
+        step = state.step
+        if self.losses.samples(step):
+            rate = state.optimizer.param_groups[0]["lr"]
+            self.history.record(step, {"batch/loss": float(state.loss), "lr": float(rate)})
+            if self.speed.samples(step):
+                self._record(state)
+
+    def on_epoch(self, state: State) -> None:
+        self._record(state)
+        self._mark = None
+
+    def _record(self, state: State) -> None:
+        now = self.clock()
+        numbers = {"epoch": float(state.epoch), "seconds": now - self._begin}
+        since, examples = self._mark or (now, state.examples)
+        if now > since and state.examples > examples:
+            numbers["samples_per_second"] = (state.examples - examples) / (now - since)
+        self._mark = now, state.examples
+        self.history.record(state.step, numbers)

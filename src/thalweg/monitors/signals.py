@@ -1,0 +1,91 @@
+"""How strong the learning signal is: the gradient's norm, and how far a step moves each weight.
+
+>>> hooks = GradientNorms(history), UpdateRatios(history)
+>>> history.under("grad_norm")["0.weight"].values[-1]            # ‖∂L/∂W‖₂ of one layer
+0.031…
+>>> history.under("update_ratio")["0.weight"].values[-1]         # ‖Δw‖₂/‖w‖₂: healthy about 1e-3
+0.0012…
+
+By layer they look at weights (two or more dimensions) only. Biases and scales start at zero or one, where a ratio to their
+own size says nothing, and their gradients tell no other story than their layer's weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from thalweg.history import History
+from thalweg.monitors.plan import Plan
+from thalweg.train.hooks import Hook, State
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The trained parameters of two or more dimensions, by name, in the model's order."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad and p.ndim >= 2}
+
+
+def norms(tensors: list[torch.Tensor]) -> list[float]:
+    """The 2-norm of each tensor, of any shapes; one wait for the device in all.
+
+    Sums in float32 at least: a half-precision norm overflows at 65504.
+    """
+    if not tensors:
+        return []
+    dense = [t.coalesce().values() if t.is_sparse else t for t in tensors]
+    wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in dense]
+    found = torch._foreach_norm(wide)
+    if len({(n.device, n.dtype) for n in found}) > 1:
+        return [float(n) for n in found]
+    return torch.stack(found).tolist()
+
+
+class GradientNorms(Hook):
+    """Writes ``grad_norm`` (all trained parameters as one vector) and ``grad_norm/WEIGHT`` on the plan's steps.
+
+    It reads ``p.grad`` as the hooks before it left it: put it before clipping.
+    """
+
+    def __init__(self, history: History, *, plan: Plan = Plan(dense=32)) -> None:
+        self.history, self.plan = history, plan
+
+    def on_gradient(self, state: State) -> None:
+        step = state.step + 1
+        if not self.plan.samples(step):
+            return
+        named = [(n, p) for n, p in state.model.named_parameters() if p.grad is not None]
+        found = norms([p.grad for _, p in named if p.grad is not None])
+        record = {"grad_norm": math.hypot(*found)}
+        for (name, parameter), norm in zip(named, found, strict=True):
+            if parameter.ndim >= 2:
+                record[f"grad_norm/{name}"] = norm
+        self.history.record(step, record)
+
+
+class UpdateRatios(Hook):
+    """Writes ``update_ratio/WEIGHT``: ‖w_t − w_{t−1}‖₂ / ‖w_{t−1}‖₂ on the plan's steps.
+
+    The weights before the step are remembered on those steps only. A weight that is all zeros has no ratio. Bands: about
+    1e-3 is healthy, 1e-4 … 1e-2 usual (Stanford CS231n, *Neural Networks 3*, "Ratio of weights:updates").
+    """
+
+    def __init__(self, history: History, *, plan: Plan = Plan(dense=32)) -> None:
+        self.history, self.plan = history, plan
+        self._before: dict[str, torch.Tensor] = {}
+
+    def on_gradient(self, state: State) -> None:
+        if self.plan.samples(state.step + 1):
+            self._before = {name: p.detach().clone() for name, p in weights(state.model).items()}
+
+    def on_step(self, state: State) -> None:
+        if not self._before:
+            return
+        before, self._before = list(self._before.values()), {}
+        after = weights(state.model)
+        moved = torch._foreach_sub([p.detach() for p in after.values()], before)
+        found = norms([*moved, *before])
+        ratios = zip(after, found[: len(after)], found[len(after) :], strict=True)
+        record = {f"update_ratio/{name}": step / size for name, step, size in ratios if size > 0}
+        if record:
+            self.history.record(state.step, record)
