@@ -1,0 +1,85 @@
+"""The living definition: a program carried out by torch, one operation at a time, one tensor at a time.
+
+Never optimised. It runs on every device, layout and type PyTorch knows; types narrower than float32 are computed in float32 and
+rounded once, when a result is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.engines.segments import Segments
+from thalweg.rules import Program
+
+Operand = torch.Tensor | float
+
+
+def _pair(function: Callable[..., torch.Tensor]) -> Callable[[Operand, Operand], Operand]:
+    """A binary torch function that takes numbers too."""
+
+    def apply(a: Operand, b: Operand) -> Operand:
+        like = a if isinstance(a, torch.Tensor) else b
+        assert isinstance(like, torch.Tensor)
+        return function(torch.as_tensor(a).to(like), torch.as_tensor(b).to(like))
+
+    return apply
+
+
+def _where(condition: Any, a: Operand, b: Operand) -> Operand:
+    if not isinstance(condition, torch.Tensor):
+        return a if condition else b
+    like = next(value for value in (a, b, condition) if isinstance(value, torch.Tensor))
+    dtype = like.dtype if like.dtype.is_floating_point else torch.get_default_dtype()
+    return torch.where(condition, torch.as_tensor(a, dtype=dtype), torch.as_tensor(b, dtype=dtype))
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sqrt": torch.sqrt,
+    "square": torch.square,
+    "absolute": torch.abs,
+    "sign": torch.sign,
+    "exp": torch.exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "maximum": _pair(torch.maximum),
+    "minimum": _pair(torch.minimum),
+    "where": _where,
+    "power": torch.pow,
+}
+
+
+class ReferenceKernel:
+    """``Kernel`` of the reference engine."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.lines = [(name, compile(text, f"<{program.name}: {name}>", "eval")) for name, text in program.lines]
+
+    def update(self, segments: Segments, scalars: np.ndarray) -> None:
+        names = [name for name, _ in self.program.scalars]
+        for index, weight in enumerate(segments.weights):
+            wide = torch.float32 if weight.dtype in (torch.bfloat16, torch.float16) else weight.dtype
+            stored = {"w": weight} | {
+                name: column[index] for name, column in zip(self.program.states, segments.states, strict=True)
+            }
+            values: dict[str, Any] = dict(zip(names, scalars[segments.rows[index]].tolist(), strict=True))
+            values |= {name: tensor.to(wide) for name, tensor in stored.items()}
+            values["g"] = segments.gradients[index].to(wide)
+            for name, code in self.lines:
+                values[name] = eval(code, FUNCTIONS, values)
+            for name, line in self.program.results:
+                stored[name].copy_(values[line])
+
+    def squared_norm(self, segments: Segments) -> float:
+        return sum(float(gradient.double().square().sum()) for gradient in segments.gradients)
+
+
+class Reference:
+    """``Engine`` that runs everything everywhere, slowly."""
+
+    def compile(self, program: Program, dtype: torch.dtype) -> ReferenceKernel:
+        return ReferenceKernel(program)
