@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -75,10 +76,15 @@ def _update(program: Program, name: str, decorator: str, loop: str) -> str:
         *(f"        at_{word} = carray(pointer(table[chunk, {2 + index}]), count, T)" for index, word in enumerate(operands)),
         "        for i in range(count):",
         *(f"            {word} = at_{word}[i]" for word in operands),
-        *(f"            {line} = {NUMBER.sub(r'T(\1)', text)}" for line, text in program.lines),
+        *(f"            {line} = {_typed(text)}" for line, text in program.lines),
         *(f"            at_{word}[i] = {line}" for word, line in program.results),
     ]
     return "\n".join(rows) + "\n"
+
+
+def _typed(text: str) -> str:
+    """Numbers in a line take the tensors' type: a plain literal would widen the whole line to float64."""
+    return NUMBER.sub(r"T(\1)", text)
 
 
 def norm_source(dtype: str) -> str:
@@ -99,6 +105,7 @@ def _module(name: str, text: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"thalweg_kernel_{digest}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Numba finds the module of cached machine code by its name
     spec.loader.exec_module(module)
     return module
 

@@ -50,8 +50,7 @@ def square(a):  # type: ignore[no-untyped-def]
 
 @njit(**options)
 def sign(a):  # type: ignore[no-untyped-def]
-    one = a.dtype.type(1)  # pragma: no cover
-    return one if a > 0 else (-one if a < 0 else a)
+    return a / abs(a) if a != 0 else a
 
 
 @njit(**options)

@@ -1,0 +1,168 @@
+"""The one subclass of ``torch.optim.Optimizer``, and the one ``step``.
+
+A class in ``named`` says which rule its groups follow and how PyTorch's names map to the rule's; everything else is here: the
+state PyTorch knows, checkpoints that cross over in both directions, hooks, closures, clipping, and a *plan* that turns all
+parameters into one table for one kernel call.
+
+>>> optimizer = Adam(model.parameters(), lr=1e-3, clip_norm=1.0)
+>>> optimizer.step()
+>>> optimizer.gradient_norm                 # of this step, before clipping: clipping measures it anyway
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+from thalweg.errors import InputError
+from thalweg.optim.plan import Plan
+
+COMMON: dict[str, Any] = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
+OURS: dict[str, Any] = {"clip_norm": None, "clip_value": None}
+
+
+class Form(NamedTuple):
+    """Which form of which rule a group follows: what decides the kernel, not the numbers in it."""
+
+    rule: str
+    options: tuple[tuple[str, bool], ...]
+    modifiers: tuple[str, ...]
+
+
+class Optimizer(torch.optim.Optimizer):
+    """PyTorch's optimizer interface over a rule. Subclasses declare the five attributes and ``options``."""
+
+    rule_name: ClassVar[str]
+    renamed: ClassVar[dict[str, tuple[str, int | None]]] = {}
+    """The rule's hyperparameter → the group's key, and the index in it where it is a tuple."""
+    decay: ClassVar[str] = "coupled_decay"
+    keeps_step: ClassVar[bool] = True
+    """Whether PyTorch's state has ``step`` for this class."""
+    start: ClassVar[dict[str, str]] = {}
+    """State → the group's key that holds its initial value; others start at 0."""
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any], *, engine: str = "auto") -> None:
+        if defaults.get("differentiable"):
+            raise InputError(f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one")
+        if engine not in ("auto", "cpu", "reference"):
+            raise InputError(f'{type(self).__name__}: there is no engine "{engine}": choose auto, cpu or reference')
+        _check_common(defaults)
+        self.engine = engine
+        self.gradient_norm = math.nan
+        self._plan: Plan | None = None
+        super().__init__(params, {**COMMON, **OURS, **defaults})
+
+    def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+        """The form of the rule that a group's flags choose."""
+        return ()
+
+    def rule_of(self, group: dict[str, Any]) -> str:
+        """The rule a group follows."""
+        return self.rule_name
+
+    def decay_of(self, group: dict[str, Any]) -> str:
+        """How a group's weight decay acts."""
+        return self.decay
+
+    def form(self, group: dict[str, Any]) -> Form:
+        """What decides the group's kernel."""
+        modifiers = []
+        if group["maximize"]:
+            modifiers.append("maximize")
+        if group["clip_norm"] is not None:
+            modifiers.append("clip_norm")
+        if group["clip_value"] is not None:
+            modifiers.append("clip_value")
+        if group.get("weight_decay", 0) != 0:
+            modifiers.append(self.decay_of(group))
+        return Form(self.rule_of(group), self.options(group), tuple(modifiers))
+
+    def arguments(self, group: dict[str, Any], names: tuple[str, ...]) -> list[float]:
+        """The numbers of a group for the hyperparameters ``names``."""
+        values = []
+        for name in names:
+            key, index = self.renamed.get(name, (name, None))
+            value = group[key] if index is None else group[key][index]
+            values.append(float(value))
+        return values
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; ``closure`` recomputes the loss, as in PyTorch."""
+        arguments: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        for hook in chain(_global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
+            changed = hook(self, arguments, {})
+            if changed is not None:
+                arguments, _ = changed
+                closure = arguments[1] if len(arguments) > 1 else None
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        plan = self._plan
+        if plan is None or not plan.fits():
+            plan = self._plan = Plan(self)
+        plan.run()
+        for hook in chain(self._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()):
+            hook(self, arguments, {})
+        return loss
+
+    # torch would wrap ``step`` in a profiler range that costs as much as a small net's whole step; hooks are called above.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds parameters, as in PyTorch; they begin with their own first step."""
+        self._plan = None
+        super().add_param_group(param_group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as the ``torch.optim`` class of the same name would write it."""
+        saved = super().state_dict()
+        saved["state"] = {
+            index: {
+                name: value.clone() if name in ("step", "mu_product") else value
+                for name, value in state.items()
+                if self.keeps_step or name != "step"
+            }
+            for index, state in saved["state"].items()
+        }
+        saved["state"] = {index: state for index, state in saved["state"].items() if state}
+        return saved
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes a state written by this class or by the ``torch.optim`` class of the same name."""
+        super().load_state_dict(state_dict)
+        self._plan = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._plan = None
+        self.__dict__.setdefault("engine", "auto")
+        self.__dict__.setdefault("gradient_norm", math.nan)
+        for group in self.param_groups:
+            for name, value in {**COMMON, **OURS, **self.defaults}.items():
+                group.setdefault(name, value)
+
+
+def _check_common(defaults: dict[str, Any]) -> None:
+    """PyTorch's checks, with PyTorch's words."""
+    lr = defaults["lr"]
+    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not lr >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+    if not defaults.get("eps", 0.0) >= 0.0:
+        raise ValueError(f"Invalid epsilon value: {defaults['eps']}")
+    if not defaults.get("weight_decay", 0.0) >= 0.0:
+        raise ValueError(f"Invalid weight_decay value: {defaults['weight_decay']}")
+    for index, beta in enumerate(defaults.get("betas", ())):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+    for name in ("clip_norm", "clip_value"):
+        if defaults.get(name) is not None and not defaults[name] > 0.0:
+            raise InputError(f"{name} = {defaults[name]} must be above 0; None leaves the gradient alone")
