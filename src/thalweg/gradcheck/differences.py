@@ -126,21 +126,20 @@ def examine(
 
 
 def _entry(probe: Probe, gradient: np.ndarray, index: int) -> Slope:
-    direction = np.zeros(gradient.size)
-    direction[index] = 1.0
-    return probe.slope(direction.reshape(gradient.shape), float(gradient.flat[index]))
+    direction = np.zeros(gradient.shape)
+    direction.flat[index] = 1.0
+    return probe.slope(direction, float(gradient.flat[index]))
 
 
 def _locate(probe: Probe, gradient: np.ndarray, generator: np.random.Generator) -> int:
     """The entry that is off most, by halving: of two halves, the one whose derivative along random signs is off more."""
     candidates = np.arange(gradient.size)
     while len(candidates) > 1:
-        off = []
         halves = np.array_split(candidates, 2)
+        off = []
         for half in halves:
-            direction = np.zeros(gradient.size)
-            direction[half] = generator.choice((-1.0, 1.0), size=len(half))
-            direction = direction.reshape(gradient.shape)
+            direction = np.zeros(gradient.shape)
+            direction.flat[half] = generator.choice((-1.0, 1.0), size=len(half))
             off.append(_distance(probe.slope(direction, float(np.sum(direction * gradient)))))
         candidates = halves[int(np.argmax(off))]
     return int(candidates[0])
