@@ -1,0 +1,27 @@
+"""Where optimizers walk: surfaces of two variables with known gradients and minima, and the curvature of a real loss.
+
+>>> walk = path(RAVINE, lambda w: torch.optim.SGD(w, lr=0.95), steps=40)       # (41, 2): zigzags across the ravine
+>>> walk[-1]
+>>> sharpness(lambda: loss_of(model(x), y), model.parameters())                  # beyond 2/lr gradient descent is unstable
+412.7
+
+A surface is for looking at a rule, not for judging it: what wins in a ravine of two variables may lose in a network.
+"""
+
+from thalweg.surfaces.curvature import hessian_eigenvalues, sharpness
+from thalweg.surfaces.functions import BEALE, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
+from thalweg.surfaces.path import path
+
+__all__ = [
+    "BEALE",
+    "PLATEAU",
+    "RASTRIGIN",
+    "RAVINE",
+    "ROSENBROCK",
+    "SADDLE",
+    "SURFACES",
+    "Surface",
+    "hessian_eigenvalues",
+    "path",
+    "sharpness",
+]
