@@ -1,0 +1,111 @@
+"""What the doctor is told and what it says: ``Facts`` of a run, and a ``Finding`` about it.
+
+>>> Facts(task="multiclass", class_shares=(0.5, 0.3, 0.2), n_dev=360).majority
+0.5
+>>> Finding("plateau", "The loss does not move.", where="train/loss", evidence={"loss": 2.303}, confidence=0.9,
+...         remedy="Raise the learning rate.", reference="…", severity="critical")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from thalweg.errors import InputError
+
+Severity = Literal["critical", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the numbers of a history do not say about themselves. Zero or None where it is not known.
+
+    ``class_shares`` are the shares of the classes in the training part, in any order, adding up to 1; without them all
+    ``classes`` are taken as equally frequent. ``epochs`` is the budget, not the passes made. ``stopped`` says why the run
+    ended before its budget, empty where it did not. ``clip_norm`` is the largest gradient norm the update was allowed.
+    """
+
+    task: str = "multiclass"
+    classes: int = 1
+    class_shares: tuple[float, ...] = ()
+    n_train: int = 0
+    n_dev: int = 0
+    epochs: int = 0
+    batch_size: int = 0
+    rule: str = ""
+    clip_norm: float | None = None
+    stopped: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in ("binary", "multiclass", "regression"):
+            raise InputError(f'the task is "{self.task}": the doctor knows binary, multiclass and regression')
+        if self.class_shares and abs(sum(self.class_shares) - 1) > 1e-6:
+            raise InputError(f"class_shares add up to {sum(self.class_shares):g}: give shares that add up to 1")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The class shares, equal ones where they are not known; empty for a regression."""
+        if self.task == "regression":
+            return ()
+        classes = max(self.classes, 2)
+        return self.class_shares or (1 / classes,) * classes
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that says how good the model is: higher is better, 1 is perfect."""
+        return "r2" if self.task == "regression" else "accuracy"
+
+    @property
+    def majority(self) -> float:
+        """What the metric is without looking at the inputs: the largest class's share, or R² 0 of the mean."""
+        return max(self.shares, default=0.0)
+
+    @property
+    def prior_loss(self) -> float:
+        """The loss without looking at the inputs: the entropy −Σ p ln p (nats); NaN for a regression."""
+        return -sum(p * math.log(p) for p in self.shares if p > 0) if self.shares else math.nan
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a finding's chart: ``steps`` and ``values``, both ``(n,)``."""
+
+    label: str
+    steps: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The evidence as a picture: lines over steps. ``mark`` is a step to point at, ``level`` a value to compare with."""
+
+    series: tuple[Series, ...]
+    y: str
+    log: bool = False
+    mark: int | None = None
+    level: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with a run.
+
+    ``name`` says what in two or three words, ``sentence`` says it with its numbers, ``where`` names the part of the run or
+    network, ``evidence`` holds the numbers by name, ``remedy`` says what to do, ``reference`` where the rule is from;
+    ``confidence`` 0…1 is how sure the rule is of the cause, not how bad it is.
+    """
+
+    name: str
+    sentence: str
+    where: str
+    evidence: Mapping[str, float]
+    confidence: float
+    remedy: str
+    reference: str
+    severity: Severity
+    chart: Chart | None = field(default=None, compare=False)

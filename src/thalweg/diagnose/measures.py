@@ -1,0 +1,92 @@
+"""Numbers the symptoms are written in: averages, the share learned, standard errors, layers from first to last.
+
+>>> average(np.array([1, 2, 3]), np.array([4.0, 2.0, 3.0]), window=2)
+array([4.        , 2.66666667, 2.85714286])
+>>> skill(history, Facts(task="multiclass", classes=10), "train")[-1]       # 0: the class shares alone; 1: perfect
+0.97…
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from thalweg.diagnose.finding import Facts
+from thalweg.history import Column, History
+
+
+def average(steps: np.ndarray, values: np.ndarray, *, window: float) -> np.ndarray:
+    """Exponentially weighted average over about the last ``window`` steps, bias-corrected; ``(n,)`` for ``(n,)``.
+
+    ``v ← βv + (1−β)θ``, divided by ``1 − βᵗ``, with ``β = 1 − 1/window`` (Kingma & Ba 2015, section 3). Where steps are left
+    out, ``β`` is raised to the gap, so that the window is one in steps however densely they were recorded.
+    """
+    beta = 1 - 1 / max(window, 1.0)
+    averaged = np.empty(len(values))
+    total = weight = 0.0
+    before = steps[0] - 1 if len(steps) else 0
+    for index, (step, value) in enumerate(zip(steps.tolist(), values.tolist(), strict=True)):
+        kept = beta ** max(step - before, 1)
+        total = kept * total + (1 - kept) * value
+        weight = kept * weight + (1 - kept)
+        averaged[index] = total / weight
+        before = step
+    return averaged
+
+
+def skill(history: History, facts: Facts, part: str) -> np.ndarray:
+    """What the model explains of what there is to explain, at each measurement of a part: 0 without inputs, 1 perfect.
+
+    Regression: R². Classification: ``1 − loss / entropy of the class shares`` (McFadden's pseudo-R², 1974), which sees a
+    model learn while its accuracy still stands at the largest class.
+    """
+    if facts.task == "regression":
+        return history.column(f"{part}/r2").values
+    return 1 - history.column(f"{part}/loss").values / facts.prior_loss
+
+
+def final_skill(history: History, facts: Facts, part: str = "train") -> float:
+    """The skill of the last measurement; NaN where there is none."""
+    found = skill(history, facts, part)
+    return float(found[-1]) if len(found) else math.nan
+
+
+def standard_error(metric: float, n: int, facts: Facts) -> float:
+    """Of an accuracy or R² measured on ``n`` examples; infinite where ``n`` is not known.
+
+    Accuracy: √(p(1−p)/n) with two successes and two failures added (Agresti & Coull 1998: at p near 1 the plain formula
+    claims certainty). R²: 2√R²·(1−R²)/√n (Olkin & Finn 1995).
+    """
+    if n <= 0:
+        return math.inf
+    if facts.task == "regression":
+        bounded = min(max(metric, 0.0), 1.0)
+        return max(2 * math.sqrt(bounded) * (1 - bounded), 0.1) / math.sqrt(n)
+    share = (metric * n + 2) / (n + 4)
+    return math.sqrt(share * (1 - share) / (n + 4))
+
+
+def layers(history: History, quantity: str, *, until: float = math.inf) -> dict[str, float]:
+    """The median of ``quantity/WEIGHT`` over the steps up to ``until``, layer by layer in the network's order."""
+    found = {}
+    for name, (steps, values) in history.under(quantity).items():
+        early = values[(steps <= until) & np.isfinite(values)]
+        if len(early):
+            found[name] = float(np.median(early))
+    return found
+
+
+def finite(column: Column) -> Column:
+    """The numbers of a column that are numbers."""
+    kept = np.isfinite(column.values)
+    return Column(column.steps[kept], column.values[kept])
+
+
+def start_loss(history: History) -> float:
+    """The loss before training: of the training part at step 0 where measured, else of the first mini-batches."""
+    steps, values = finite(history.column("train/loss"))
+    if len(steps) and steps[0] == 0:
+        return float(values[0])
+    first = finite(history.column("batch/loss")).values[:5]
+    return float(np.median(first)) if len(first) else math.nan

@@ -1,0 +1,156 @@
+"""What was learned, and what of it holds for examples not seen: bias and variance.
+
+>>> high_variance(history, facts).sentence
+'The network fits the training part (accuracy 100.0 %) better than the dev part (86.0 %): it overfits.'
+
+Differences are judged by their standard errors and by whether they matter; a gap between losses is not: any network with a
+training loss of 0.01 has a dev loss ten times that.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from thalweg.diagnose.finding import Chart, Facts, Finding, Series
+from thalweg.diagnose.measures import final_skill, finite, skill, standard_error
+from thalweg.diagnose.symptoms.rate import FEWEST, STILL_FALLING, late_slope
+from thalweg.history import History
+
+NOTHING = 0.05
+"""Share explained below which nothing was learned."""
+LITTLE = 0.1
+GAP = {"accuracy": 0.05, "r2": 0.1}
+"""How large the gap must be beyond two standard errors to matter. AutoTrainer takes a plain gap of 0.07 to 0.1."""
+RISE = 0.03
+
+
+def one_answer(history: History, facts: Facts) -> Finding | None:
+    """The network gives every example the same answer: the largest class, or the mean."""
+    learned = final_skill(history, facts)
+    metric = finite(history.column(f"train/{facts.metric}")).values
+    if len(metric) < FEWEST or not learned < NOTHING:
+        return None
+    if facts.task == "regression":
+        if abs(metric[-1]) > 0.02:
+            return None
+        sentence = f"The network predicts the mean for every example: its R² on the training part is {metric[-1]:.3f}."
+    else:
+        if metric[-1] > facts.majority + 0.01:
+            return None
+        sentence = (
+            f"The network gives nearly every example the same class: its accuracy on the training part is "
+            f"{metric[-1]:.1%}, and the largest class has {facts.majority:.1%}."
+        )
+    return Finding(
+        "the same answer for all",
+        sentence,
+        f"train/{facts.metric}",
+        {f"train {facts.metric}": float(metric[-1]), "without inputs": facts.majority, "share learned": learned},
+        0.8,
+        "Check that the inputs carry the answer and are scaled, that labels belong to their rows, and try another "
+        "learning rate; weight the classes where one is rare.",
+        "Humbatova et al., Taxonomy of real faults in deep learning, ICSE 2020",
+        "critical",
+        _chart(history, facts, level=facts.majority),
+    )
+
+
+def high_bias(history: History, facts: Facts) -> Finding | None:
+    """The training has settled, and the network explains next to nothing even of the training part."""
+    found = skill(history, facts, "train")
+    metric = finite(history.column(f"train/{facts.metric}")).values
+    slope = late_slope(history)
+    if len(found) < FEWEST or not len(metric) or not np.isfinite(found).all() or found.max() > LITTLE:
+        return None
+    if slope > STILL_FALLING:
+        return None
+    value = f"{metric[-1]:.1%}" if facts.metric == "accuracy" else f"{metric[-1]:.3f}"
+    base = f"{facts.majority:.1%}" if facts.metric == "accuracy" else "0"
+    return Finding(
+        "high bias",
+        f"The network cannot fit even the training part: {_label(facts)} {value}, where an answer without inputs gives {base}.",
+        f"train/{facts.metric}",
+        {f"train {facts.metric}": float(metric[-1]), "share learned": float(found[-1])},
+        0.7,
+        "Give the network more to work with: more or wider hidden layers, less regularisation, better inputs. If nothing helps, "
+        "the inputs may not tell the answer.",
+        "Ng, Machine Learning Yearning 2018, chapters 20 to 27",
+        "warning",
+        _chart(history, facts, level=facts.majority),
+    )
+
+
+def high_variance(history: History, facts: Facts) -> Finding | None:
+    """The network fits the training part and not the dev part, by more than chance explains and by enough to matter."""
+    metric = facts.metric
+    trained, held = history.column(f"train/{metric}").values, history.column(f"dev/{metric}").values
+    losses = history.column("dev/loss").values
+    count = min(len(trained), len(held), len(losses))
+    if count < FEWEST or not np.isfinite([*trained[:count], *held[:count], *losses[:count]]).all():
+        return None
+    best = int(losses[:count].argmin())
+    said = None
+    gap = trained[best] - held[best]
+    certain = 2 * _error_of_difference(trained[best], held[best], facts)
+    risen = _risen(trained[:count], held[:count], facts)
+    seen, unseen = skill(history, facts, "train")[:count], skill(history, facts, "dev")[:count]
+    if gap - certain > GAP[metric] and seen[best] > LITTLE:
+        said = (
+            f"The network fits the training part ({_label(facts)} {_show(trained[best], facts)}) far better than the dev "
+            f"part ({_show(held[best], facts)})."
+        )
+    elif seen[-1] > 0.5 and unseen.max() < NOTHING:
+        best = count - 1
+        said = (
+            f"The network learns the training part by heart: {_label(facts)} {_show(trained[-1], facts)} there, "
+            f"{_show(held[-1], facts)} on the dev part, no better than without inputs."
+        )
+    elif risen:
+        said = (
+            f"From its best the dev {_label(facts)} fell to {_show(held[count - 1], facts)} while the training part went "
+            f"on improving to {_show(trained[count - 1], facts)}."
+        )
+    if said is None:
+        return None
+    return Finding(
+        "high variance",
+        f"{said} It overfits.",
+        f"dev/{metric}",
+        {f"train {metric}": float(trained[best]), f"dev {metric}": float(held[best]), "two standard errors": certain},
+        0.9,
+        "More or augmented data; weight decay or dropout; a smaller network; stop at the best dev epoch (patience).",
+        "Ng, Machine Learning Yearning 2018, chapters 20 to 27; Agresti & Coull 1998 (standard error)",
+        "warning",
+        _chart(history, facts),
+    )
+
+
+def _risen(trained: np.ndarray, held: np.ndarray, facts: Facts) -> bool:
+    """Whether the dev metric, averaged over three passes so that no lucky one counts, fell from its best beyond chance."""
+    if len(held) < 2 * FEWEST:
+        return False
+    smooth = np.convolve(held, np.full(3, 1 / 3), mode="valid")
+    peak = int(smooth.argmax())
+    fall = float(smooth[peak] - smooth[-1])
+    certain = 2 * math.sqrt(2) * standard_error(float(smooth[peak]), facts.n_dev, facts)
+    return fall > max(certain, RISE) and bool(trained[-1] > trained[peak])
+
+
+def _error_of_difference(trained: float, held: float, facts: Facts) -> float:
+    return math.hypot(standard_error(trained, facts.n_train, facts), standard_error(held, facts.n_dev, facts))
+
+
+def _label(facts: Facts) -> str:
+    return "R²" if facts.metric == "r2" else facts.metric
+
+
+def _show(value: float, facts: Facts) -> str:
+    return f"{value:.3f}" if facts.metric == "r2" else f"{value:.1%}"
+
+
+def _chart(history: History, facts: Facts, *, level: float | None = None) -> Chart:
+    columns = {part: finite(history.column(f"{part}/{facts.metric}")) for part in ("train", "dev")}
+    series = tuple(Series(name, *column) for name, column in columns.items() if len(column.steps))
+    return Chart(series, y=_label(facts), level=level)
