@@ -52,8 +52,8 @@ def {name}(table, partial):
             total += np.float64(gradient[i]) * np.float64(gradient[i])
         partial[chunk] = total
 '''
-SERIAL = '@njit(cache=True, error_model="numpy", fastmath={flags})'
-PARALLEL = '@njit(cache=True, error_model="numpy", fastmath={flags}, parallel=True)'
+SERIAL = '@njit(cache=True, error_model="numpy"{flags})'
+PARALLEL = '@njit(cache=True, error_model="numpy", parallel=True{flags})'
 
 
 def source(program: Program, dtype: str = "float32") -> str:
@@ -61,7 +61,7 @@ def source(program: Program, dtype: str = "float32") -> str:
     title = f"the rule {program.name} for {dtype}"
     text = HEADER.format(title=title, dtype=dtype)
     for name, decorator, loop in (("serial", SERIAL, "range"), ("parallel", PARALLEL, "prange")):
-        text += "\n\n" + _update(program, name, decorator.format(flags='{"contract"}'), loop)
+        text += "\n\n" + _update(program, name, decorator.format(flags=""), loop)
     return text
 
 
@@ -90,7 +90,7 @@ def _typed(text: str) -> str:
 def norm_source(dtype: str) -> str:
     """The source of the sum of squares, chunk by chunk: the same for any number of threads."""
     text = HEADER.format(title=f"the gradient's norm for {dtype}", dtype=dtype)
-    flags = '{"contract", "reassoc"}'
+    flags = ', fastmath={"contract", "reassoc"}'  # a sum of squares may be taken in any order; NaN and infinity stay
     text += NORMS.format(decorator=SERIAL.format(flags=flags), name="serial", loop="range")
     return text + "\n" + NORMS.format(decorator=PARALLEL.format(flags=flags), name="parallel", loop="prange")
 

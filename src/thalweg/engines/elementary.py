@@ -22,10 +22,7 @@ def pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-FLAGS = {"contract"}
-"""Only fused multiply-add is allowed: no flag that would let the compiler assume there is no NaN or infinity."""
-
-options = {"error_model": "numpy", "fastmath": FLAGS}
+options = {"error_model": "numpy"}
 
 
 @njit(**options)

@@ -106,12 +106,12 @@ def nadam() -> Rule:
         return beta1 * (1 - sympy.Rational(1, 2) * sympy.Float("0.96") ** (step * momentum_decay))
 
     ahead = mu(t + 1)
-    direction = (1 - mu(t)) / (1 - mu_product) * g + ahead / (1 - mu_product * ahead) * exp_avg
+    root = sqrt(exp_avg_sq / (1 - beta2**t)) + eps
     return Rule(
         "nadam",
         exp_avg=beta1 * exp_avg + (1 - beta1) * g,
         exp_avg_sq=beta2 * exp_avg_sq + (1 - beta2) * g**2,
-        step=lr * direction / (sqrt(exp_avg_sq / (1 - beta2**t)) + eps),
+        step=lr * (1 - mu(t)) / (1 - mu_product) * g / root + lr * ahead / (1 - mu_product * ahead) * exp_avg / root,
         scalars={"mu_product": (1.0, mu_product * mu(t))},
     )
 
