@@ -69,7 +69,7 @@ def build_model(spec: Spec, *, input_shape: tuple[int, ...], n_outputs: int, hid
     torch.manual_seed(spec.seed)
     if is_own(spec.model):
         return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
-    from thalweg.models import mlp
+    from thalweg.models.mlp import mlp
 
     look_up(spec.model, {"mlp": mlp}, "model")
     return mlp(

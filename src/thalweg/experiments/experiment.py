@@ -65,11 +65,7 @@ class Experiment:
 
     def gradients(self, model: torch.nn.Module) -> Gradients:
         """The fastest way to this model's gradients: explicit back-propagation where it is held equal, else autograd."""
-        from thalweg.models import Backprop
-
         dtype = DTYPES[self.spec.precision]
-        if dtype is None and not Backprop.refuses(model, self.objective):
-            return Backprop(model, self.objective)
         return Autograd(model, self.objective, autocast=dtype)
 
     def check_shapes(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.spec import Spec
@@ -32,7 +33,7 @@ def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str,
     evidence: dict[str, Any] = {
         "part": part,
         "layers": describe(experiment.model),
-        "rule": formula(experiment.spec.rule),
+        "rule": formula(experiment),
         "environment": environment(experiment),
         "notes": list(preprocessor.notes),
     }
@@ -70,11 +71,12 @@ def describe(model: torch.nn.Module) -> list[dict[str, Any]]:
     return layers
 
 
-def formula(rule: str) -> str:
-    """The update rule as its equations."""
+def formula(experiment: Experiment) -> str:
+    """The update rule as its equations, with its decay and clipping."""
     from thalweg import optim
 
-    return str(optim.NAMED[rule].rule)
+    optimizer = build_optimizer(experiment.spec, [torch.nn.Parameter(torch.zeros(1))], lr=experiment.spec.lr or 1.0)
+    return optim.formula(optimizer)
 
 
 def environment(experiment: Experiment) -> dict[str, str]:
