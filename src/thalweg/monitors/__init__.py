@@ -13,7 +13,7 @@ monitor of your own is a hook with a plan:
 
 >>> class Sharpness(Hook):
 ...     def on_step(self, state):
-...         if PLAN.samples(state.step):
+...         if SPARSE.samples(state.step):
 ...             self.history.record(state.step, {"sharpness": largest_eigenvalue(state.model)})
 """
 
@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from thalweg.history import History
 from thalweg.monitors.activations import ActivationStats
-from thalweg.monitors.plan import Plan
+from thalweg.monitors.plan import ALWAYS, DENSE, SPARSE, Plan
 from thalweg.monitors.progress import Progress
 from thalweg.monitors.signals import GradientNorms, UpdateRatios
 from thalweg.train.hooks import Hook
-
-PLAN = Plan(dense=32)
 
 
 def default(history: History) -> tuple[Hook, ...]:
@@ -34,7 +32,17 @@ def default(history: History) -> tuple[Hook, ...]:
 
     Put them before hooks that change the gradient or that end the run on a bad loss, so that they see what was there.
     """
-    return Progress(history), GradientNorms(history, plan=PLAN), UpdateRatios(history, plan=PLAN)
+    return Progress(history), GradientNorms(history), UpdateRatios(history)
 
 
-__all__ = ["PLAN", "ActivationStats", "GradientNorms", "Plan", "Progress", "UpdateRatios", "default"]
+__all__ = [
+    "ALWAYS",
+    "DENSE",
+    "SPARSE",
+    "ActivationStats",
+    "GradientNorms",
+    "Plan",
+    "Progress",
+    "UpdateRatios",
+    "default",
+]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 
 from thalweg.history import History
-from thalweg.monitors.plan import Plan
+from thalweg.monitors.plan import SPARSE, Plan
 from thalweg.train.hooks import Hook, State
 
 RAILS: dict[type[torch.nn.Module], tuple[float, float]] = {
@@ -39,7 +39,7 @@ class ActivationStats(Hook):
         history: History,
         model: torch.nn.Module,
         *,
-        plan: Plan = Plan(dense=32),
+        plan: Plan = SPARSE,
         layers: tuple[str, ...] | None = None,
     ) -> None:
         self.history, self.plan = history, plan

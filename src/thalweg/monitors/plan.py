@@ -34,3 +34,7 @@ class Plan:
 
 
 ALWAYS = Plan(dense=1 << 62)
+DENSE = Plan(dense=256)
+"""For what costs next to nothing to look at."""
+SPARSE = Plan(dense=32)
+"""For what costs about as much as a step."""

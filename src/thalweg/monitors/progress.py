@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 
 from thalweg.history import History
-from thalweg.monitors.plan import Plan
+from thalweg.monitors.plan import DENSE, SPARSE, Plan
 from thalweg.train.hooks import Hook, State
 
 
@@ -31,8 +31,8 @@ class Progress(Hook):
         self,
         history: History,
         *,
-        losses: Plan = Plan(dense=256),
-        speed: Plan = Plan(dense=32),
+        losses: Plan = DENSE,
+        speed: Plan = SPARSE,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.history, self.losses, self.speed, self.clock = history, losses, speed, clock

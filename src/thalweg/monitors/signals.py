@@ -17,7 +17,7 @@ import math
 import torch
 
 from thalweg.history import History
-from thalweg.monitors.plan import Plan
+from thalweg.monitors.plan import SPARSE, Plan
 from thalweg.train.hooks import Hook, State
 
 
@@ -47,7 +47,7 @@ class GradientNorms(Hook):
     It reads ``p.grad`` as the hooks before it left it: put it before clipping.
     """
 
-    def __init__(self, history: History, *, plan: Plan = Plan(dense=32)) -> None:
+    def __init__(self, history: History, *, plan: Plan = SPARSE) -> None:
         self.history, self.plan = history, plan
 
     def on_gradient(self, state: State) -> None:
@@ -70,7 +70,7 @@ class UpdateRatios(Hook):
     1e-3 is healthy, 1e-4 … 1e-2 usual (Stanford CS231n, *Neural Networks 3*, "Ratio of weights:updates").
     """
 
-    def __init__(self, history: History, *, plan: Plan = Plan(dense=32)) -> None:
+    def __init__(self, history: History, *, plan: Plan = SPARSE) -> None:
         self.history, self.plan = history, plan
         self._before: dict[str, torch.Tensor] = {}
 

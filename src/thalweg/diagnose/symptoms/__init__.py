@@ -5,8 +5,8 @@
 >>> high_variance(history, facts) is None
 True
 
-Each looks at one kind of evidence and stays silent where that was not recorded. By what they look at: ``divergence`` (numbers
-that are none), ``signals`` (gradients by layer), ``rate`` (how the loss moves), ``fit`` (what was learned, and what of it holds).
+Each looks at one kind of evidence and stays silent where that was not recorded: ``divergence`` (numbers that are none),
+``signals`` (gradients by layer), ``rate`` (how the loss moves), ``fit`` (what was learned, and what of it holds).
 """
 
 from thalweg.diagnose.symptoms.divergence import diverged

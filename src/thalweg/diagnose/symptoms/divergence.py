@@ -36,7 +36,12 @@ def diverged(history: History, facts: Facts) -> Finding | None:
         what = "loss" if where in LOSSES else f"gradient of {where.removeprefix('grad_norm/')}"
         what = "gradient" if where == "grad_norm" else what
         return _finding(
-            history, f"The {what} became {became} at step {step}.", where, {"step": step, "start loss": start}, 1.0, step
+            history,
+            f"The {what} became {became} at step {step}.",
+            where,
+            {"step": step, "start loss": start},
+            1.0,
+            step,
         )
     end = finite(history.column("train/loss")).values
     if len(end) and start > 0 and end[-1] > BLOWN_UP * start:

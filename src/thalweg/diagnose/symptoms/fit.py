@@ -74,8 +74,8 @@ def high_bias(history: History, facts: Facts) -> Finding | None:
         f"train/{facts.metric}",
         {f"train {facts.metric}": float(metric[-1]), "share learned": float(found[-1])},
         0.7,
-        "Give the network more to work with: more or wider hidden layers, less regularisation, better inputs. If nothing helps, "
-        "the inputs may not tell the answer.",
+        "Give the network more to work with: more or wider hidden layers, less regularisation, better inputs. If "
+        "nothing helps, the inputs may not tell the answer.",
         "Ng, Machine Learning Yearning 2018, chapters 20 to 27",
         "warning",
         _chart(history, facts, level=facts.majority),

@@ -4,8 +4,8 @@
 'The learning rate is too high: the loss jumps up and down by 0.21 on average and ends at 2.35 (it began at 2.30).'
 
 They look at the loss of the training part, measured after each pass, which has no mini-batch noise: what moves it is the
-optimizer alone. Where a rate decays, the loss is judged against the sum of the rates so far, not against steps: a schedule that ends
-at zero flattens every curve.
+optimizer alone. Where a rate decays, the loss is judged against the sum of the rates so far, not against steps: a
+schedule that ends at zero flattens every curve.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOVED = 0.002
 
 def rate_too_high(history: History, facts: Facts) -> Finding | None:
     """The training loss jumps up from pass to pass, or rose and killed the gradient, instead of falling."""
-    steps, losses = finite(history.column("train/loss"))
+    _, losses = finite(history.column("train/loss"))
     if len(losses) < FEWEST:
         return None
     start, end, learned = start_loss(history), float(losses[-1]), final_skill(history, facts)
@@ -61,7 +61,12 @@ def rate_too_high(history: History, facts: Facts) -> Finding | None:
         "learning rate too high",
         f"The learning rate is too high: {said} (it began at {start:.3g}).",
         "train/loss",
-        {"start loss": start, "final loss": end, "mean jump": float(np.abs(changes).mean()), "share of large rises": often},
+        {
+            "start loss": start,
+            "final loss": end,
+            "mean jump": float(np.abs(changes).mean()),
+            "share of large rises": often,
+        },
         0.8,
         "Lower the learning rate (lr) by a factor of 3 to 10; leave lr out to have it found; warm it up (warmup = 0.05).",
         "Bengio 2012, Practical recommendations, section 3.1.1; Zhang et al., AutoTrainer, ICSE 2021 (oscillation)",
@@ -108,7 +113,7 @@ def rate_too_low(history: History, facts: Facts) -> Finding | None:
 
 def budget_too_small(history: History, facts: Facts) -> Finding | None:
     """The model was still getting better when its epochs ran out."""
-    steps, losses = finite(history.column("train/loss"))
+    _, losses = finite(history.column("train/loss"))
     metric = finite(history.column(f"dev/{facts.metric}")).values
     learned = final_skill(history, facts)
     if len(losses) < FEWEST or facts.stopped or not learned >= UNLEARNED:
@@ -192,12 +197,17 @@ def _weights_died(history: History) -> bool:
     """Whether each layer's gradient, alive at the start, is nearly gone in most of the second half of the run."""
     columns = [finite(column).values for column in history.under("grad_norm").values()]
     return bool(columns) and all(
-        len(values) >= 20 and np.median(values[:3]) > 0 and np.median(values[len(values) // 2 :]) < DEAD * values[:3].max()
+        len(values) >= 20
+        and np.median(values[:3]) > 0
+        and np.median(values[len(values) // 2 :]) < DEAD * values[:3].max()
         for values in columns
     )
 
 
 def _chart(history: History, *, level: float | None = None, mark: int | None = None) -> Chart:
-    columns: dict[str, Column] = {"train": finite(history.column("train/loss")), "dev": finite(history.column("dev/loss"))}
+    columns: dict[str, Column] = {
+        "train": finite(history.column("train/loss")),
+        "dev": finite(history.column("dev/loss")),
+    }
     series = tuple(Series(name, *column) for name, column in columns.items() if len(column.steps))
     return Chart(series, y="loss", level=level, mark=mark)

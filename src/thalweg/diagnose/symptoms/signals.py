@@ -43,7 +43,9 @@ def vanishing_gradient(history: History, facts: Facts) -> Finding | None:
     weakest = min(norms, key=norms.__getitem__)
     if first < RATIO_VANISHED * last and first < NORM_VANISHED:
         where, weak = names[0], first
-        sentence = f"The gradient vanishes: {first:.2g} at the first layer ({where}), {last:.2g} at the last ({names[-1]})."
+        sentence = (
+            f"The gradient vanishes: {first:.2g} at the first layer ({where}), {last:.2g} at the last ({names[-1]})."
+        )
     elif norms[weakest] < NOTHING:
         where, weak = weakest, norms[weakest]
         sentence = f"The gradient of {where} is {weak:.2g} from the start: no signal reaches it."

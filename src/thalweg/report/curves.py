@@ -1,0 +1,205 @@
+"""The charts of how a run went, each with the sentence that says what to see in it.
+
+>>> loss(run, history).caption
+'The dev loss is lowest, 0.0537, at epoch 18 of 20; the training part has 0.0123 there.'
+>>> gradients(history).title
+'Gradient by layer'
+
+A chart that has nothing to show is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from thalweg.diagnose import Chart
+from thalweg.diagnose.measures import average, finite
+from thalweg.history import Column, History
+from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, spread
+from thalweg.report.markup import label, measure, number, text
+from thalweg.report.run import RunReport
+
+MOST_LEGENDS = 8
+HEALTHY = (1e-4, 1e-2)
+"""Update-to-weight ratio: about 1e-3 is healthy, this band usual (Stanford CS231n, Neural Networks 3)."""
+
+
+def clock(history: History) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """The axis of a run: passes over the data, with fractions, where they were recorded; else steps."""
+    steps, epochs = history.column("epoch")
+    ends = steps[epochs == 1]
+    if len(ends) == 0:
+        return "step", lambda at: at
+    return "epoch", lambda at: at / ends[0]
+
+
+def loss(run: RunReport, history: History) -> Figure | None:
+    """Loss of the mini-batches, of the training part and of the dev part."""
+    unit, at = clock(history)
+    parts = {part: finite(history.column(f"{part}/loss")) for part in ("train", "dev")}
+    batches = finite(history.column("batch/loss"))
+    if not len(batches.steps) and not any(len(column.steps) for column in parts.values()):
+        return None
+    drawn: list[dict[str, Any]] = []
+    if len(batches.steps) > 1:
+        window = max(batches.steps[-1] / 30, 2)
+        smooth = Column(batches.steps, average(*batches, window=window))
+        faint = {"width": 1, "opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
+        drawn += [line("mini-batch", batches, at(batches.steps), "--batch", **faint)]
+        drawn += [line("mini-batch, averaged", smooth, at(batches.steps), "--batch", width=1.5)]
+    colours = {"train": "--train", "dev": "--dev"}
+    drawn += [
+        line(label(part), column, at(column.steps), colours[part])
+        for part, column in parts.items()
+        if len(column.steps)
+    ]
+    shown = np.concatenate([np.asarray(trace["y"]) for trace in drawn])
+    caption = _best(run, history, "loss", lowest=True)
+    if len(batches.steps) > 1:
+        caption += f" The mini-batch loss is noisy; its bold line averages the last {round(window):,} steps."
+    layout = {"xaxis": axis(unit), "yaxis": axis("loss", log=spread(shown)), **_best_mark(run, unit)}
+    return Figure("loss", "Loss", caption.strip(), drawn, layout)
+
+
+def metric(run: RunReport, history: History) -> Figure | None:
+    """Accuracy or R² of the training and the dev part."""
+    unit, at = clock(history)
+    parts = {part: finite(history.column(f"{part}/{run.metric}")) for part in ("train", "dev")}
+    colours = {"train": "--train", "dev": "--dev"}
+    drawn = [
+        line(label(part), column, at(column.steps), colours[part])
+        for part, column in parts.items()
+        if len(column.steps)
+    ]
+    if not drawn:
+        return None
+    form: dict[str, Any] = {"tickformat": ".0%"} if run.metric == "accuracy" else {}
+    if run.metric == "r2":
+        lowest = min(column.values.min() for column in parts.values() if len(column.values))
+        form = {"range": [max(lowest, -1.0) - 0.05, 1.02]} if lowest < -1 else {}
+    layout = {"xaxis": axis(unit), "yaxis": axis(label(run.metric), **form), **_best_mark(run, unit)}
+    title = label(run.metric)
+    return Figure("metric", title[0].upper() + title[1:], _best(run, history, run.metric, lowest=False), drawn, layout)
+
+
+def _best(run: RunReport, history: History, name: str, *, lowest: bool) -> str:
+    """Where the dev part was best and how far the training part is from it."""
+    dev = history.column(f"dev/{name}")
+    kept = np.isfinite(dev.values)
+    if not kept.any():
+        return f"The {label(name)} as training goes on."
+    steps, values = dev.steps[kept], dev.values[kept]
+    best = int(values.argmin() if lowest else values.argmax())
+    unit, at = clock(history)
+    where = f"{unit} {number(float(at(steps[best : best + 1])[0]))}"
+    last = number(float(at(steps[-1:])[0]))
+    extreme = "lowest" if lowest else "highest"
+    said = f"The dev {label(name)} is {extreme}, {measure(name, float(values[best]))}, at {where} of {last}"
+    train = history.column(f"train/{name}")
+    same = train.values[train.steps == steps[best]]
+    said += f"; the training part has {measure(name, float(same[-1]))} there." if len(same) else "."
+    return said + (" The dashed line marks the weights that were kept." if run.best_epoch is not None else "")
+
+
+def _best_mark(run: RunReport, unit: str) -> dict[str, Any]:
+    if run.best_epoch is None or unit != "epoch":
+        return {}
+    mark = {"type": "line", "x0": run.best_epoch, "x1": run.best_epoch, "yref": "paper", "y0": 0, "y1": 1}
+    return {"shapes": [mark | {"line": {"color": "--muted", "width": 1, "dash": "dash"}}]}
+
+
+def learning_rate(history: History) -> Figure | None:
+    """The rate each step was made with."""
+    unit, at = clock(history)
+    column = finite(history.column("lr"))
+    if len(column.steps) < 2:
+        return None
+    top, last = float(column.values.max()), float(column.values[-1])
+    if top == column.values.min():
+        caption = f"The rate is {number(top)} throughout."
+    else:
+        peak = number(float(at(column.steps[[column.values.argmax()]])[0]))
+        caption = f"The rate is highest, {number(top)}, at {unit} {peak} and ends at {number(last)}."
+    layout = {"xaxis": axis(unit), "yaxis": axis("learning rate", rangemode="tozero", exponentformat="power")}
+    return Figure(
+        "lr", "Learning rate", caption, [line("learning rate", column, at(column.steps), "--accent")], layout, 280
+    )
+
+
+def by_layer(columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+    """One curve for each layer, coloured from the first to the last; of many layers only some are named."""
+    names = list(columns)
+    named = set(np.linspace(0, len(names) - 1, min(len(names), MOST_LEGENDS)).astype(int).tolist())
+    drawn = []
+    for index, name in enumerate(names):
+        column = finite(columns[name])
+        colour = f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(names) - 1, 1))}"
+        drawn.append(line(name, column, column.steps, colour, width=1.5, showlegend=index in named))
+    return [trace for trace in drawn if len(trace["x"])]
+
+
+def gradients(history: History) -> Figure | None:
+    """The gradient's norm, layer by layer."""
+    columns = history.under("grad_norm")
+    drawn = by_layer(columns)
+    if not drawn:
+        return None
+    medians = {
+        name: float(np.median(finite(column).values)) for name, column in columns.items() if len(finite(column).steps)
+    }
+    first, last = next(iter(medians)), list(medians)[-1]
+    caption = "How strong the learning signal is at each layer's weights. Lines that fall to nothing are signals lost."
+    if len(medians) > 1 and medians[last] > 0:
+        caption = (
+            f"How strong the learning signal is at each layer's weights. By the medians, the first layer ({text(first)}) "
+            f"gets {number(medians[first] / medians[last], digits=2)} times the gradient of the last ({text(last)}); below "
+            f"a thousandth it would have vanished on its way."
+        )
+    layout = {"xaxis": axis("step", log=True), "yaxis": axis("gradient norm", log=True, exponentformat="power")}
+    return Figure("gradients", "Gradient by layer", caption, drawn, layout, 360)
+
+
+def ratios(history: History) -> Figure | None:
+    """How far a step moves each layer's weights, in parts of their size, over the healthy band."""
+    columns = history.under("update_ratio")
+    drawn = by_layer(columns)
+    if not drawn:
+        return None
+    medians = np.array([np.median(finite(column).values) for column in columns.values() if len(finite(column).steps)])
+    inside = int(((medians >= HEALTHY[0]) & (medians <= HEALTHY[1])).sum())
+    caption = (
+        f"How far one step moves a layer's weights, relative to their size. About 1e−3 is healthy; the band is 1e−4 to 1e−2. "
+        f"{inside} of {len(medians)} layers have their median in it."
+    )
+    values = np.concatenate([np.asarray(trace["y"]) for trace in drawn])
+    positive = values[values > 0]
+    low = min(positive.min(initial=HEALTHY[0]), HEALTHY[0]) / 1.5
+    high = max(positive.max(initial=HEALTHY[1]), HEALTHY[1]) * 1.5
+    layout = {
+        "xaxis": axis("step", log=True),
+        "yaxis": axis("‖Δw‖ / ‖w‖", log=True, exponentformat="power", range=np.log10([low, high])),
+        "shapes": [band("y", *HEALTHY)],
+    }
+    return Figure("ratios", "Update-to-weight ratio by layer", caption, drawn, layout, 360)
+
+
+def of_finding(key: str, chart: Chart) -> Figure:
+    """The evidence of a finding, small."""
+    colours = ("--train", "--dev", "--layer-4")
+    drawn = [
+        line(series.label, Column(series.steps, series.values), series.steps, colours[index % 3])
+        for index, series in enumerate(chart.series)
+    ]
+    shapes = []
+    if chart.mark is not None:
+        mark = {"type": "line", "x0": chart.mark, "x1": chart.mark, "yref": "paper", "y0": 0, "y1": 1}
+        shapes.append(mark | {"line": {"color": "--bad", "width": 1.5, "dash": "dot"}})
+    if chart.level is not None:
+        level = {"type": "line", "y0": chart.level, "y1": chart.level, "xref": "paper", "x0": 0, "x1": 1}
+        shapes.append(level | {"line": {"color": "--muted", "width": 1, "dash": "dash"}})
+    values = np.concatenate([series.values for series in chart.series])
+    layout = {"xaxis": axis("step"), "yaxis": axis(chart.y, log=chart.log and spread(values)), "shapes": shapes}
+    return Figure(key, "Evidence", "", drawn, layout, 220)

@@ -1,0 +1,59 @@
+"""A chart as plain data: what is drawn, without its looks.
+
+A figure is a Plotly figure whose colours are names of the style sheet (``--train``), so that one figure serves light and
+dark; fonts, margins and grids are ``page.js``'s business.
+
+>>> line("dev", column, column.steps, "--dev")["line"]["color"]
+'--dev'
+>>> Figure("loss", "Loss", "The dev loss is lowest at epoch 18.", [line(…)], {"xaxis": axis("epoch")})
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from thalweg.history import Column
+from thalweg.report.markup import text
+
+LAYER_COLOURS = 8
+"""Steps of the style sheet's scale from first layer to last, ``--layer-0`` …"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart: Plotly's ``data`` and ``layout``, and the ``caption`` (HTML) that says what to see."""
+
+    key: str
+    title: str
+    caption: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any] = field(default_factory=dict)
+    height: int = 320
+
+
+def line(name: str, column: Column, x: np.ndarray, colour: str, **style: Any) -> dict[str, Any]:
+    """One curve."""
+    return {
+        "type": "scatter", "mode": style.pop("mode", "lines"), "name": text(name), "x": x, "y": column.values,
+        "line": {"color": colour, "width": style.pop("width", 2), "dash": style.pop("dash", "solid")}, **style,
+    }  # fmt: skip
+
+
+def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
+    return {"title": {"text": title}, **({"type": "log", "dtick": 1} if log else {}), **more}
+
+
+def spread(values: np.ndarray) -> bool:
+    """Whether values want a logarithmic axis."""
+    positive = values[np.isfinite(values)]
+    return len(positive) > 1 and positive.min() > 0 and positive.max() > 20 * positive.min()
+
+
+def band(direction: str, low: float, high: float) -> dict[str, Any]:
+    """A shaded band across the whole chart between two values of one axis."""
+    other = "x" if direction == "y" else "y"
+    ends = {f"{direction}0": low, f"{direction}1": high, f"{other}0": 0, f"{other}1": 1, f"{other}ref": "paper"}
+    return {"type": "rect", **ends, "fillcolor": "--band", "line": {"width": 0}, "layer": "below"}

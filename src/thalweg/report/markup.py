@@ -1,0 +1,133 @@
+"""Small pieces of HTML, escaped: text, tables that sort, figures with captions, data for scripts.
+
+>>> text("<script>")
+'&lt;script&gt;'
+>>> table("Errors", ["class", "n"], [["<b>", 3]])
+'<div class="scroll"><table class="sortable"><caption>Errors</caption>…&lt;b&gt;…'
+
+What goes in is plain data; what comes out may be put into a page as it is.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+LABELS = {
+    "accuracy": "accuracy", "loss": "loss", "r2": "R²", "rmse": "RMSE",
+    "train": "training", "dev": "dev", "test": "test",
+}  # fmt: skip
+
+
+def text(value: object) -> str:
+    """Plain text as HTML, safe within elements and quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def label(name: str) -> str:
+    """The name of a metric or part as a reader knows it."""
+    return LABELS.get(name, name)
+
+
+def number(value: float, *, digits: int = 4) -> str:
+    """A number for reading: thousands separated, ``digits`` significant ones."""
+    if isinstance(value, int | np.integer):
+        return f"{int(value):,}"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}".replace("-", "−")
+    shown = f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+    return shown.replace("-", "−")
+
+
+def measure(name: str, value: float) -> str:
+    """The value of a metric: an accuracy in percent, others as numbers."""
+    if name == "accuracy" and math.isfinite(value):
+        return f"{value:.2%}".replace("%", " %")
+    return f"{value:.3f}".replace("-", "−") if name == "r2" and math.isfinite(value) else number(value)
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, sortable: bool = True) -> str:
+    """A table whose columns sort by click; the first cell of a row is its heading. Numbers are set to the right."""
+    body = []
+    for first, *rest in rows:
+        cells = "".join(_cell(value) for value in rest)
+        body.append(f'<tr><th scope="row"{_sort_key(first)}>{text(_shown(first))}</th>{cells}</tr>')
+    wrap = '<button type="button">{}</button>' if sortable and len(body) > 1 else "{}"
+    heads = "".join(f'<th scope="col">{wrap.format(text(name))}</th>' for name in head)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
+        f"<caption>{text(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+class Measured(float):
+    """A metric in a table: shown as readers know it, sorted as the number it is."""
+
+    name: str
+
+    def __new__(cls, name: str, value: float) -> Measured:
+        made = super().__new__(cls, value)
+        made.name = name
+        return made
+
+    def __str__(self) -> str:
+        return measure(self.name, float(self))
+
+
+def _shown(value: object) -> object:
+    plain = isinstance(value, int | float | np.number) and not isinstance(value, bool | Measured)
+    return number(value) if plain else value  # type: ignore[arg-type]
+
+
+def _sort_key(value: object) -> str:
+    numeric = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return f' data-value="{float(value)!r}"' if numeric else ""  # type: ignore[arg-type]
+
+
+def _cell(value: object) -> str:
+    key = _sort_key(value)
+    return f'<td class="number"{key}>{text(_shown(value))}</td>' if key else f"<td>{text(value)}</td>"
+
+
+def facts(pairs: Mapping[str, object]) -> str:
+    """A list of names and values."""
+    rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(_shown(value))}</dd></div>" for name, value in pairs.items())
+    return f'<dl class="facts">{rows}</dl>'
+
+
+def data(value: Any) -> str:
+    """Plain data as JSON that no text can break out of, within a script element."""
+    encoded = json.dumps(_plain(value), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return encoded.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
+
+
+def _plain(value: Any) -> Any:
+    """Lists and dicts all the way; five significant digits are more than a chart shows; what is no number is a gap."""
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,108 @@
+"""Where everything stands on the page of a run: findings first, then the result, how it was learned, and what it was.
+
+>>> html = render(run, history, findings)
+>>> write("runs/digits-1/page.html", html)
+
+A section with nothing in it is left out, so a run still going has a short page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from thalweg.diagnose import Finding
+from thalweg.errors import InputError
+from thalweg.history import History
+from thalweg.report import bundle, sections
+from thalweg.report.markup import data, text
+from thalweg.report.run import RunReport
+from thalweg.report.sheet import Sheet
+
+MARK = (
+    '<svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><g fill="none" stroke="currentColor" '
+    'stroke-linecap="round"><path d="M2 7c8 0 7 18 14 18S22 7 30 7" stroke-width="2.6"/>'
+    '<path d="M8 4c6 0 4 13 8 13s2-13 8-13" stroke-width="1.6" opacity=".45"/></g>'
+    '<circle cx="16" cy="25" r="3" fill="currentColor"/></svg>'
+)
+
+
+def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str:
+    """The page as HTML. The same run gives the same text."""
+    sheet = Sheet()
+    written = (
+        sections.findings(sheet, run, findings),
+        sections.result(run, history),
+        sections.learning(sheet, run, history),
+        sections.signals(sheet, history),
+        sections.rate(sheet, run),
+        sections.errors(sheet, run),
+        sections.choices(run),
+        sections.network(run),
+        sections.data(run.data),
+        sections.settings(run),
+    )
+    shown = [section for section in written if section is not None]
+    links = "".join(f'<a href="#{section.key}">{text(section.title)}</a>' for section in shown)
+    body = "".join(section.html for section in shown)
+    room = files("thalweg.report")
+    style, script = ((room / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    figures = data(sheet.figures)
+    # A script runs only with the nonce, which nobody can know who has not seen the whole page.
+    nonce = hashlib.sha256((run.name + body + figures).encode()).hexdigest()[:32]
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"base-uri 'none'; form-action 'none'"
+    )
+    subtitle = " · ".join(text(part) for part in (run.task, run.data.get("name", ""), run.created) if part)
+    state = text(run.status.replace(":", " ").split()[0] if run.status else "unknown")
+    version = text(run.environment.get("thalweg", ""))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{text(run.name)} · thalweg</title>
+<style>{style}</style>
+</head>
+<body>
+<a class="skip" href="#findings">Skip to the findings</a>
+<header>
+<div class="bar"><span class="brand">{MARK} thalweg</span>
+<button type="button" id="theme" aria-label="Colours: as the system">Auto</button></div>
+<h1>{text(run.name)} <span class="status {state}">{text(run.status)}</span></h1>
+<p class="subtitle">{subtitle}</p>
+<nav aria-label="Sections">{links}</nav>
+</header>
+<main>
+<noscript><p class="notice">Charts need JavaScript; the tables hold the numbers.</p></noscript>
+<p class="notice" id="notice" role="status" hidden></p>
+{body}
+</main>
+<footer>Made by thalweg {version} from the run's own history. This page loads nothing from elsewhere.</footer>
+<script type="application/json" id="figures">{figures}</script>
+<script type="application/octet-stream" id="plotly">{bundle.packed() if sheet.figures else ""}</script>
+<script nonce="{nonce}">{script}</script>
+</body>
+</html>
+"""
+
+
+def write(path: str | Path, page: str) -> None:
+    """Puts a page where a reader sees the old one or the new one, never half of one.
+
+    Raises ``InputError`` where the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error.strerror}; name a file in a folder that exists") from error

@@ -1,0 +1,191 @@
+"""The sections of a page, one function each: what the reader is told, in the order it is told.
+
+>>> findings(sheet, run, []).html
+'<section id="findings" …><h3>Nothing wrong was found</h3>…'
+>>> errors(sheet, RunReport(name="digits-1")) is None               # a run without a result has no such section
+True
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thalweg.diagnose import SYMPTOMS, Finding
+from thalweg.history import History
+from thalweg.report import curves, outcome
+from thalweg.report.markup import Measured, duration, facts, label, measure, number, table, text
+from thalweg.report.run import RunReport
+from thalweg.report.sheet import Section, Sheet, section
+
+LEVELS = {"critical": "critical", "warning": "worth a look", "note": "note"}
+PARTS = ("train", "dev", "test")
+
+
+def findings(sheet: Sheet, run: RunReport, found: Sequence[Finding]) -> Section | None:
+    """What is wrong, gravest first; or that nothing is, and what was looked for."""
+    if found:
+        cards = "".join(_finding(sheet, index, finding) for index, finding in enumerate(found))
+        return section("Findings", "findings", f'<div class="findings">{cards}</div>')
+    looked = ", ".join(symptom.__name__.replace("_", " ") for symptom in SYMPTOMS)
+    so_far = " so far" if run.status.startswith("running") else ""
+    said = f"<h3>Nothing wrong was found{so_far}</h3><p>Looked for: {text(looked)}.</p>"
+    return section("Findings", "findings", f'<div class="card good">{said}</div>')
+
+
+def _finding(sheet: Sheet, index: int, finding: Finding) -> str:
+    chart = ""
+    if finding.chart is not None:
+        chart = sheet.chart(curves.of_finding(f"finding-{index}", finding.chart), bare=True)
+    kind = f"{LEVELS[finding.severity]} · {text(finding.where)} · {finding.confidence:.0%} sure"
+    return (
+        f'<article class="card finding {finding.severity}"><div><p class="kind">{kind}</p>'
+        f"<h3>{text(finding.name[0].upper() + finding.name[1:])}</h3><p class='said'>{text(finding.sentence)}</p>"
+        f"<p><strong>What to do.</strong> {text(finding.remedy)}</p>"
+        f"{facts({name: float(value) for name, value in finding.evidence.items()})}"
+        f'<p class="source">Rule: {text(finding.reference)}</p></div>{chart}</article>'
+    )
+
+
+def result(run: RunReport, history: History) -> Section | None:
+    """What came of it, the test metric large; of a run that still goes, its newest measurements."""
+    metrics = {part: run.metrics[part] for part in PARTS if part in run.metrics} or _newest(history)
+    known = [part for part in reversed(PARTS) if run.metric in metrics.get(part, {})]
+    tiles = [(f"{label(part)} {label(run.metric)}", measure(run.metric, metrics[part][run.metric])) for part in known]
+    seconds, epochs, speed = (history.last(name) for name in ("seconds", "epoch", "samples_per_second"))
+    if math.isfinite(seconds):
+        tiles.append(("time", duration(seconds)))
+    if math.isfinite(epochs):
+        kept = "epochs" if run.best_epoch is None else f"epochs, the best {run.best_epoch}"
+        tiles.append((kept, number(int(epochs))))
+    if math.isfinite(speed):
+        tiles.append(("examples a second", number(float(f"{speed:.2g}"), digits=9)))
+    if run.parameters:
+        tiles.append(("parameters", number(run.parameters)))
+    if not tiles:
+        return None
+    shown = "".join(
+        f'<div class="tile{" big" if known and index == 0 else ""}"><dt>{text(name)}</dt><dd>{text(value)}</dd></div>'
+        for index, (name, value) in enumerate(tiles)
+    )
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    rows = [
+        [label(part), *(Measured(name, values.get(name, math.nan)) for name in names)]
+        for part, values in metrics.items()
+    ]
+    each = table("Metrics of each part", ["part", *map(label, names)], rows, sortable=False) if names else ""
+    return section("Result", "result", f'<dl class="tiles">{shown}</dl>', each)
+
+
+def _newest(history: History) -> dict[str, dict[str, float]]:
+    found = {}
+    for part in ("train", "dev"):
+        values = {name: float(column.values[-1]) for name, column in history.under(part).items()}
+        if values:
+            found[part] = values
+    return found
+
+
+def learning(sheet: Sheet, run: RunReport, history: History) -> Section | None:
+    """The curves of loss, metric and rate, and their numbers for those who do not see charts."""
+    drawn = [curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)]
+    return section("Learning", "learning", sheet.charts(drawn), _measurements(run, history))
+
+
+def _measurements(run: RunReport, history: History) -> str:
+    names = [(part, name) for part in ("train", "dev") for name in ("loss", run.metric)]
+    columns = {(part, name): history.column(f"{part}/{name}") for part, name in names if f"{part}/{name}" in history}
+    if not columns:
+        return ""
+    unit, at = curves.clock(history)
+    steps = next(iter(columns.values())).steps
+    by_step = {key: dict(zip(c.steps.tolist(), c.values.tolist(), strict=True)) for key, c in columns.items()}
+    rows = [
+        [float(time), *(Measured(name, by_step[part, name].get(step, math.nan)) for part, name in columns)]
+        for step, time in zip(steps.tolist(), at(steps).tolist(), strict=True)
+    ]
+    head = [unit, *(f"{label(part)} {label(name)}" for part, name in columns)]
+    shown = table("Measurements after each pass", head, rows)
+    return f"<details><summary>The numbers of these charts</summary>{shown}</details>"
+
+
+def signals(sheet: Sheet, history: History) -> Section | None:
+    """Gradients and updates, layer by layer."""
+    return section("Signals", "signals", sheet.charts([curves.gradients(history), curves.ratios(history)]))
+
+
+def rate(sheet: Sheet, run: RunReport) -> Section | None:
+    """How the learning rate was found."""
+    if run.rate is None:
+        return None
+    chosen = run.rate.rate
+    rows: list[list[object]] = [
+        [f"{c.rate:.3g}", c.steps, c.score, "chosen" if math.isclose(c.rate, chosen) else ""]
+        for c in sorted(run.rate.candidates, key=lambda candidate: candidate.rate)
+    ]
+    reason = f'<p class="reason">{text(run.rate.reason)}</p>' if run.rate.reason else ""
+    charts = sheet.charts([outcome.range_test(run.rate), outcome.candidates(run.rate)])
+    runs = table("Confirming runs", ["rate", "steps", "dev loss at the end", ""], rows) if rows else ""
+    return section("How the rate was found", "rate", reason, charts, runs)
+
+
+def errors(sheet: Sheet, run: RunReport) -> Section | None:
+    """Which examples the network gets wrong, by class or by size."""
+    charts = sheet.charts([outcome.confusion(run), outcome.predictions(run)])
+    rows = [
+        [name, count, *(Measured("accuracy", share) for share in shares)]
+        for name, count, *shares in outcome.by_class(run)
+    ]
+    each = table("Each class", ["class", "examples", "recall", "precision", "F1"], rows) if rows else ""
+    beside = f'<div class="beside">{charts}{each}</div>' if charts or each else ""
+    return section(f"Errors on the {label(run.part)} part", "errors", beside)
+
+
+def choices(run: RunReport) -> Section | None:
+    """All that thalweg decided by itself, and why."""
+    rows = table("What was left open", ["setting", "value", "why"], run.choices) if run.choices else ""
+    return section("Chosen by thalweg", "choices", rows)
+
+
+def network(run: RunReport) -> Section | None:
+    """The layers and the update rule."""
+    names = ("name", "type", "shape", "parameters")
+    rows = [[layer.get(name, "") for name in names] for layer in run.layers]
+    layers = table(f"Layers: {run.parameters:,} parameters", names, rows, sortable=False) if rows else ""
+    rule = f'<div class="card"><h3>Update rule</h3><pre tabindex="0">{text(run.rule)}</pre></div>' if run.rule else ""
+    beside = f'<div class="beside">{layers}{rule}</div>' if layers or rule else ""
+    return section("Network and update", "network", beside)
+
+
+def data(profile: Mapping[str, Any]) -> Section | None:
+    """A data profile of any shape: plain values as a list, mappings as tables."""
+    plain = {key: value for key, value in profile.items() if not isinstance(value, Mapping | list | tuple)}
+    for key, value in profile.items():
+        if isinstance(value, list | tuple) and value:
+            plain[key] = ", ".join(str(item) for item in value[:50]) + (" …" if len(value) > 50 else "")
+    shown = f'<div class="card">{facts(plain)}</div>' if plain else ""
+    for key, value in profile.items():
+        if isinstance(value, Mapping) and value:
+            rows = [[str(name), item if isinstance(item, int | float) else str(item)] for name, item in value.items()]
+            shown += table(str(key), ["", "value"], rows)
+    return section("Data", "data", f'<div class="grid">{shown}</div>' if shown else "")
+
+
+def settings(run: RunReport) -> Section | None:
+    """Everything needed to do it again: settings, versions, and what else was noted."""
+    pieces = []
+    if run.spec:
+        pieces.append(f'<div class="card"><h3>spec.toml</h3><pre tabindex="0">{text(_toml(run.spec))}</pre></div>')
+    if run.environment:
+        pieces.append(f'<div class="card"><h3>Environment</h3>{facts(run.environment)}</div>')
+    if run.notes:
+        notes = "".join(f"<li>{text(note)}</li>" for note in run.notes)
+        pieces.append(f'<div class="card"><h3>Notes</h3><ul>{notes}</ul></div>')
+    return section("Settings", "settings", f'<div class="grid">{"".join(pieces)}</div>' if pieces else "")
+
+
+def _toml(spec: Mapping[str, Any]) -> str:
+    import tomli_w
+
+    return tomli_w.dumps({key: value for key, value in spec.items() if value is not None and value != {}})
