@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from thalweg.rules.rule import Rule
 
 _FROM = {"Rule": "rule", "modified": "modifiers", "TABLE": "named", "Stability": "stability"} | dict.fromkeys(
-    ("average", "average_square", "compose", "heavy_ball", "plain", "running_max", "sign", "single_max", "sum_square"), "moments"
+    ("average", "average_square", "compose", "heavy_ball", "plain", "running_max", "sign", "single_max", "sum_square"),
+    "moments",
 )
 _FILES = {path.stem for path in Path(__file__).parent.glob("*.py")}
 _ALIASES = {"adamw": ("adam", {}, ("decoupled_decay",)), "amsgrad": ("adam", {"amsgrad": True}, ())}

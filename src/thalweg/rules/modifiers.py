@@ -1,7 +1,7 @@
 """What may be done to any rule in the same pass: decay, clipping, ascent. Each takes a rule and gives a rule.
 
-They are assignments to ``g`` or ``w`` that come before the rule's own. Their order is fixed by ``ORDER``, PyTorch's: first the sign
-(``maximize``), then clipping, then decay; so the decay always shrinks the weights and is never clipped.
+They are assignments to ``g`` or ``w`` that come before the rule's own. Their order is fixed by ``ORDER``, PyTorch's: first the
+sign (``maximize``), then clipping, then decay; so the decay always shrinks the weights and is never clipped.
 
 >>> modified(rule, ("maximize", "coupled_decay"))
 """

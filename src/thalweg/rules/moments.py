@@ -14,9 +14,17 @@ from dataclasses import dataclass
 import sympy
 
 from thalweg.rules.rule import Equations, Rule
-from thalweg.rules.symbols import eps, exp_avg, exp_avg_sq, g, hyper, lr, max_exp_avg_sq, momentum_buffer, state, t, total
-
-Symbol = sympy.Symbol
+from thalweg.rules.symbols import (
+    eps,
+    exp_avg,
+    exp_avg_sq,
+    g,
+    lr,
+    max_exp_avg_sq,
+    momentum_buffer,
+    t,
+    total,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Moment:
 
     equations: Equations
     value: sympy.Expr
-    bias: sympy.Expr = sympy.Integer(1)
+    bias: sympy.Expr = sympy.S.One
 
 
 def plain() -> Moment:
@@ -33,17 +41,17 @@ def plain() -> Moment:
     return Moment((), g)
 
 
-def average(beta: Symbol) -> Moment:
+def average(beta: sympy.Symbol) -> Moment:
     """φ: the exponentially weighted average ``m ← βm + (1−β)g`` of about the last ``1/(1−β)`` gradients."""
     return Moment(((exp_avg.name, beta * exp_avg + (1 - beta) * g),), exp_avg, 1 - beta**t)
 
 
-def heavy_ball(momentum: Symbol) -> Moment:
+def heavy_ball(momentum: sympy.Symbol) -> Moment:
     """φ: the decaying sum ``m ← βm + g`` (Polyak 1964)."""
     return Moment(((momentum_buffer.name, momentum * momentum_buffer + g),), momentum_buffer)
 
 
-def nesterov(momentum: Symbol) -> Moment:
+def nesterov(momentum: sympy.Symbol) -> Moment:
     """φ: the sum, looked ahead: ``g + βm`` after ``m ← βm + g`` (Nesterov 1983 in the form of Sutskever et al. 2013)."""
     return Moment(((momentum_buffer.name, momentum * momentum_buffer + g),), g + momentum * momentum_buffer)
 
@@ -53,7 +61,7 @@ def sign() -> Moment:
     return Moment((), sympy.sign(g))
 
 
-def average_square(beta: Symbol) -> Moment:
+def average_square(beta: sympy.Symbol) -> Moment:
     """ψ: ``V ← βV + (1−β)g²`` (RMSProp, Adam)."""
     return Moment(((exp_avg_sq.name, beta * exp_avg_sq + (1 - beta) * g**2),), exp_avg_sq, 1 - beta**t)
 
@@ -63,7 +71,7 @@ def sum_square() -> Moment:
     return Moment(((total.name, total + g**2),), total)
 
 
-def running_max(beta: Symbol) -> Moment:
+def running_max(beta: sympy.Symbol) -> Moment:
     """ψ: the largest average so far, ``V̂ ← max(V̂, V)`` (AMSGrad, Reddi et al. 2018)."""
     return Moment(
         (
@@ -75,13 +83,20 @@ def running_max(beta: Symbol) -> Moment:
     )
 
 
-def single_max(beta: Symbol) -> Moment:
+def single_max(beta: sympy.Symbol) -> Moment:
     """ψ: one recurrence that never decreases, ``V ← max(βV + (1−β)g², V)``, the other form of AMSGrad in use."""
-    return Moment(((exp_avg_sq.name, sympy.Max(beta * exp_avg_sq + (1 - beta) * g**2, exp_avg_sq)),), exp_avg_sq, 1 - beta**t)
+    return Moment(
+        ((exp_avg_sq.name, sympy.Max(beta * exp_avg_sq + (1 - beta) * g**2, exp_avg_sq)),), exp_avg_sq, 1 - beta**t
+    )
 
 
 def compose(
-    *, first: Moment, second: Moment | None = None, corrected: bool = False, eps_inside: bool = False, name: str = "composed"
+    *,
+    first: Moment,
+    second: Moment | None = None,
+    corrected: bool = False,
+    eps_inside: bool = False,
+    name: str = "composed",
 ) -> Rule:
     """A rule from a first and, for adaptive ones, a second moment.
 
@@ -95,20 +110,3 @@ def compose(
         v = second.value / second.bias if corrected else second.value
         step = step / (sympy.sqrt(v + eps) if eps_inside else sympy.sqrt(v) + eps)
     return Rule(name, step=step, **states)
-
-
-__all__ = [
-    "Moment",
-    "average",
-    "average_square",
-    "compose",
-    "heavy_ball",
-    "hyper",
-    "nesterov",
-    "plain",
-    "running_max",
-    "sign",
-    "single_max",
-    "state",
-    "sum_square",
-]

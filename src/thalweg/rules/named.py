@@ -1,7 +1,7 @@
 """THE table: every named rule, as its equations. A new row is tested, compiled and offered everywhere at once.
 
-Where two forms are in use both stand here: ε outside the root (PyTorch) and inside it (``eps_inside=True``: the papers' formulas
-as usually printed, Keras), momentum as an average and as a sum, AMSGrad with two recurrences and with one.
+Where two forms are in use both stand here: ε outside the root (PyTorch) and inside it (``eps_inside=True``: the papers'
+formulas as usually printed, Keras), momentum as an average and as a sum, AMSGrad with two recurrences and with one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,29 @@ from sympy import sqrt
 from thalweg.rules import moments
 from thalweg.rules.rule import Rule
 from thalweg.rules.symbols import (
-    acc_delta, alpha, beta, beta1, beta2, dampening, eps, exp_avg, exp_avg_sq, g, grad_avg, lr, lr_decay, max_exp_avg_sq,
-    momentum, momentum_buffer, momentum_decay, mu_product, rho, square_avg, state, t, total,
+    acc_delta,
+    alpha,
+    beta,
+    beta1,
+    beta2,
+    dampening,
+    eps,
+    exp_avg,
+    exp_avg_sq,
+    g,
+    grad_avg,
+    lr,
+    lr_decay,
+    max_exp_avg_sq,
+    momentum,
+    momentum_buffer,
+    momentum_decay,
+    mu_product,
+    rho,
+    square_avg,
+    state,
+    t,
+    total,
 )  # fmt: skip
 
 
@@ -74,7 +95,9 @@ def rmsprop(*, centered: bool = False, momentum_on: bool = False, eps_inside: bo
         v = square_avg - grad_avg**2
     direction = g / _root(v, eps_inside)
     if momentum_on:
-        return Rule("rmsprop", **states, momentum_buffer=momentum * momentum_buffer + direction, step=lr * momentum_buffer)
+        return Rule(
+            "rmsprop", **states, momentum_buffer=momentum * momentum_buffer + direction, step=lr * momentum_buffer
+        )
     return Rule("rmsprop", **states, step=lr * direction)
 
 

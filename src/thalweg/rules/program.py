@@ -58,7 +58,9 @@ class Program:
 
     def listing(self) -> str:
         """The program as text, for people."""
-        rows = [f"scalars of ({', '.join((*self.arguments, 't', *(name for name, *_ in self.hosts), *self.reductions))})"]
+        rows = [
+            f"scalars of ({', '.join((*self.arguments, 't', *(name for name, *_ in self.hosts), *self.reductions))})"
+        ]
         rows += [f"  {name} = {text}" for name, _, text in self.hosts]
         rows += [f"  {name} = {text}" for name, text in self.scalars]
         rows += ["for every element", *(f"  {name} = {text}" for name, text in self.lines)]
@@ -138,6 +140,8 @@ def lower(rule: Rule) -> Program:
     """Lowers a rule: hoist, share, phase."""
     import sympy
 
+    from thalweg.rules.symbols import hyper
+
     assigned = [name for name, _ in rule.assignments]
     hosts = {name for name, *_ in rule.scalars}
     uniform = {*rule.hyperparameters, "t", *hosts, *rule.reductions}
@@ -151,8 +155,7 @@ def lower(rule: Rule) -> Program:
         count[name] = count.get(name, 0) + 1
         fresh = sympy.Symbol(f"{name}_{count[name]}", real=True)
         ssa.append((fresh.name, hoisted(value.xreplace(version))))
-        original = next((s for s in _symbols(rule) if s.name == name), sympy.Symbol(name, real=True))
-        version[original] = fresh
+        version[hyper(name)] = fresh
     states = tuple(name for name, _ in rule.states if name in read)
     final = {symbol.name: fresh.name for symbol, fresh in version.items()}
     return Program(
@@ -165,10 +168,6 @@ def lower(rule: Rule) -> Program:
         lines=_share(ssa, used={final[name] for name in (*states, "w")}),
         results=tuple((name, final[name]) for name in (*states, "w") if name in assigned),
     )
-
-
-def _symbols(rule: Rule) -> set[sympy.Symbol]:
-    return {symbol for _, value in rule.assignments for symbol in value.free_symbols}
 
 
 class _Hoist:
@@ -206,8 +205,10 @@ def _share(ssa: list[tuple[str, sympy.Expr]], used: set[str]) -> tuple[tuple[str
     """Common subexpressions as lines of their own, each just before its first use; lines nobody needs left out."""
     import sympy
 
-    shared, values = sympy.cse([value for _, value in ssa], symbols=(sympy.Symbol(f"x{i}", real=True) for i in range(10**6)))
-    waiting = {symbol: value for symbol, value in shared}
+    shared, values = sympy.cse(
+        [value for _, value in ssa], symbols=(sympy.Symbol(f"x{i}", real=True) for i in range(10**6))
+    )
+    waiting = dict(shared)
     lines: list[tuple[str, sympy.Expr]] = []
 
     def need(value: sympy.Expr) -> None:
@@ -245,7 +246,11 @@ def _emit(value: Any) -> str:
         above = [part for part in value.args if not _divides(part)]
         below = [part.base ** (-part.exp) for part in value.args if _divides(part)]
         product = "*".join(map(_emit, above)) if above else "1.0"
-        return f"({product}/{_emit(sympy.Mul(*below)) if len(below) > 1 else _emit(below[0])})" if below else f"({product})"
+        return (
+            f"({product}/{_emit(sympy.Mul(*below)) if len(below) > 1 else _emit(below[0])})"
+            if below
+            else f"({product})"
+        )
     if isinstance(value, sympy.Pow):
         return _emit_power(value)
     if isinstance(value, (sympy.Max, sympy.Min)):
@@ -261,6 +266,13 @@ def _emit(value: Any) -> str:
         return text
     if isinstance(value, sympy.core.relational.Relational):
         return f"({_emit(value.lhs)} {value.rel_op} {_emit(value.rhs)})"
+    if isinstance(value, sympy.ITE):  # nested cases make SymPy join their conditions
+        condition, yes, no = value.args
+        return _emit(sympy.Or(sympy.And(condition, yes), sympy.And(sympy.Not(condition), no)))
+    if isinstance(value, (sympy.And, sympy.Or)):
+        return "(" + (" & " if isinstance(value, sympy.And) else " | ").join(map(_emit, value.args)) + ")"
+    if isinstance(value, sympy.Not):
+        return f"({_emit(value.args[0])} == False)"
     names = {sympy.Abs: "absolute", sympy.sign: "sign", sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh"}
     return f"{names[type(value)]}({', '.join(map(_emit, value.args))})"
 

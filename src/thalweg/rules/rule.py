@@ -7,22 +7,24 @@ is taken off the weight at the end.
 ...     exp_avg=beta1 * exp_avg + (1 - beta1) * g,
 ...     exp_avg_sq=beta2 * exp_avg_sq + (1 - beta2) * g**2,
 ...     step=lr * (exp_avg / (1 - beta1**t)) / (sqrt(exp_avg_sq / (1 - beta2**t)) + eps))
->>> print(adam)                      # the formula; adam.latex() for a paper, adam.source("cpu") for the kernel
+>>> print(adam)                      # the formula; adam.latex() for a paper
+>>> Rule("mine", defaults={"lr": 0.01, "beta": 0.9}, m=beta * m + g, step=lr * sign(m))   # thalweg.optim.FromRule runs it
 
-``before`` holds assignments to ``g`` and ``w`` that come first (decay, clipping: see ``modifiers``); ``scalars`` are recurrences
-of one number for a whole group, kept on the host (NAdam's product of momenta): name → (start, next value).
+``before`` holds assignments to ``g`` and ``w`` that come first (decay, clipping; see ``modifiers``). ``scalars`` are
+recurrences of one number for a whole group, kept on the host (NAdam's product of momenta): name → (start, next value).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sympy
 
 from thalweg.errors import InputError
-from thalweg.rules.symbols import g, state, t, w
+from thalweg.rules.formula import LATEX, TEXT, Style, symbol, written
+from thalweg.rules.symbols import hyper, t
 
 if TYPE_CHECKING:
     from thalweg.rules.program import Program
@@ -39,39 +41,50 @@ LETTERS = {"w", "g", "t", "step"}
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Rule:
-    """An optimizer's equations. Raises ``InputError`` where they cannot be a rule: see ``_check``."""
+    """An optimizer's equations.
+
+    ``states`` are keyword arguments, ``name=next value``, in their order. With ``defaults`` (hyperparameter → number) every
+    other symbol must have an equation; without, every other symbol is a hyperparameter. Raises ``InputError`` where the
+    equations cannot be a rule: an unknown symbol, a state never updated or never used, a term that is not element-wise.
+    """
 
     name: str
     states: Equations
     step: sympy.Expr
-    before: Equations = ()
-    scalars: tuple[tuple[str, float, sympy.Expr], ...] = ()
-    reductions: tuple[str, ...] = ()
+    before: Equations
+    scalars: tuple[tuple[str, float, sympy.Expr], ...]
+    reductions: tuple[str, ...]
+    defaults: Mapping[str, float] | None
 
     def __init__(
         self,
         name: str,
         *,
         step: sympy.Expr,
+        defaults: Mapping[str, float] | None = None,
         before: Equations = (),
         scalars: Mapping[str, tuple[float, sympy.Expr]] | None = None,
         reductions: tuple[str, ...] = (),
         **states: sympy.Expr,
     ) -> None:
-        equations = tuple((key, sympy.sympify(value)) for key, value in states.items())
+        hosts = tuple((key, start, _canonical(value)) for key, (start, value) in (scalars or {}).items())
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "states", equations)
-        object.__setattr__(self, "step", sympy.sympify(step))
-        object.__setattr__(self, "before", tuple(before))
-        object.__setattr__(self, "scalars", tuple((key, *value) for key, value in (scalars or {}).items()))
+        object.__setattr__(self, "states", tuple((key, _canonical(value)) for key, value in states.items()))
+        object.__setattr__(self, "step", _canonical(step))
+        object.__setattr__(self, "before", tuple((key, _canonical(value)) for key, value in before))
+        object.__setattr__(self, "scalars", hosts)
         object.__setattr__(self, "reductions", reductions)
+        object.__setattr__(self, "defaults", None if defaults is None else dict(defaults))
         self._check()
 
-    def replacing(self, *, name: str | None = None, before: Equations | None = None, reductions: tuple[str, ...] | None = None) -> Rule:
+    def replacing(
+        self, *, name: str | None = None, before: Equations | None = None, reductions: tuple[str, ...] | None = None
+    ) -> Rule:
         """The same rule with another name, other assignments before it, or other reductions."""
         return Rule(
             name or self.name,
             step=self.step,
+            defaults=self.defaults,
             before=self.before if before is None else before,
             scalars={key: (start, value) for key, start, value in self.scalars},
             reductions=self.reductions if reductions is None else reductions,
@@ -81,15 +94,22 @@ class Rule:
     @property
     def assignments(self) -> Equations:
         """All assignments in order; the last one is the weight's."""
-        return (*self.before, *self.states, ("w", w - self.step))
+        return (*self.before, *self.states, ("w", hyper("w") - self.step))
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:
         """Names the user sets, in alphabetical order with ``lr`` first."""
-        known = {name for name, _ in self.states} | {name for name, *_ in self.scalars} | {"w", "g", "t"} | set(self.reductions)
-        expressions = [value for _, value in self.assignments] + [value for _, _, value in self.scalars]
-        free = {symbol.name for value in expressions for symbol in value.free_symbols} - known
-        return tuple(sorted(free, key=lambda name: (name != "lr", name)))
+        known = (
+            {name for name, _ in self.states}
+            | {name for name, *_ in self.scalars}
+            | {"w", "g", "t"}
+            | set(self.reductions)
+        )
+        return tuple(sorted(self._symbols() - known, key=lambda name: (name != "lr", name)))
+
+    def _symbols(self) -> set[str]:
+        values = [value for _, value in self.assignments] + [value for _, _, value in self.scalars]
+        return {symbol.name for value in values for symbol in value.free_symbols}
 
     def _check(self) -> None:
         names = [name for name, _ in self.states]
@@ -98,61 +118,64 @@ class Rule:
                 raise InputError(f'rule {self.name}: a state cannot be called "{name}"; choose another name')
         for name, value in (*self.before, *self.states, ("the step", self.step)):
             for node in sympy.preorder_traversal(value):
-                if not node.is_Atom and not isinstance(node, ELEMENTWISE):
+                if node is sympy.I or (not node.is_Atom and not isinstance(node, ELEMENTWISE)):
                     raise InputError(
                         f"rule {self.name}: {name} uses {type(node).__name__}, which does not act on each element by itself"
                     )
         for name, value in self.states:
-            if not value.free_symbols & {g, state(name), w} | {symbol for symbol in value.free_symbols if symbol.name in names}:
+            if not {symbol.name for symbol in value.free_symbols} & {"g", "w", *names}:
                 raise InputError(
                     f"rule {self.name}: the state {name} is never updated from the gradient, the weight or a state; "
                     f"a constant is a hyperparameter"
                 )
-        used = {symbol.name for _, value in self.assignments for symbol in value.free_symbols}
-        for name in names:
-            if name not in used:
+            if name not in self._symbols():
                 raise InputError(f"rule {self.name}: the state {name} is never used; remove it")
-        if not self.step.free_symbols & ({g} | {state(name) for name in names}):
+        if not {symbol.name for symbol in self.step.free_symbols} & {"g", *names}:
             raise InputError(f"rule {self.name}: the step depends neither on the gradient nor on a state")
+        if self.defaults is not None:
+            self._check_symbols()
+
+    def _check_symbols(self) -> None:
+        """With ``defaults`` every symbol is accounted for. What a modifier brings (``before``) is its own affair."""
+        assert self.defaults is not None
+        brought = {symbol.name for _, value in self.before for symbol in value.free_symbols}
+        for name in self.hyperparameters:
+            if name not in self.defaults and name not in brought:
+                raise InputError(
+                    f"rule {self.name}: {name} is unknown; give it a value in defaults if it is a hyperparameter, an equation "
+                    f"({name}=…) if it is a state"
+                )
+        for name in self.defaults:
+            if name not in self.hyperparameters:
+                raise InputError(f"rule {self.name}: {name} has a default, but no equation uses it as a hyperparameter")
 
     def __str__(self) -> str:
-        lines = [f"{name} ← {_text(value)}" for name, _, value in self.scalars]
-        if "gradient_norm" in self.reductions:
-            lines.append("gradient_norm ← ‖g‖₂ over all parameters")
-        lines += [f"{name} ← {_text(value)}" for name, value in self.before]
-        lines += [f"{name} ← {_text(value)}" for name, value in self.states]
-        lines.append(f"w ← w − {_text(self.step, factor=True)}")
-        return f"{self.name}:\n" + "\n".join("  " + line for line in lines)
+        reduced = ["gradient_norm ← ‖g‖₂ over all parameters"] if "gradient_norm" in self.reductions else []
+        lines = [f"{word} ← {value}" for word, value in self._rows(TEXT)]
+        return f"{self.name}:\n" + "\n".join("  " + line for line in (*reduced, *lines))
 
     def __repr__(self) -> str:
         return f"<Rule {self.name}({', '.join(self.hyperparameters)})>"
 
     def latex(self) -> str:
         """The equations in LaTeX, one aligned environment."""
-        greek = {f"beta{n}": rf"\beta_{n}" for n in (1, 2, 3)} | {"lr": r"\alpha", "eps": r"\epsilon", "weight_decay": r"\lambda"}
-        names = {
-            symbol: greek.get(symbol.name) or r"\mathrm{" + symbol.name.replace("_", r"\_") + "}"
-            for _, value in self.assignments
-            for symbol in value.free_symbols | {sympy.Symbol(symbol) for symbol in ()}
-            if len(symbol.name) > 1
-        }
-        rows = [
-            f"{names.get(state(name), name)} &\\leftarrow {sympy.latex(value, symbol_names=names)}"
-            for name, value in (*self.before, *self.states)
-        ]
-        rows.append(f"w &\\leftarrow w - {sympy.latex(self.step, symbol_names=names)}")
+        rows = [f"{word} &\\leftarrow {value}" for word, value in self._rows(LATEX)]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _rows(self, style: Style) -> list[tuple[str, str]]:
+        """Every assignment as written: what is given a value, and the value."""
+        states = {word for word, _ in self.states}
+        equations = [(word, value) for word, _, value in self.scalars] + [*self.before, *self.states]
+        rows = [(symbol(word, style), written(value, states, style)) for word, value in equations]
+        step = written(self.step, states, style)
+        bracketed = style.bracket.format(step) if isinstance(self.step, sympy.Add) else step
+        return [*rows, ("w", f"w {'−' if style is TEXT else '-'} {bracketed}")]
 
     def program(self) -> Program:
         """The rule lowered to what an engine runs."""
         from thalweg.rules.program import lower
 
         return lower(self)
-
-    def source(self, engine: str = "cpu") -> str:
-        """The generated source of the rule's kernel: ``cpu`` or ``reference``."""
-        program = self.program()
-        return program.kernel_source() if engine == "cpu" else program.listing()
 
     def stability(self) -> Stability:
         """What the equations say about a quadratic: the largest stable rate, the contraction of a step."""
@@ -161,11 +184,8 @@ class Rule:
         return analyse(self)
 
 
-def _text(value: sympy.Expr, *, factor: bool = False) -> str:
-    """An expression as a person writes it: √, ·, ²."""
-    text = sympy.sstr(value, order="none")
-    text = text.replace("**2", "²").replace("**t", "ᵗ").replace("sqrt", "√").replace("*", "·")
-    return f"({text})" if factor and isinstance(value, sympy.Add) else text
-
-
-__all__ = ["Equations", "Rule", "replace", "t"]
+def _canonical(value: sympy.Expr) -> sympy.Expr:
+    """The expression with this room's symbols: a user's ``sympy.symbols("beta m")`` means the same letters."""
+    expression = sympy.sympify(value)
+    letters = {symbol: t if symbol.name == "t" else hyper(symbol.name) for symbol in expression.free_symbols}
+    return expression.xreplace({symbol: letter for symbol, letter in letters.items() if symbol != letter})

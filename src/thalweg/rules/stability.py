@@ -12,12 +12,14 @@ False
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import sympy
 
 from thalweg.errors import InputError
+from thalweg.rules.formula import written
 from thalweg.rules.rule import Rule
 from thalweg.rules.symbols import g, lr, t, w
 
@@ -26,7 +28,7 @@ curvature = sympy.Symbol("lambda", positive=True)
 
 @dataclass(frozen=True)
 class Stability:
-    """``limit``: the largest stable ``lr`` on curvature λ, a formula in the hyperparameters; None where the rule is not linear."""
+    """``limit``: the largest stable ``lr`` on curvature λ, a formula in the hyperparameters; None for a rule not linear."""
 
     rule: str
     linear: bool
@@ -34,24 +36,31 @@ class Stability:
     limit: sympy.Expr | None
 
     def largest_rate(self, sharpness: float, **hyperparameters: float) -> float:
-        """The limit as a number, for the sharpness (largest curvature) given. Raises ``InputError`` for a rule that has none."""
+        """The limit as a number, for a sharpness (largest curvature). Raises ``InputError`` for a rule that has none."""
         if self.limit is None:
             raise InputError(f"the rule {self.rule} is not linear in the gradient: it has no fixed stability limit")
-        values = {symbol: hyperparameters[symbol.name] for symbol in self.limit.free_symbols if symbol != curvature}
-        return float(self.limit.subs({**values, curvature: sharpness}))
+        return float(self.limit.subs(self._numbers(self.limit, sharpness, hyperparameters)))
 
     def contraction(self, sharpness: float, **hyperparameters: float) -> float:
         """The factor by which one step shrinks the distance to the minimum in the long run (spectral radius)."""
         if self.matrix is None:
-            raise InputError(f"the rule {self.rule} is not linear in the gradient: its contraction depends on where it is")
-        values = {symbol: hyperparameters[symbol.name] for symbol in self.matrix.free_symbols if symbol != curvature}
-        numbers = np.array(self.matrix.subs({**values, curvature: sharpness}), dtype=float)
-        return float(np.abs(np.linalg.eigvals(numbers)).max())
+            raise InputError(
+                f"the rule {self.rule} is not linear in the gradient: its contraction depends on where it is"
+            )
+        return _radius(self.matrix.subs(self._numbers(self.matrix, sharpness, hyperparameters)))
+
+    def _numbers(
+        self, formula: sympy.Basic, sharpness: float, hyperparameters: Mapping[str, float]
+    ) -> dict[sympy.Basic, float]:
+        for name in sorted(symbol.name for symbol in formula.free_symbols - {curvature}):
+            if name not in hyperparameters:
+                raise InputError(f"the stability of {self.rule} depends on {name}: give it as {name}=…")
+        return {s: hyperparameters[s.name] for s in formula.free_symbols - {curvature}} | {curvature: sharpness}
 
     def __str__(self) -> str:
         if self.limit is None:
             return f"{self.rule}: not linear in the gradient; no fixed limit"
-        return f"{self.rule}: stable on curvature λ up to lr = {sympy.sstr(self.limit).replace('lambda', 'λ')}"
+        return f"{self.rule}: stable on curvature λ up to lr = {written(self.limit, ()).replace('lambda', 'λ')}"
 
 
 def analyse(rule: Rule) -> Stability:
@@ -64,10 +73,7 @@ def analyse(rule: Rule) -> Stability:
         symbol = sympy.Symbol(name, real=True)
         now[symbol] = sympy.expand(_in_the_long_run(value).xreplace(now))
     rows = [now[variable] for variable in variables]
-    linear = all(sympy.Poly(row, *variables).total_degree() <= 1 for row in rows if row.is_polynomial(*variables)) and all(
-        row.is_polynomial(*variables) for row in rows
-    )
-    if not linear:
+    if not all(row.is_polynomial(*variables) and sympy.Poly(row, *variables).total_degree() <= 1 for row in rows):
         return Stability(rule.name, False, None, None)
     matrix = sympy.Matrix([[sympy.simplify(sympy.diff(row, variable)) for variable in variables] for row in rows])
     return Stability(rule.name, True, matrix, _limit(matrix))
@@ -78,7 +84,9 @@ def _in_the_long_run(value: sympy.Expr) -> sympy.Expr:
     value = value.replace(
         lambda node: isinstance(node, sympy.Piecewise) and t in node.free_symbols, lambda node: node.args[-1].expr
     )
-    return value.replace(lambda node: isinstance(node, sympy.Pow) and t in node.exp.free_symbols, lambda node: sympy.Integer(0))
+    return value.replace(
+        lambda node: isinstance(node, sympy.Pow) and t in node.exp.free_symbols, lambda node: sympy.Integer(0)
+    )
 
 
 def _limit(matrix: sympy.Matrix) -> sympy.Expr | None:
@@ -91,15 +99,28 @@ def _limit(matrix: sympy.Matrix) -> sympy.Expr | None:
     solutions = sympy.solve(sympy.factor((matrix + sympy.eye(size)).det()), lr)
     for solution in solutions:
         candidate = sympy.factor(sympy.simplify(solution))
-        numbers = {symbol: sympy.Rational(1, 2) for symbol in candidate.free_symbols | matrix.free_symbols if symbol != lr}
+        numbers = {
+            symbol: sympy.Rational(1, 2) for symbol in candidate.free_symbols | matrix.free_symbols if symbol != lr
+        }
         value = candidate.subs(numbers)
         if not (value.is_real and value > 0):
             continue
 
-        def radius(rate: sympy.Expr, numbers: dict = numbers) -> float:
-            entries = np.array(matrix.subs({**numbers, lr: rate}), dtype=float)
-            return float(np.abs(np.linalg.eigvals(entries)).max())
-
-        if radius(value * 0.999) <= 1.0 < radius(value * 1.001):
-            return candidate
+        below, above = (_radius(matrix.subs({**numbers, lr: value * factor})) for factor in (0.999, 1.001))
+        if below <= 1.0 < above:
+            return _with_positive_factors(candidate, numbers)
     return None
+
+
+def _radius(matrix: sympy.Matrix) -> float:
+    """The spectral radius of a matrix of numbers."""
+    return float(np.abs(np.linalg.eigvals(np.array(matrix, dtype=float))).max())
+
+
+def _with_positive_factors(value: sympy.Expr, numbers: Mapping[sympy.Basic, sympy.Expr]) -> sympy.Expr:
+    """Writes ``−2/(β − 1)`` as ``2/(1 − β)``."""
+    result = sympy.S.One
+    for factor in sympy.Mul.make_args(value):
+        base, exponent = factor.as_base_exp()
+        result *= sympy.expand(-base) ** exponent if base.subs(numbers) < 0 and exponent.is_Integer else factor
+    return result

@@ -1,0 +1,145 @@
+"""A rule's equations: how they are written, what is refused."""
+
+from __future__ import annotations
+
+import cmath
+import re
+
+import pytest
+import sympy
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from thalweg import rules
+from thalweg.errors import InputError
+from thalweg.rules import Rule
+from thalweg.rules.formula import LATEX, TEXT, written
+from thalweg.rules.symbols import beta, g, hyper, lr, state, t, w
+
+m = state("m")
+
+
+def test_adam_is_written_as_in_the_paper() -> None:
+    assert str(rules.adam) == (
+        "adam:\n"
+        "  exp_avg ← beta1·exp_avg + (1 − beta1)·g\n"
+        "  exp_avg_sq ← beta2·exp_avg_sq + (1 − beta2)·g²\n"
+        "  w ← w − lr·exp_avg/((1 − beta1ᵗ)·(√(exp_avg_sq/(1 − beta2ᵗ)) + eps))"
+    )
+
+
+def test_modifiers_are_part_of_the_formula_in_torchs_order() -> None:
+    lines = str(rules.variant("sgd", modifiers=("coupled_decay", "clip_norm", "maximize"))).splitlines()
+    assert lines[1:] == [
+        "  gradient_norm ← ‖g‖₂ over all parameters",
+        "  g ← −g",
+        "  g ← min(1, clip_norm/(1e-06 + gradient_norm))·g",
+        "  g ← g + weight_decay·w",
+        "  w ← w − lr·g",
+    ]
+
+
+def test_first_steps_are_cases() -> None:
+    assert "(1 if t = 1 else 1 − dampening)·g" in str(rules.variant("sgd", momentum_on=True))
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_latex_has_balanced_braces_and_a_row_for_each_assignment(name: str) -> None:
+    rule = rules.variant(name)
+    text = rule.latex()
+    assert text.count("{") == text.count("}")
+    assert text.count(r"\left(") == text.count(r"\right)")
+    assert text.count(r"\leftarrow") == len(rule.assignments) + len(rule.scalars)
+    assert r"\alpha" in text and "_" not in text.replace(r"\_", "").replace(r"\beta_", "")
+
+
+a, b, c = sympy.symbols("a b c", positive=True)
+EXPRESSIONS = st.recursive(
+    st.sampled_from([a, b, c, sympy.Integer(2), sympy.Integer(3), sympy.Rational(1, 2)]),
+    lambda inner: (
+        st.tuples(inner, inner).map(lambda pair: pair[0] + pair[1])
+        | st.tuples(inner, inner).map(lambda pair: pair[0] * pair[1])
+        | st.tuples(inner, inner).map(lambda pair: pair[0] / pair[1])
+        | st.tuples(inner, inner).map(lambda pair: pair[0] - 2 * pair[1])
+        | inner.map(lambda value: value**2)
+        | inner.map(lambda value: sympy.sqrt(1 + value**2))
+    ),
+    max_leaves=6,
+)
+SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def read(text: str, numbers: dict[str, float]) -> complex:
+    """The value of a formula in Python's notation."""
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda found: "**" + found[0].translate(SUPERSCRIPT), text)
+    text = re.sub(r"√(\w+)", r"sqrt(\1)", text).replace("√(", "sqrt(")
+    for mark, python in {"·": "*", "−": "-", "^": "**"}.items():
+        text = text.replace(mark, python)
+    return complex(eval(text, {"sqrt": cmath.sqrt}, numbers))
+
+
+@given(EXPRESSIONS)
+def test_what_is_written_means_the_expression(value: sympy.Expr) -> None:
+    numbers = {"a": 0.7, "b": 1.9, "c": 0.31}
+    expected = complex(value.subs({a: 0.7, b: 1.9, c: 0.31})) if not value.has(sympy.zoo, sympy.nan) else 0j
+    assume(1e-30 < abs(expected) < 1e30)
+    assert read(written(value, ("b",), TEXT), numbers) == pytest.approx(expected, rel=1e-9)
+
+
+def test_brackets_stand_where_they_must() -> None:
+    p, q, r = hyper("p"), hyper("q"), hyper("r")
+    assert written(p / (q * r), ()) == "p/(q·r)"
+    assert written(p / (q + r), ()) == "p/(q + r)"
+    assert written(-(p + q) * r, ()) in ("(−p − q)·r", "r·(−p − q)")
+    assert written((p + q) ** 2, ()) == "(p + q)²"
+    assert written(p - q * r, ()) == "p − q·r"
+    assert written(sympy.sqrt(p + q), ()) == "√(p + q)"
+    assert written(p**q, (), LATEX) == "p^{q}"
+    assert written(p / q, (), LATEX) == r"\frac{p}{q}"
+
+
+class TestRefusals:
+    def test_a_state_without_equation(self) -> None:
+        with pytest.raises(InputError, match=r"rule mine: v is unknown; .* an equation \(v=…\) if it is a state"):
+            Rule("mine", defaults={"lr": 0.1}, step=lr * g / state("v"))
+
+    def test_a_default_nobody_uses(self) -> None:
+        with pytest.raises(InputError, match="beta has a default, but no equation uses it"):
+            Rule("mine", defaults={"lr": 0.1, "beta": 0.9}, step=lr * g)
+
+    def test_a_state_that_never_moves(self) -> None:
+        with pytest.raises(InputError, match="the state m is never updated"):
+            Rule("mine", m=beta * lr, step=lr * m * g)
+
+    def test_a_state_nobody_reads(self) -> None:
+        with pytest.raises(InputError, match="the state m is never used"):
+            Rule("mine", m=g, step=lr * g)
+
+    def test_a_step_that_ignores_the_gradient(self) -> None:
+        with pytest.raises(InputError, match="depends neither on the gradient nor on a state"):
+            Rule("mine", step=lr * w)
+
+    def test_a_term_that_is_not_elementwise(self) -> None:
+        with pytest.raises(InputError, match="the step uses Integral, which does not act on each element"):
+            Rule("mine", step=lr * sympy.Integral(g, (g, 0, 1)) * g)
+
+    @pytest.mark.parametrize("name", ["w", "g", "t", "not a name"])
+    def test_a_state_with_a_taken_name(self, name: str) -> None:
+        with pytest.raises(InputError, match="a state cannot be called"):
+            Rule("mine", **{name: g + 1}, step=lr * g)
+
+    def test_a_misspelt_rule(self) -> None:
+        with pytest.raises(AttributeError, match="no rule 'adan'"):
+            _ = rules.adan
+
+
+def test_symbols_made_elsewhere_mean_the_same_letters() -> None:
+    beta_, m_, g_, lr_ = sympy.symbols("beta m g lr")
+    theirs = Rule("mine", m=beta_ * m_ + g_, step=lr_ * m_)
+    ours = Rule("mine", m=beta * m + g, step=lr * m)
+    assert theirs.program() == ours.program()
+
+
+def test_hyperparameters_are_what_is_left() -> None:
+    assert rules.nadam.hyperparameters == ("lr", "beta1", "beta2", "eps", "momentum_decay")
+    assert Rule("mine", step=lr * g / t).hyperparameters == ("lr",)
