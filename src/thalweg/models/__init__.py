@@ -1,8 +1,13 @@
-"""Networks that are built in.
+"""Networks that are built in, and the fast way to their gradients.
 
 >>> model = mlp(64, 10, hidden=(128, 128), activation="relu")       # logistic and softmax regression: hidden=()
+>>> gradients = Backprop(model, nn.CrossEntropyLoss())              # autograd's numbers, from preallocated buffers
+>>> Backprop.refuses(nn.LSTM(8, 8), nn.MSELoss())
+'the model is LSTM: explicit back-propagation knows nn.Sequential alone'
 """
 
+from thalweg.models.backprop import Backprop
+from thalweg.models.losses import HasTorchCriterion
 from thalweg.models.mlp import ACTIVATIONS, mlp
 
-__all__ = ["ACTIVATIONS", "mlp"]
+__all__ = ["ACTIVATIONS", "Backprop", "HasTorchCriterion", "mlp"]

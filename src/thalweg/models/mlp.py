@@ -1,6 +1,7 @@
 """The fully connected net of any depth; without hidden layers it is logistic, softmax or linear regression.
 
 >>> mlp(64, 10, hidden=(128, 128), activation="relu", dropout=0.2)
+>>> mlp(30, 1, hidden=())                                            # logistic regression: one logit
 """
 
 from __future__ import annotations
@@ -28,27 +29,42 @@ def mlp(
     *,
     hidden: Sequence[int] = (128, 128),
     activation: str = "relu",
-    dropout: float = 0.0,
+    dropout: float | Sequence[float] = 0.0,
     norm: str | None = None,
 ) -> nn.Sequential:
     """Inputs ``(B, …)`` with ``n_in`` numbers each, outputs ``(B, n_out)`` without a final activation (logits).
 
-    ``norm`` is None, ``batch`` or ``layer``: it stands before each activation, and the layer before it has no bias, which it would
-    cancel. Raises ``InputError`` for an activation or norm that does not exist.
+    ``hidden`` holds the units of each hidden layer. ``dropout`` is the probability of dropping a hidden unit, one for all
+    hidden layers or one for each; inputs are never dropped (Srivastava et al. 2014, inverted form). ``norm`` is None,
+    ``batch`` or ``layer``: it stands before each activation; a layer before batch normalisation has no bias, which the
+    normalisation would cancel.
+
+    Raises ``InputError`` for an activation or norm that does not exist, and for sizes or probabilities out of range.
     """
     if activation not in ACTIVATIONS:
         raise InputError(f'there is no activation "{activation}": choose among {", ".join(ACTIVATIONS)}')
     if norm is not None and norm not in NORMS:
         raise InputError(f'there is no norm "{norm}": choose batch or layer')
+    if min(n_in, n_out, *hidden) < 1:
+        raise InputError(
+            f"a net of {n_in} inputs, hidden layers {tuple(hidden)}, {n_out} outputs: each needs at least 1 unit"
+        )
+    dropped = [dropout] * len(hidden) if isinstance(dropout, int | float) else list(dropout)
+    if len(dropped) != len(hidden):
+        raise InputError(
+            f"{len(dropped)} dropout probabilities for {len(hidden)} hidden layers: give one for each, or one number"
+        )
+    if not all(0 <= probability < 1 for probability in dropped):
+        raise InputError(f"dropout is {dropout}: a probability of dropping must be at least 0 and below 1")
     layers: list[nn.Module] = [nn.Flatten()]
     width = n_in
-    for units in hidden:
+    for units, probability in zip(hidden, dropped, strict=True):
         layers.append(nn.Linear(width, units, bias=norm != "batch"))
         if norm is not None:
             layers.append(NORMS[norm](units))
         layers.append(ACTIVATIONS[activation]())
-        if dropout:
-            layers.append(nn.Dropout(dropout))
+        if probability:
+            layers.append(nn.Dropout(probability))
         width = units
     layers.append(nn.Linear(width, n_out))
     return nn.Sequential(*layers)

@@ -1,0 +1,186 @@
+"""Explicit back-propagation through fully connected nets: autograd's numbers at a fraction of its cost.
+
+A small net's step is bound by overhead: autograd records a graph, allocates every intermediate result and every gradient, and
+throws all of it away. Here the chain rule is written out, into buffers that are made once for each batch size; gradients
+stay in the same tensors from step to step. The arithmetic is PyTorch's own, so any device and any number of threads will do.
+
+>>> gradients = Backprop(model, nn.CrossEntropyLoss())
+>>> loss = gradients(inputs, targets)                       # mean loss; every p.grad is set
+>>> Backprop.refuses(mlp(8, 2, norm="batch"), nn.CrossEntropyLoss())
+'layer 2 is BatchNorm1d: explicit back-propagation knows Dropout, Flatten, GELU, Identity, LeakyReLU, Linear, …'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.errors import InputError
+from thalweg.models import losses
+from thalweg.models.layers import DERIVATIVES, Activation, Dense, Drop, Layer
+
+KNOWN: tuple[type[nn.Module], ...] = (nn.Linear, nn.Dropout, nn.Flatten, nn.Identity, *DERIVATIVES)
+MOST_SIZES = 4
+"""Batch sizes whose buffers are kept; a training run has two, the last mini-batch of a pass being smaller."""
+
+
+def flattened(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of each layer, in order; a Sequential inside is entered."""
+    for name, module in model._modules.items():  # named_children leaves out a module that stands twice
+        if type(module) is nn.Sequential and not _hooked(module):
+            yield from flattened(module, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", module
+
+
+def _hooked(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )
+
+
+def _objection(named: tuple[str, nn.Module]) -> str:
+    name, module = named
+    if type(module) not in KNOWN:
+        known = ", ".join(sorted(kind.__name__ for kind in KNOWN))
+        return f"layer {name} is {type(module).__name__}: explicit back-propagation knows {known}"
+    if _hooked(module):
+        return f"layer {name} has hooks, which explicit back-propagation would not call"
+    if isinstance(module, nn.Dropout) and module.p >= 1:
+        return f"layer {name} drops everything"
+    if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) != (1, -1):
+        return f"layer {name} flattens otherwise than to (B, features)"
+    return ""
+
+
+def _refuses_whole(named: list[tuple[str, nn.Module]], loss: object) -> str:
+    linears = [module for _, module in named if isinstance(module, nn.Linear)]
+    if not linears:
+        return "the model has no Linear layer"
+    parameters = [parameter for module in linears for parameter in module.parameters()]
+    if len({id(parameter) for parameter in parameters}) < len(parameters):
+        return "the model uses a parameter twice"
+    if any(parameter._backward_hooks for parameter in parameters):
+        return "a parameter has hooks, which explicit back-propagation would not call"
+    first = parameters[0]
+    if first.dtype not in (torch.float32, torch.float64) or any(
+        (parameter.dtype, parameter.device) != (first.dtype, first.device) for parameter in parameters
+    ):
+        return "the model's parameters are not all float32 or all float64 on one device"
+    classes = linears[-1].out_features
+    if isinstance(losses.criterion_of(loss), nn.CrossEntropyLoss) and classes > losses.MOST_CLASSES:
+        return f"the model has {classes} classes: explicit back-propagation is for {losses.MOST_CLASSES} at most"
+    return losses.refuses(loss)
+
+
+class Plan:
+    """The layers, loss and buffers for one batch size."""
+
+    def __init__(self, modules: list[nn.Module], loss: object, rows: int) -> None:
+        linears = [module for module in modules if isinstance(module, nn.Linear)]
+        trained = [any(p.requires_grad for p in module.parameters()) for module in modules]
+        # What lies below the first trained layer needs no gradient: there the way back ends.
+        first = trained.index(True) if True in trained else len(modules)
+        self.layers: list[Layer] = []
+        self.backward: list[Layer] = []
+        z, owned = linears[0].weight.new_empty(rows, linears[0].in_features), False
+        for index, module in enumerate(modules):
+            layer: Layer
+            if isinstance(module, nn.Linear):
+                layer = Dense(module, rows, class_major=index == len(modules) - 1, below=index > first)
+                z, owned = layer.z, True
+            elif isinstance(module, nn.Dropout):
+                layer = Drop(module, z)
+                owned = False  # without a mask it hands on the very buffer that an activation may need
+            else:
+                layer = Activation(module, z, owned=owned)
+                z, owned = (z if layer.z is None else layer.z), False
+            self.layers.append(layer)
+            if index >= first:
+                self.backward.insert(0, layer)
+        self.loss = losses.explicit(loss, z)
+
+    def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        z = inputs
+        for layer in self.layers:
+            z = layer.forward(z)
+        value, g = self.loss(z, targets)
+        for layer in self.backward:
+            g = layer.backward(g)
+        return value
+
+
+class Backprop:
+    """Gradients of a fully connected ``nn.Sequential``, equal to autograd's.
+
+    ``model`` may hold Linear, Dropout, Flatten, Identity and the activations of ``mlp``; ``loss`` is one of PyTorch's
+    ``CrossEntropyLoss`` (with label smoothing, class weights), ``BCEWithLogitsLoss``, ``MSELoss``, its functional form, or
+    anything with a ``torch_criterion()``. Parameters may be frozen, moved, converted or replaced between calls, and the model
+    switched between training and evaluation; its layers may not be exchanged.
+
+    Raises ``InputError`` where ``refuses`` gives a reason.
+    """
+
+    def __init__(self, model: nn.Module, loss: object) -> None:
+        reason = self.refuses(model, loss)
+        if reason:
+            raise InputError(f"{reason}; use autograd for it")
+        assert isinstance(model, nn.Sequential)
+        self.model = model
+        self.loss = loss
+        modules = [module for _, module in flattened(model)]
+        ahead = takewhile(lambda module: not isinstance(module, nn.Linear), modules)
+        self._flattens = any(isinstance(module, nn.Flatten) for module in ahead)
+        self._modules = [module for module in modules if not isinstance(module, nn.Flatten | nn.Identity)]
+        linears = [module for module in self._modules if isinstance(module, nn.Linear)]
+        # Reading module.weight goes through nn.Module.__getattr__, ten times as slow as the dictionary behind it.
+        self._owners: list[tuple[dict[str, Any], str]] = [
+            (module._parameters, name) for module in linears for name, _ in module.named_parameters()
+        ]
+        self._state: list[object] = []
+        self._gradients: list[tuple[nn.Parameter, Tensor]] = []
+        self._plans: dict[int, Plan] = {}
+
+    @staticmethod
+    def refuses(model: nn.Module, loss: object) -> str:
+        """Why this pair needs autograd, in a sentence; empty where it does not."""
+        if type(model) is not nn.Sequential:
+            return f"the model is {type(model).__name__}: explicit back-propagation knows nn.Sequential alone"
+        if _hooked(model):
+            return "the model has hooks, which explicit back-propagation would not call"
+        named = list(flattened(model))
+        return next(filter(None, map(_objection, named)), "") or _refuses_whole(named, loss)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of ``inputs`` ``(B, …)``, 0-dim, detached; leaves ∂L/∂p in ``p.grad``, the same tensors each time."""
+        parameters = [owner[name] for owner, name in self._owners]
+        state: list[object] = [(id(p), p.data_ptr(), p.requires_grad) for p in parameters]
+        if state != self._state:
+            self._prepare(parameters, state)
+        if inputs.ndim != 2:
+            if not self._flattens:
+                raise InputError(
+                    f"the inputs have {inputs.ndim} dimensions but the model takes (B, features): begin it with Flatten"
+                )
+            inputs = inputs.flatten(1)
+        for parameter, gradient in self._gradients:
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
+        rows = len(inputs)
+        plan = self._plans.get(rows)
+        if plan is None:
+            if len(self._plans) == MOST_SIZES:
+                self._plans.clear()
+            plan = self._plans[rows] = Plan(self._modules, self.loss, rows)
+        return plan.run(inputs.detach(), targets)
+
+    def _prepare(self, parameters: list[nn.Parameter], state: list[object]) -> None:
+        self._state = state
+        self._plans.clear()
+        self._gradients = [(p, torch.empty_like(p, requires_grad=False)) for p in parameters if p.requires_grad]
+        for parameter in parameters:
+            parameter.grad = None
