@@ -160,7 +160,7 @@ def accept(*names: str) -> frozenset[str]:
 
 DIVERGED, HIGH, LOW = "diverged", "learning rate too high", "learning rate too low"
 VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
-BIAS, VARIANCE, ONE = "high bias", "high variance", "the same answer for all"
+BIAS, VARIANCE, ONE = "high bias", "high variance", "same answer for all"
 BUDGET, PLATEAU = "budget too small", "plateau"
 
 HEALTHY = (

@@ -11,7 +11,7 @@ from thalweg.history import History
 from thalweg.report import RateReport, RunReport
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0])
-from diagnose.runs import FAULTY, HEALTHY  # noqa: E402
+from diagnose.runs import FAULTY, HEALTHY
 
 ADAMW = """m ← β1 m + (1 − β1) g
 v ← β2 v + (1 − β2) g²
@@ -23,12 +23,14 @@ def rate() -> RateReport:
     """A range test and three confirming runs with the shapes real ones have."""
     rng = np.random.default_rng(0)
     rates = np.geomspace(1e-6, 1.0, 100)
-    curve = 2.3 - 1.7 / (1 + (3e-3 / rates) ** 1.1) + 30 * (rates > 0.15) * (rates - 0.15) ** 1.5
+    curve = 2.3 - 1.7 / (1 + (3e-3 / rates) ** 1.1) + 30 * np.maximum(rates - 0.15, 0) ** 1.5
     noisy = curve * (1 + 0.05 * rng.normal(size=100))
     steps = np.arange(1, 121)
+    shapes = ((1e-3, 0.31, 0.28, 40), (3.2e-3, 0.142, 0.1, 22), (1e-2, 0.151, 0.12, 15), (3e-2, 0.32, 0.3, 20))
     candidates = [
-        {"rate": lr, "steps": 120, "score": score, "losses": list(floor + (2.3 - floor) * np.exp(-steps / pace) + 0.05 * rng.random(120))}
-        for lr, score, floor, pace in ((1e-3, 0.31, 0.28, 40), (3.2e-3, 0.142, 0.1, 22), (1e-2, 0.151, 0.12, 15), (3e-2, 0.32, 0.3, 20))
+        {"rate": lr, "steps": 120, "score": score,
+         "losses": list(floor + (2.3 - floor) * np.exp(-steps / pace) + 0.05 * rng.random(120))}
+        for lr, score, floor, pace in shapes
     ]  # fmt: skip
     return RateReport.from_dict({
         "rate": 3.2e-3, "band": [2.4e-4, 0.11], "rates": list(rates), "losses": list(noisy), "smoothed": list(curve),
@@ -49,7 +51,10 @@ def digits() -> tuple[RunReport, History, list[Finding]]:
     matrix = np.diag(rng.integers(32, 38, 10))
     for true, said in ((8, 1), (8, 1), (9, 5), (3, 8), (1, 8), (4, 7)):
         matrix[true, said] += 1
-    metrics = {part: {"loss": history.last(f"{part}/loss"), "accuracy": history.last(f"{part}/accuracy")} for part in ("train", "dev")}
+    metrics = {
+        part: {"loss": history.last(f"{part}/loss"), "accuracy": history.last(f"{part}/accuracy")}
+        for part in ("train", "dev")
+    }
     metrics["test"] = {"loss": 0.081, "accuracy": float(np.trace(matrix) / matrix.sum())}
     layers = [
         {"name": "0", "type": "Linear", "shape": "64×64", "parameters": 4160},
@@ -94,4 +99,5 @@ def diabetes() -> tuple[RunReport, History, list[Finding]]:
 
 def failure(name: str) -> tuple[RunReport, History, list[Finding]]:
     history, findings, _ = named(name)
-    return RunReport(name=name.replace(" ", "-"), status="failed: at step 5 the loss became nan", data={"name": "digits"}), history, findings
+    status = "failed: at step 5 (epoch 1) the loss became nan: use a smaller learning rate"
+    return RunReport(name=name.replace(" ", "-"), status=status, data={"name": "digits"}), history, findings

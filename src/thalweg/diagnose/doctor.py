@@ -18,10 +18,10 @@ from thalweg.diagnose.symptoms import (
     exploding_gradient,
     high_bias,
     high_variance,
-    one_answer,
+    learning_rate_too_high,
+    learning_rate_too_low,
     plateau,
-    rate_too_high,
-    rate_too_low,
+    same_answer_for_all,
     vanishing_gradient,
 )
 from thalweg.history import History
@@ -32,16 +32,16 @@ SYMPTOMS: tuple[Symptom, ...] = (
     diverged,
     exploding_gradient,
     vanishing_gradient,
-    rate_too_high,
-    rate_too_low,
+    learning_rate_too_high,
+    learning_rate_too_low,
     plateau,
-    one_answer,
+    same_answer_for_all,
     high_bias,
     high_variance,
     budget_too_small,
 )
 
-_UNLEARNED = frozenset({"the same answer for all", "high bias"})
+_UNLEARNED = frozenset({"same answer for all", "high bias"})
 EXPLAINS: dict[str, frozenset[str]] = {
     "diverged": _UNLEARNED | {"learning rate too high", "learning rate too low", "high variance"},
     "exploding gradient": _UNLEARNED | {"learning rate too high", "learning rate too low"},
@@ -49,7 +49,7 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "learning rate too high": _UNLEARNED | {"learning rate too low", "budget too small"},
     "learning rate too low": _UNLEARNED,
     "plateau": frozenset({"budget too small"}),
-    "the same answer for all": frozenset({"high bias"}),
+    "same answer for all": frozenset({"high bias"}),
     "high variance": frozenset({"budget too small"}),
 }
 

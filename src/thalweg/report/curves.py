@@ -45,7 +45,7 @@ def loss(run: RunReport, history: History) -> Figure | None:
         return None
     drawn: list[dict[str, Any]] = []
     if len(batches.steps) > 1:
-        window = max(batches.steps[-1] / 30, 2)
+        window = max(batches.steps[-1] / 60, 2)
         smooth = Column(batches.steps, average(*batches, window=window))
         faint = {"width": 1, "opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
         drawn += [line("mini-batch", batches, at(batches.steps), "--batch", **faint)]
@@ -56,12 +56,22 @@ def loss(run: RunReport, history: History) -> Figure | None:
         for part, column in parts.items()
         if len(column.steps)
     ]
-    shown = np.concatenate([np.asarray(trace["y"]) for trace in drawn])
+    shown = np.concatenate([np.asarray(trace["y"]) for trace in drawn if trace.get("showlegend", True)])
     caption = _best(run, history, "loss", lowest=True)
     if len(batches.steps) > 1:
-        caption += f" The mini-batch loss is noisy; its bold line averages the last {round(window):,} steps."
-    layout = {"xaxis": axis(unit), "yaxis": axis("loss", log=spread(shown)), **_best_mark(run, unit)}
-    return Figure("loss", "Loss", caption.strip(), drawn, layout)
+        caption += f" The mini-batch loss is noisy; the grey line averages its last {round(window):,} steps."
+    layout = {"xaxis": axis(unit), "yaxis": _around(shown), **_best_mark(run, unit)}
+    return Figure("loss", "Loss", caption, drawn, layout, 380)
+
+
+def _around(values: np.ndarray) -> dict[str, Any]:
+    """An axis for losses that a single mini-batch far below or above the others does not press flat."""
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    if spread(values):
+        return axis("loss", log=True, values=values, range=[float(np.log10(low / 1.6)), float(np.log10(high * 1.3))])
+    margin = 0.06 * max(high - low, 1e-12)
+    return axis("loss", range=[low - margin, high + margin])
 
 
 def metric(run: RunReport, history: History) -> Figure | None:
@@ -121,9 +131,10 @@ def learning_rate(history: History) -> Figure | None:
     if top == column.values.min():
         caption = f"The rate is {number(top)} throughout."
     else:
-        peak = number(float(at(column.steps[[column.values.argmax()]])[0]))
-        caption = f"The rate is highest, {number(top)}, at {unit} {peak} and ends at {number(last)}."
-    layout = {"xaxis": axis(unit), "yaxis": axis("learning rate", rangemode="tozero", exponentformat="power")}
+        peak = int(column.values.argmax())
+        when = f"at {unit} {number(float(at(column.steps[[peak]])[0]), digits=3)}" if peak else "at the start"
+        caption = f"The rate is highest, {number(top, digits=3)}, {when}, and ends at {number(last, digits=3)}."
+    layout = {"xaxis": axis(unit), "yaxis": axis("learning rate", rangemode="tozero", exponentformat="e")}
     return Figure(
         "lr", "Learning rate", caption, [line("learning rate", column, at(column.steps), "--accent")], layout, 280
     )
@@ -139,6 +150,10 @@ def by_layer(columns: Mapping[str, Column]) -> list[dict[str, Any]]:
         colour = f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(names) - 1, 1))}"
         drawn.append(line(name, column, column.steps, colour, width=1.5, showlegend=index in named))
     return [trace for trace in drawn if len(trace["x"])]
+
+
+def _values(drawn: list[dict[str, Any]]) -> np.ndarray:
+    return np.concatenate([np.asarray(trace["y"], dtype=float) for trace in drawn])
 
 
 def gradients(history: History) -> Figure | None:
@@ -158,7 +173,7 @@ def gradients(history: History) -> Figure | None:
             f"gets {number(medians[first] / medians[last], digits=2)} times the gradient of the last ({text(last)}); below "
             f"a thousandth it would have vanished on its way."
         )
-    layout = {"xaxis": axis("step", log=True), "yaxis": axis("gradient norm", log=True, exponentformat="power")}
+    layout = {"xaxis": axis("step", log=True), "yaxis": axis("gradient norm", log=True, values=_values(drawn))}
     return Figure("gradients", "Gradient by layer", caption, drawn, layout, 360)
 
 
@@ -174,13 +189,12 @@ def ratios(history: History) -> Figure | None:
         f"How far one step moves a layer's weights, relative to their size. About 1e−3 is healthy; the band is 1e−4 to 1e−2. "
         f"{inside} of {len(medians)} layers have their median in it."
     )
-    values = np.concatenate([np.asarray(trace["y"]) for trace in drawn])
-    positive = values[values > 0]
+    positive = (values := _values(drawn))[values > 0]
     low = min(positive.min(initial=HEALTHY[0]), HEALTHY[0]) / 1.5
     high = max(positive.max(initial=HEALTHY[1]), HEALTHY[1]) * 1.5
     layout = {
         "xaxis": axis("step", log=True),
-        "yaxis": axis("‖Δw‖ / ‖w‖", log=True, exponentformat="power", range=np.log10([low, high])),
+        "yaxis": axis("‖Δw‖ / ‖w‖", log=True, values=np.array([low, high]), range=np.log10([low, high])),
         "shapes": [band("y", *HEALTHY)],
     }
     return Figure("ratios", "Update-to-weight ratio by layer", caption, drawn, layout, 360)
@@ -201,5 +215,9 @@ def of_finding(key: str, chart: Chart) -> Figure:
         level = {"type": "line", "y0": chart.level, "y1": chart.level, "xref": "paper", "x0": 0, "x1": 1}
         shapes.append(level | {"line": {"color": "--muted", "width": 1, "dash": "dash"}})
     values = np.concatenate([series.values for series in chart.series])
-    layout = {"xaxis": axis("step"), "yaxis": axis(chart.y, log=chart.log and spread(values)), "shapes": shapes}
+    layout = {
+        "xaxis": axis("step"),
+        "yaxis": axis(chart.y, log=chart.log and spread(values), values=values),
+        "shapes": shapes,
+    }
     return Figure(key, "Evidence", "", drawn, layout, 220)

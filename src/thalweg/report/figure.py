@@ -10,6 +10,7 @@ dark; fonts, margins and grids are ``page.js``'s business.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +43,14 @@ def line(name: str, column: Column, x: np.ndarray, colour: str, **style: Any) ->
     }  # fmt: skip
 
 
-def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
-    return {"title": {"text": title}, **({"type": "log", "dtick": 1} if log else {}), **more}
+def axis(title: str, *, log: bool = False, values: np.ndarray | None = None, **more: Any) -> dict[str, Any]:
+    """An axis; a logarithmic one has a tick for each decade, for fewer where ``values`` span many."""
+    if not log:
+        return {"title": {"text": title}, **more}
+    decades = 1
+    if values is not None and (positive := values[np.isfinite(values) & (values > 0)]).size:
+        decades = max(1, math.ceil(math.log10(positive.max() / positive.min()) / 6))
+    return {"title": {"text": title}, "type": "log", "dtick": decades, "exponentformat": "e", **more}
 
 
 def spread(values: np.ndarray) -> bool:

@@ -39,7 +39,7 @@ def number(value: float, *, digits: int = 4) -> str:
     if isinstance(value, int | np.integer):
         return f"{int(value):,}"
     if not math.isfinite(value):
-        return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
         mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}".replace("-", "−")
@@ -79,22 +79,27 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *
     )
 
 
-class Measured(float):
-    """A metric in a table: shown as readers know it, sorted as the number it is."""
+class Shown(float):
+    """A number in a table that is written in words of its own and sorted as the number it is."""
 
-    name: str
+    words: str
 
-    def __new__(cls, name: str, value: float) -> Measured:
+    def __new__(cls, value: float, words: str) -> Shown:
         made = super().__new__(cls, value)
-        made.name = name
+        made.words = words
         return made
 
     def __str__(self) -> str:
-        return measure(self.name, float(self))
+        return self.words
+
+
+def measured(name: str, value: float) -> Shown:
+    """The value of a metric in a table."""
+    return Shown(value, measure(name, value))
 
 
 def _shown(value: object) -> object:
-    plain = isinstance(value, int | float | np.number) and not isinstance(value, bool | Measured)
+    plain = isinstance(value, int | float | np.number) and not isinstance(value, bool | Shown)
     return number(value) if plain else value  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ def range_test(rate: RateReport) -> Figure | None:
     drawn = [line("loss", raw, rate.rates, "--batch", **faint), line("loss, averaged", smooth, rate.rates, "--train")]
     seen = rate.smoothed[np.isfinite(rate.smoothed)]
     layout: dict[str, Any] = {
-        "xaxis": axis("learning rate", log=True, exponentformat="power"),
+        "xaxis": axis("learning rate", log=True),
         "yaxis": axis("loss"),
         "showlegend": False,
         "shapes": [
@@ -67,7 +67,7 @@ def candidates(rate: RateReport) -> Figure | None:
         chosen = bool(np.isclose(candidate.rate, rate.rate))
         colour = "--accent" if chosen else f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(ordered) - 1, 1))}"
         style = {"width": 3} if chosen else {"width": 1.5}
-        drawn.append(line(number(candidate.rate, digits=3), smooth, smooth.steps, colour, **style))
+        drawn.append(line(f"rate {number(candidate.rate, digits=3)}", smooth, smooth.steps, colour, **style))
     if not drawn:
         return None
     values = np.concatenate([np.asarray(trace["y"]) for trace in drawn])
@@ -75,7 +75,7 @@ def candidates(rate: RateReport) -> Figure | None:
         "Short whole runs, each at one rate with its own warm-up and decay; mini-batch loss, averaged. The bold line is the "
         "rate chosen."
     )
-    layout = {"xaxis": axis("step"), "yaxis": axis("loss", log=spread(values))}
+    layout = {"xaxis": axis("step"), "yaxis": axis("loss", log=spread(values), values=values)}
     return Figure("candidates", "Confirming runs", caption, drawn, layout)
 
 

@@ -34,12 +34,11 @@
 
   // ---- charts --------------------------------------------------------------------------------------------------
   const CONFIG = {
-    displaylogo: false, responsive: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    displayModeBar: false, responsive: false, doubleClick: "reset",
   };
   const axis = (own) => ({
     automargin: true, gridcolor: "--line", linecolor: "--line", zerolinecolor: "--line", ticks: "", tickfont: { color: "--muted" },
-    ...own, title: { standoff: 8, font: { color: "--muted" }, ...(own || {}).title },
+    ...own, title: { standoff: 8, font: { color: "--muted", size: 12.5 }, ...(own || {}).title },
   });
   const dressed = (figure, node) => {
     const own = figure.layout;
@@ -50,7 +49,6 @@
       margin: { l: 12, r: 12, t: 10, b: 12 }, hovermode: "x unified", dragmode: "zoom",
       hoverlabel: { bgcolor: "--card", bordercolor: "--line", font: { color: "--ink" }, namelength: -1 },
       legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { color: "--muted", size: narrow ? 10.5 : 12 } },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: "--line", activecolor: "--accent", orientation: "v" },
       ...own, xaxis: axis(own.xaxis), yaxis: axis(own.yaxis),
     };
     const styles = getComputedStyle(root);

@@ -57,8 +57,9 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
         f"base-uri 'none'; form-action 'none'"
     )
+    state, _, why = (text(part.strip()) for part in run.status.partition(":"))
     subtitle = " · ".join(text(part) for part in (run.task, run.data.get("name", ""), run.created) if part)
-    state = text(run.status.replace(":", " ").split()[0] if run.status else "unknown")
+    reason = f'<p class="subtitle">{why[:1].upper()}{why[1:]}.</p>' if why else ""
     version = text(run.environment.get("thalweg", ""))
     return f"""<!doctype html>
 <html lang="en">
@@ -75,8 +76,8 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
 <header>
 <div class="bar"><span class="brand">{MARK} thalweg</span>
 <button type="button" id="theme" aria-label="Colours: as the system">Auto</button></div>
-<h1>{text(run.name)} <span class="status {state}">{text(run.status)}</span></h1>
-<p class="subtitle">{subtitle}</p>
+<h1>{text(run.name)} <span class="status {state.split(" ")[0]}">{state}</span></h1>
+<p class="subtitle">{subtitle}</p>{reason}
 <nav aria-label="Sections">{links}</nav>
 </header>
 <main>

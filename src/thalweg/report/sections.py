@@ -9,18 +9,21 @@ True
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thalweg.diagnose import SYMPTOMS, Finding
 from thalweg.history import History
 from thalweg.report import curves, outcome
-from thalweg.report.markup import Measured, duration, facts, label, measure, number, table, text
+from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
 from thalweg.report.run import RunReport
 from thalweg.report.sheet import Section, Sheet, section
 
 LEVELS = {"critical": "critical", "warning": "worth a look", "note": "note"}
 PARTS = ("train", "dev", "test")
+COUNTED = {"classes": "class", "parts": "part"}
+"""Mappings of a data profile that hold numbers of examples."""
 
 
 def findings(sheet: Sheet, run: RunReport, found: Sequence[Finding]) -> Section | None:
@@ -41,7 +44,7 @@ def _finding(sheet: Sheet, index: int, finding: Finding) -> str:
     kind = f"{LEVELS[finding.severity]} · {text(finding.where)} · {finding.confidence:.0%} sure"
     return (
         f'<article class="card finding {finding.severity}"><div><p class="kind">{kind}</p>'
-        f"<h3>{text(finding.name[0].upper() + finding.name[1:])}</h3><p class='said'>{text(finding.sentence)}</p>"
+        f'<h3>{text(finding.name[0].upper() + finding.name[1:])}</h3><p class="said">{text(finding.sentence)}</p>'
         f"<p><strong>What to do.</strong> {text(finding.remedy)}</p>"
         f"{facts({name: float(value) for name, value in finding.evidence.items()})}"
         f'<p class="source">Rule: {text(finding.reference)}</p></div>{chart}</article>'
@@ -71,7 +74,7 @@ def result(run: RunReport, history: History) -> Section | None:
     )
     names = list(dict.fromkeys(name for values in metrics.values() for name in values))
     rows = [
-        [label(part), *(Measured(name, values.get(name, math.nan)) for name in names)]
+        [label(part), *(measured(name, values[name]) if name in values else "–" for name in names)]
         for part, values in metrics.items()
     ]
     each = table("Metrics of each part", ["part", *map(label, names)], rows, sortable=False) if names else ""
@@ -90,7 +93,9 @@ def _newest(history: History) -> dict[str, dict[str, float]]:
 def learning(sheet: Sheet, run: RunReport, history: History) -> Section | None:
     """The curves of loss, metric and rate, and their numbers for those who do not see charts."""
     drawn = [curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)]
-    return section("Learning", "learning", sheet.charts(drawn), _measurements(run, history))
+    return section(
+        "Learning", "learning", f'<div class="first-wide">{sheet.charts(drawn)}</div>', _measurements(run, history)
+    )
 
 
 def _measurements(run: RunReport, history: History) -> str:
@@ -102,12 +107,16 @@ def _measurements(run: RunReport, history: History) -> str:
     steps = next(iter(columns.values())).steps
     by_step = {key: dict(zip(c.steps.tolist(), c.values.tolist(), strict=True)) for key, c in columns.items()}
     rows = [
-        [float(time), *(Measured(name, by_step[part, name].get(step, math.nan)) for part, name in columns)]
+        [float(time), *(_at(by_step[key], step, key[1]) for key in columns)]
         for step, time in zip(steps.tolist(), at(steps).tolist(), strict=True)
     ]
     head = [unit, *(f"{label(part)} {label(name)}" for part, name in columns)]
     shown = table("Measurements after each pass", head, rows)
     return f"<details><summary>The numbers of these charts</summary>{shown}</details>"
+
+
+def _at(values: dict[int, float], step: int, name: str) -> object:
+    return measured(name, values[step]) if step in values else "–"
 
 
 def signals(sheet: Sheet, history: History) -> Section | None:
@@ -121,7 +130,7 @@ def rate(sheet: Sheet, run: RunReport) -> Section | None:
         return None
     chosen = run.rate.rate
     rows: list[list[object]] = [
-        [f"{c.rate:.3g}", c.steps, c.score, "chosen" if math.isclose(c.rate, chosen) else ""]
+        [Shown(c.rate, number(c.rate, digits=3)), c.steps, c.score, "chosen" if math.isclose(c.rate, chosen) else ""]
         for c in sorted(run.rate.candidates, key=lambda candidate: candidate.rate)
     ]
     reason = f'<p class="reason">{text(run.rate.reason)}</p>' if run.rate.reason else ""
@@ -134,7 +143,7 @@ def errors(sheet: Sheet, run: RunReport) -> Section | None:
     """Which examples the network gets wrong, by class or by size."""
     charts = sheet.charts([outcome.confusion(run), outcome.predictions(run)])
     rows = [
-        [name, count, *(Measured("accuracy", share) for share in shares)]
+        [name, count, *(measured("accuracy", share) for share in shares)]
         for name, count, *shares in outcome.by_class(run)
     ]
     each = table("Each class", ["class", "examples", "recall", "precision", "F1"], rows) if rows else ""
@@ -160,16 +169,21 @@ def network(run: RunReport) -> Section | None:
 
 def data(profile: Mapping[str, Any]) -> Section | None:
     """A data profile of any shape: plain values as a list, mappings as tables."""
-    plain = {key: value for key, value in profile.items() if not isinstance(value, Mapping | list | tuple)}
+    plain, tables = {}, []
     for key, value in profile.items():
-        if isinstance(value, list | tuple) and value:
-            plain[key] = ", ".join(str(item) for item in value[:50]) + (" …" if len(value) > 50 else "")
-    shown = f'<div class="card">{facts(plain)}</div>' if plain else ""
-    for key, value in profile.items():
+        title = key[:1].upper() + key[1:]
         if isinstance(value, Mapping) and value:
             rows = [[str(name), item if isinstance(item, int | float) else str(item)] for name, item in value.items()]
-            shown += table(str(key), ["", "value"], rows)
-    return section("Data", "data", f'<div class="grid">{shown}</div>' if shown else "")
+            tables.append(table(title, [COUNTED.get(key, ""), "examples" if key in COUNTED else "value"], rows))
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            names = list(value[0])
+            tables.append(table(title, names, [[item.get(name, "") for name in names] for item in value]))
+        elif isinstance(value, list | tuple):
+            plain[key] = ", ".join(str(item) for item in value[:50]) + (" …" if len(value) > 50 else "")
+        elif value != {}:
+            plain[key] = value
+    pieces = [f'<div class="card">{facts(plain)}</div>', *tables] if plain else tables
+    return section("Data", "data", f'<div class="columns">{"".join(pieces)}</div>' if pieces else "")
 
 
 def settings(run: RunReport) -> Section | None:
@@ -182,10 +196,15 @@ def settings(run: RunReport) -> Section | None:
     if run.notes:
         notes = "".join(f"<li>{text(note)}</li>" for note in run.notes)
         pieces.append(f'<div class="card"><h3>Notes</h3><ul>{notes}</ul></div>')
-    return section("Settings", "settings", f'<div class="grid">{"".join(pieces)}</div>' if pieces else "")
+    return section("Settings", "settings", f'<div class="columns">{"".join(pieces)}</div>' if pieces else "")
 
 
 def _toml(spec: Mapping[str, Any]) -> str:
     import tomli_w
 
-    return tomli_w.dumps({key: value for key, value in spec.items() if value is not None and value != {}})
+    written = tomli_w.dumps({key: value for key, value in spec.items() if value is not None and value != {}})
+    return re.sub(r"\[\n((?: +[^\[\]{}\n]+,\n){1,12})\]", _on_one_line, written)
+
+
+def _on_one_line(array: re.Match[str]) -> str:
+    return "[" + ", ".join(line.strip().rstrip(",") for line in array[1].splitlines()) + "]"

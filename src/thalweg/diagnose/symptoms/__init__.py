@@ -10,8 +10,8 @@ Each looks at one kind of evidence and stays silent where that was not recorded:
 """
 
 from thalweg.diagnose.symptoms.divergence import diverged
-from thalweg.diagnose.symptoms.fit import high_bias, high_variance, one_answer
-from thalweg.diagnose.symptoms.rate import budget_too_small, plateau, rate_too_high, rate_too_low
+from thalweg.diagnose.symptoms.fit import high_bias, high_variance, same_answer_for_all
+from thalweg.diagnose.symptoms.rate import budget_too_small, learning_rate_too_high, learning_rate_too_low, plateau
 from thalweg.diagnose.symptoms.signals import exploding_gradient, vanishing_gradient
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "exploding_gradient",
     "high_bias",
     "high_variance",
-    "one_answer",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
     "plateau",
-    "rate_too_high",
-    "rate_too_low",
+    "same_answer_for_all",
     "vanishing_gradient",
 ]

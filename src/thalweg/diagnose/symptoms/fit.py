@@ -26,7 +26,7 @@ GAP = {"accuracy": 0.05, "r2": 0.1}
 RISE = 0.03
 
 
-def one_answer(history: History, facts: Facts) -> Finding | None:
+def same_answer_for_all(history: History, facts: Facts) -> Finding | None:
     """The network gives every example the same answer: the largest class, or the mean."""
     learned = final_skill(history, facts)
     metric = finite(history.column(f"train/{facts.metric}")).values
@@ -44,7 +44,7 @@ def one_answer(history: History, facts: Facts) -> Finding | None:
             f"{metric[-1]:.1%}, and the largest class has {facts.majority:.1%}."
         )
     return Finding(
-        "the same answer for all",
+        "same answer for all",
         sentence,
         f"train/{facts.metric}",
         {f"train {facts.metric}": float(metric[-1]), "without inputs": facts.majority, "share learned": learned},

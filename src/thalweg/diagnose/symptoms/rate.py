@@ -1,6 +1,6 @@
 """How the loss moves: too far, too little, not at all, or still down when the run ended.
 
->>> rate_too_high(history, facts).sentence
+>>> learning_rate_too_high(history, facts).sentence
 'The learning rate is too high: the loss jumps up and down by 0.21 on average and ends at 2.35 (it began at 2.30).'
 
 They look at the loss of the training part, measured after each pass, which has no mini-batch noise: what moves it is the
@@ -34,7 +34,7 @@ MOVED = 0.002
 """Share of the loss that a straight fall must cover to be one."""
 
 
-def rate_too_high(history: History, facts: Facts) -> Finding | None:
+def learning_rate_too_high(history: History, facts: Facts) -> Finding | None:
     """The training loss jumps up from pass to pass, or rose and killed the gradient, instead of falling."""
     _, losses = finite(history.column("train/loss"))
     if len(losses) < FEWEST:
@@ -75,7 +75,7 @@ def rate_too_high(history: History, facts: Facts) -> Finding | None:
     )
 
 
-def rate_too_low(history: History, facts: Facts) -> Finding | None:
+def learning_rate_too_low(history: History, facts: Facts) -> Finding | None:
     """The loss falls as steadily at the end as at the start and has hardly come down: the steps are too small."""
     steps, losses = finite(history.column("train/loss"))
     learned = final_skill(history, facts)
