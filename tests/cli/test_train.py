@@ -27,12 +27,13 @@ def same_bits(first, second) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-class TestDigits:
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory):
-        command = CommandLine(tmp_path_factory.mktemp("digits"))
-        return command, command("train", "digits", "--json")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    command = CommandLine(tmp_path_factory.mktemp("digits"))
+    return command, command("train", "digits", "--json")
 
+
+class TestDigits:
     def test_is_learned(self, run) -> None:
         _command, finished = run
         assert finished.status == 0, finished.err

@@ -65,7 +65,11 @@ class Experiment:
 
     def gradients(self, model: torch.nn.Module) -> Gradients:
         """The fastest way to this model's gradients: explicit back-propagation where it is held equal, else autograd."""
+        from thalweg.models import Backprop
+
         dtype = DTYPES[self.spec.precision]
+        if dtype is None and not Backprop.refuses(model, self.objective):
+            return Backprop(model, self.objective)
         return Autograd(model, self.objective, autocast=dtype)
 
     def check_shapes(self) -> None:
@@ -87,6 +91,9 @@ class Experiment:
         if not isinstance(outputs, torch.Tensor):
             raise InputError(f"the model gives {type(outputs).__name__}, not a tensor of outputs")
         self.objective.check(outputs, targets)
+        known = ["loss", *self.objective.metrics(outputs, targets)]
+        if self.spec.watch not in known:
+            raise InputError(f'there is no dev metric "{self.spec.watch}" to watch: choose among {", ".join(known)}')
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,10 @@ class CrossEntropy:
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
 
+    def torch_criterion(self) -> torch.nn.Module:
+        """The PyTorch loss it equals: explicit back-propagation is chosen by it."""
+        return torch.nn.CrossEntropyLoss(label_smoothing=self.label_smoothing)
+
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         return {"accuracy": float((outputs.argmax(1) == targets).double().mean())}
 
@@ -77,6 +81,10 @@ class BinaryCrossEntropy:
         flat = outputs.reshape(-1)
         return F.binary_cross_entropy_with_logits(flat, targets.to(flat.dtype))
 
+    def torch_criterion(self) -> torch.nn.Module:
+        """The PyTorch loss it equals."""
+        return torch.nn.BCEWithLogitsLoss()
+
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         return {"accuracy": float(((outputs.reshape(-1) > 0) == (targets > 0.5)).double().mean())}
 
@@ -93,6 +101,10 @@ class MeanSquaredError:
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return F.mse_loss(outputs.reshape(-1), targets)
+
+    def torch_criterion(self) -> torch.nn.Module:
+        """The PyTorch loss it equals."""
+        return torch.nn.MSELoss()
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
         truth, flat = targets.double(), outputs.reshape(-1).double()
