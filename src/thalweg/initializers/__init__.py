@@ -11,7 +11,7 @@ graph of any other module, and makes the output layer small. ``zeros``, ``consta
 why they fail.
 
 >>> initialize(mlp(64, 10), generator=torch.Generator().manual_seed(0))
-[("1.weight", "he", 0.177), ("1.bias", "zeros", 0.0), …, ("5.weight", "xavier, a tenth", 0.012), ("5.bias", "zeros", 0.0)]
+[("1.weight", "he", 0.177), ("3.weight", "he", 0.125), ("5.weight", "a tenth of xavier", 0.012)]
 >>> initialize(model, scheme="normal(0.01)", generator=generator)
 """
 

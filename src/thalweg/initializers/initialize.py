@@ -37,7 +37,7 @@ def initialize(model: nn.Module, *, scheme: str = "auto", generator: torch.Gener
     activations; biases are 0 in all. Embeddings are normal with standard deviation 1, and 0 at their padding index. Draws
     from ``generator`` alone, on its device: the same numbers wherever the model is.
 
-    Returns what was done, in the model's order. Raises ``InputError`` for an unknown scheme and for layers that have no
+    Returns what was done to each weight, in the model's order. Raises ``InputError`` for an unknown scheme and for layers that have no
     size yet.
     """
     fixed = None if scheme == "auto" else _scheme(scheme)
@@ -65,18 +65,17 @@ def initialize(model: nn.Module, *, scheme: str = "auto", generator: torch.Gener
         done.append(Initialised(f"{prefix}weight", words, std))
         if "bias" in own:
             own["bias"].zero_()
-            done.append(Initialised(f"{prefix}bias", "zeros", 0.0))
     return done
 
 
 def _fitting(place: Place | None) -> tuple[Scheme, float, str]:
     """The scheme for a place, a factor on its standard deviation, and both in words."""
     if place is None or not place.known:
-        return SCHEMES["he"], 1.0, "he, as nothing is known of what follows"
+        return SCHEMES["he"], 1.0, "he (what follows is not known)"
     if isinstance(place.activation, RECTIFIERS):
         return SCHEMES["he"], gain(place.activation) / gain(nn.ReLU()), "he"
     if place.activation is None and place.last:
-        return SCHEMES["xavier"], SMALL, "xavier, a tenth"
+        return SCHEMES["xavier"], SMALL, "a tenth of xavier"
     return SCHEMES["xavier"], gain(place.activation), "xavier"
 
 
