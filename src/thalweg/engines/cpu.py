@@ -41,17 +41,17 @@ from thalweg.engines.elementary import absolute, exp, log, maximum, minimum, poi
 
 T = np.{dtype}
 '''
-NORMS = '''
+NORMS = """
 {decorator}
-def {name}(table, partial):
+def {name}(table, addresses, partial):
     for chunk in {loop}(table.shape[0]):
-        count = table[chunk, 0]
-        gradient = carray(pointer(table[chunk, 3]), count, T)
+        count, tensor, offset = table[chunk, 0], table[chunk, 2], table[chunk, 3]
+        gradient = carray(pointer(addresses[1, tensor] + offset), count, T)
         total = 0.0
         for i in range(count):
             total += np.float64(gradient[i]) * np.float64(gradient[i])
         partial[chunk] = total
-'''
+"""
 SERIAL = '@njit(cache=True, error_model="numpy"{flags})'
 PARALLEL = '@njit(cache=True, error_model="numpy", parallel=True{flags})'
 
@@ -66,16 +66,17 @@ def source(program: Program, dtype: str = "float32") -> str:
 
 
 def _update(program: Program, name: str, decorator: str, loop: str) -> str:
-    operands = ["w", "g", *program.states]
+    places = {"w": "addresses[0, tensor] + offset", "g": "addresses[1, tensor] + offset"}
+    places |= {state: f"table[chunk, {4 + index}]" for index, state in enumerate(program.states)}
     rows = [
         decorator,
-        f"def {name}(table, scalars):",
+        f"def {name}(table, addresses, scalars):",
         f"    for chunk in {loop}(table.shape[0]):",
-        "        count, row = table[chunk, 0], table[chunk, 1]",
+        "        count, row, tensor, offset = table[chunk, 0], table[chunk, 1], table[chunk, 2], table[chunk, 3]",
         *(f"        {scalar} = T(scalars[row, {index}])" for index, (scalar, _) in enumerate(program.scalars)),
-        *(f"        at_{word} = carray(pointer(table[chunk, {2 + index}]), count, T)" for index, word in enumerate(operands)),
+        *(f"        at_{word} = carray(pointer({place}), count, T)" for word, place in places.items()),
         "        for i in range(count):",
-        *(f"            {word} = at_{word}[i]" for word in operands),
+        *(f"            {word} = at_{word}[i]" for word in places),
         *(f"            {line} = {_typed(text)}" for line, text in program.lines),
         *(f"            at_{word}[i] = {line}" for word, line in program.results),
     ]
@@ -126,11 +127,11 @@ class CpuKernel:
         self._norms: tuple[Callable[..., Any], Callable[..., Any]] = (norms.serial, norms.parallel)
 
     def update(self, segments: Segments, scalars: np.ndarray) -> None:
-        self._forms[segments.elements >= MANY and _threads() > 1](segments.table, scalars)
+        self._forms[segments.elements >= MANY and _threads() > 1](segments.table, segments.addresses, scalars)
 
     def squared_norm(self, segments: Segments) -> float:
         partial = np.empty(len(segments.table))
-        self._norms[segments.elements >= MANY and _threads() > 1](segments.table, partial)
+        self._norms[segments.elements >= MANY and _threads() > 1](segments.table, segments.addresses, partial)
         return float(partial.sum())
 
 
@@ -138,7 +139,7 @@ def _threads() -> int:
     """As many threads as torch uses: whoever set that number owns the cores."""
     import numba
 
-    wanted = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    wanted = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if numba.get_num_threads() != wanted:
         numba.set_num_threads(wanted)
     return wanted

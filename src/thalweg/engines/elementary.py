@@ -22,41 +22,38 @@ def pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-options = {"error_model": "numpy"}
-
-
-@njit(**options)
-def maximum(a, b):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def maximum(a, b):
     return b if (a < b or b != b) else a
 
 
-@njit(**options)
-def minimum(a, b):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def minimum(a, b):
     return b if (b < a or b != b) else a
 
 
-@njit(**options)
-def where(condition, a, b):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def where(condition, a, b):
     return a if condition else b
 
 
-@njit(**options)
-def square(a):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def square(a):
     return a * a
 
 
-@njit(**options)
-def sign(a):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def sign(a):
     return a / abs(a) if a != 0 else a
 
 
-@njit(**options)
-def absolute(a):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def absolute(a):
     return abs(a)
 
 
-@njit(**options)
-def power(a, b):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def power(a, b):
     return a**b
 
 

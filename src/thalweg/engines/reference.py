@@ -59,6 +59,7 @@ class ReferenceKernel:
         self.program = program
         self.lines = [(name, compile(text, f"<{program.name}: {name}>", "eval")) for name, text in program.lines]
 
+    @torch.no_grad()
     def update(self, segments: Segments, scalars: np.ndarray) -> None:
         names = [name for name, _ in self.program.scalars]
         for index, weight in enumerate(segments.weights):

@@ -1,14 +1,14 @@
 """The optimizers, with PyTorch's names, arguments and defaults where PyTorch has the class.
 
-Each says which rule it follows; the numbers are PyTorch's to rounding. All take two arguments more: ``clip_norm`` (the largest norm of
-the whole gradient, as ``clip_grad_norm_``) and ``clip_value`` (the largest size of an element), both in the same pass.
+Each says which rule it follows; the numbers are PyTorch's to rounding. All take two arguments more: ``clip_norm`` (the largest
+norm of the whole gradient, as ``clip_grad_norm_``) and ``clip_value`` (the largest size of an element), both in the same pass.
 ``foreach``, ``fused`` and ``capturable`` are accepted and do nothing: there is one form, the fused one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -31,8 +31,9 @@ class SGD(Optimizer):
     keeps_step = False
 
     def __init__(
-        self, params: Params, lr: Rate = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float | Tensor = 0.0,
-        nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None, differentiable: bool = False,
+        self, params: Params, lr: Rate = 1e-3, momentum: float = 0.0, dampening: float = 0.0,
+        weight_decay: float | Tensor = 0.0, nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None, clip_norm: float | None = None, clip_value: float | None = None, engine: str = "auto",
     ) -> None:  # fmt: skip
         _check("momentum", momentum, 0.0)
@@ -83,11 +84,12 @@ class Adagrad(Optimizer):
     """AdaGrad (Duchi et al. 2011)."""
 
     rule_name = "adagrad"
-    start = {"sum": "initial_accumulator_value"}
+    start: ClassVar[dict[str, str]] = {"sum": "initial_accumulator_value"}
 
     def __init__(
-        self, params: Params, lr: Rate = 1e-2, lr_decay: float = 0, weight_decay: float = 0, initial_accumulator_value: float = 0,
-        eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,
+        self, params: Params, lr: Rate = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
+        initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None, clip_norm: float | None = None, clip_value: float | None = None, engine: str = "auto",
     ) -> None:  # fmt: skip
         _check("lr_decay", lr_decay, 0.0)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -21,8 +20,15 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 
 from thalweg.errors import InputError
 from thalweg.optim.plan import Plan
+from thalweg.rules import Program, lowered
 
-COMMON: dict[str, Any] = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
+COMMON: dict[str, Any] = {
+    "maximize": False,
+    "foreach": None,
+    "capturable": False,
+    "differentiable": False,
+    "fused": None,
+}
 OURS: dict[str, Any] = {"clip_norm": None, "clip_value": None}
 
 
@@ -48,7 +54,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any], *, engine: str = "auto") -> None:
         if defaults.get("differentiable"):
-            raise InputError(f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one")
+            raise InputError(
+                f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one"
+            )
         if engine not in ("auto", "cpu", "reference"):
             raise InputError(f'{type(self).__name__}: there is no engine "{engine}": choose auto, cpu or reference')
         _check_common(defaults)
@@ -91,25 +99,32 @@ class Optimizer(torch.optim.Optimizer):
             values.append(float(value))
         return values
 
-    @torch.no_grad()
+    def program(self, form: Form) -> Program:
+        """The program of a form; from the cache folder where it is there."""
+        return lowered(*form)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; ``closure`` recomputes the loss, as in PyTorch."""
         arguments: tuple[Any, ...] = (self,) if closure is None else (self, closure)
-        for hook in chain(_global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
-            changed = hook(self, arguments, {})
-            if changed is not None:
-                arguments, _ = changed
-                closure = arguments[1] if len(arguments) > 1 else None
+        if _global_optimizer_pre_hooks or self._optimizer_step_pre_hooks:
+            for hook in (*_global_optimizer_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
+                changed = hook(self, arguments, {})
+                if changed is not None:
+                    arguments, _ = changed
+                    closure = arguments[1] if len(arguments) > 1 else None
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         plan = self._plan
-        if plan is None or not plan.fits():
+        if plan is None or not plan.fits() or not plan.point():
             plan = self._plan = Plan(self)
+            if not plan.point():
+                raise InputError(f"{type(self).__name__}: a gradient changed while the step was being prepared")
         plan.run()
-        for hook in chain(self._optimizer_step_post_hooks.values(), _global_optimizer_post_hooks.values()):
-            hook(self, arguments, {})
+        if self._optimizer_step_post_hooks or _global_optimizer_post_hooks:
+            for hook in (*self._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()):
+                hook(self, arguments, {})
         return loss
 
     # torch would wrap ``step`` in a profiler range that costs as much as a small net's whole step; hooks are called above.

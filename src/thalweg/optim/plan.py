@@ -1,14 +1,15 @@
 """All parameters of an optimizer as one table: made once, used until something about the parameters changes.
 
-Parameters that share a program, a type and an engine form a *batch*, run by one kernel call. Within it, those that share a group
-and have made the same number of steps share a *row* of scalars. A step only looks whether all is as it was, collects the
-addresses of the gradients, computes a row of scalars and calls the kernel: on a small net the look costs more than the
-arithmetic, so it is as short as it can be.
+Parameters that share a program, a type and an engine form a *batch*, run by one kernel call. Within it, those that share a
+group and have made the same number of steps share a *row* of scalars. A step only looks whether all is as it was, collects the
+addresses of the gradients, computes the rows and calls the kernel: on a small net the look costs more than the arithmetic,
+so it is as short as it can be.
 """
 
 from __future__ import annotations
 
 import math
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,23 +17,79 @@ import torch
 
 from thalweg.engines import Segments, choose, engine
 from thalweg.errors import InputError
-from thalweg.rules import Program, lowered
+from thalweg.rules import Program
 
 if TYPE_CHECKING:
     from thalweg.optim.optimizer import Form, Optimizer
 
 Tensor = torch.Tensor
+_gradient = attrgetter("grad")
+_address = Tensor.data_ptr
+_contiguous = Tensor.is_contiguous
+
+
+class Group:
+    """A parameter group as it was when the plan was made, and the numbers in it."""
+
+    def __init__(self, optimizer: Optimizer, settings: dict[str, Any], form: Form) -> None:
+        self.optimizer = optimizer
+        self.settings = settings
+        self.form = form
+        self.size = len(settings["params"])
+        self.read = itemgetter(*(name for name in settings if name != "params"))
+        self.program: Program | None = None
+        """None while no parameter of the group has a gradient."""
+        self.arguments: list[float] = []
+        self.seen: tuple[Any, ...] = ()
+        self.mutable = False
+
+    def fits(self) -> bool:
+        """Takes in changed numbers; False where what changed asks for another kernel or another table."""
+        if len(self.settings["params"]) != self.size:
+            return False
+        now = self.read(self.settings)
+        if self.mutable or now != self.seen:
+            if self.optimizer.form(self.settings) != self.form:
+                return False
+            self.seen = now
+            self.mutable = any(isinstance(value, (Tensor, list)) for value in now) or any(
+                isinstance(part, Tensor) for value in now if isinstance(value, tuple) for part in value
+            )  # what can change in place has to be read in each step
+            if self.program is not None:
+                self.arguments = self.optimizer.arguments(self.settings, self.program.arguments)
+        return True
 
 
 class Row:
-    """One row of scalars: parameters of one group at the same step."""
+    """One row of scalars: parameters of one group at the same step.
 
-    def __init__(self, group: int, steps: int, hosts: tuple[float, ...], counters: list[np.ndarray]) -> None:
+    ``counts`` is float32 ``(parameters, 1 + hosts)``; the parameters' own ``step`` (and host) tensors are views of it, so that
+    they are right at any time for one assignment a step.
+    """
+
+    def __init__(self, group: Group, steps: int, hosts: tuple[float, ...]) -> None:
         self.group = group
         self.steps = steps
         self.hosts = hosts
-        self.counters = counters
-        """Views into the parameters' own ``step`` (and host) tensors, so that they are right at any time."""
+        self.members: list[dict[str, Any]] = []
+
+    def finish(self, names: tuple[str, ...]) -> None:
+        """All members are in: their counts become views of one array."""
+        counts = torch.tensor([[self.steps, *self.hosts]] * len(self.members), dtype=torch.get_default_dtype())
+        for member, values in zip(self.members, counts, strict=True):
+            for name, value in zip(names, values, strict=True):
+                member[name] = value
+        self.counts = counts.numpy()
+
+    def advance(self, program: Program, reduced: tuple[float, ...]) -> tuple[float, ...]:
+        """Counts a step and gives its scalars."""
+        self.steps += 1
+        if not self.hosts:
+            self.counts.fill(self.steps)
+            return program.evaluate(*self.group.arguments, self.steps, *reduced)
+        self.counts[:] = (self.steps, *program.advance(*self.group.arguments, self.steps, *self.hosts, *reduced))
+        self.hosts = tuple(self.counts[0].tolist()[1:])  # as stored, so that a resumed run is the same to the bit
+        return program.evaluate(*self.group.arguments, self.steps, *self.hosts, *reduced)
 
 
 class Batch:
@@ -40,6 +97,7 @@ class Batch:
 
     def __init__(self, program: Program, engine_name: str, dtype: torch.dtype) -> None:
         self.program = program
+        self.fused = engine_name != "reference"
         self.engine_name = engine_name
         self.dtype = dtype
         self.parameters: list[Tensor] = []
@@ -50,91 +108,117 @@ class Batch:
 
     def finish(self) -> None:
         """All parameters are in: makes the table and the kernel."""
+        names = ("step", *(name for name, *_ in self.program.hosts))
+        for row in self.rows:
+            row.finish(names)
         self.segments = Segments(self.weights, self.states, self.row_of)
         self.kernel = engine(self.engine_name).compile(self.program, self.dtype)
         self.scalars = np.empty((len(self.rows), len(self.program.scalars)))
-        self.plain = all(weight is parameter for weight, parameter in zip(self.weights, self.parameters, strict=True))
+        self.complex = any(parameter.is_complex() for parameter in self.parameters)
+        self.addresses = list(map(_address, self.parameters))
+
+    def point(self) -> bool:
+        """Hands this step's gradients to the table; False where weights or gradients no longer fit it."""
+        gradients = list(map(_gradient, self.parameters))
+        if self.complex:
+            with torch.no_grad():
+                gradients = list(map(_real, gradients))
+        try:
+            if self.fused and not all(map(_contiguous, gradients)):
+                return False
+            where = list(map(_address, gradients))
+        except (TypeError, RuntimeError, NotImplementedError):  # None, or a layout without an address
+            return False
+        if list(map(_address, self.parameters)) != self.addresses or self.weights[0].dtype != self.dtype:
+            return False
+        self.segments.point(gradients, where)
+        return True
 
 
 class Plan:
     """The batches of an optimizer as it stands."""
 
+    @torch.no_grad()
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self.forms: list[Form] = []
         self.idle: list[Tensor] = []
-        self.sizes: list[int] = []
-        self.batches: list[Batch] = []
-        found: dict[tuple, Batch] = {}
-        known: dict[tuple, int] = {}
-        for number, group in enumerate(optimizer.param_groups):
-            form = optimizer.form(group)
-            self.forms.append(form)
-            self.sizes.append(len(group["params"]))
-            program: Program | None = None
-            for parameter in group["params"]:
+        self.groups: list[Group] = []
+        found: dict[tuple[Any, ...], Batch] = {}
+        rows: dict[tuple[Any, ...], int] = {}
+        for settings in optimizer.param_groups:
+            group = Group(optimizer, settings, optimizer.form(settings))
+            self.groups.append(group)
+            for parameter in settings["params"]:
                 if parameter.grad is None:
                     self.idle.append(parameter)
                     continue
-                program = program or lowered(*form)
-                self._add(number, group, program, parameter, found, known)
+                group.program = group.program or optimizer.program(group.form)
+                self._add(len(self.groups) - 1, group, parameter, found, rows)
+            group.fits()
         self.batches = list(found.values())
         for batch in self.batches:
             batch.finish()
-        self.clips = any("clip_norm" in form.modifiers for form in self.forms)
+        self.clips = any("clip_norm" in group.form.modifiers for group in self.groups)
+        self.state = optimizer.state
+        self.known = len(self.state)
 
     def _add(
         self,
         number: int,
-        group: dict[str, Any],
-        program: Program,
+        group: Group,
         parameter: Tensor,
-        found: dict[tuple, Batch],
-        known: dict[tuple, int],
+        found: dict[tuple[Any, ...], Batch],
+        rows: dict[tuple[Any, ...], int],
     ) -> None:
-        optimizer = self.optimizer
-        gradient = parameter.grad
-        assert gradient is not None
+        optimizer, program, gradient = self.optimizer, group.program, parameter.grad
+        assert gradient is not None and program is not None
         if gradient.layout != torch.strided:
             raise InputError(
                 f"{type(optimizer).__name__}: parameter group {number} has a sparse gradient (shape {tuple(parameter.shape)}): "
                 f"use sparse=False in the embedding, or torch.optim.SparseAdam"
             )
         state = optimizer.state[parameter]
-        self._initialise(state, group, program, parameter)
-        weight, operand = _real(parameter), _real(gradient)
-        name = choose(weight, operand) if optimizer.engine == "auto" else optimizer.engine
+        self._initialise(state, group, parameter)
+        weight = _real(parameter)
         states = [_real(state[key]) for key in program.states]
-        if name == "cpu" and not all(tensor.is_contiguous() and tensor.dtype == weight.dtype for tensor in states):
+        name = choose(weight, _real(gradient))
+        if not all(tensor.is_contiguous() and tensor.dtype == weight.dtype for tensor in states):
             name = "reference"
-        batch = found.setdefault((program.digest, name, weight.dtype, weight.device), Batch(program, name, weight.dtype))
-        hosts = tuple(float(state[key]) for key, *_ in program.hosts)
-        steps = int(state["step"])
-        key = (id(batch), number, steps, hosts)
-        if key not in known:
-            known[key] = len(batch.rows)
-            batch.rows.append(Row(number, steps, hosts, []))
-        row = known[key]
-        batch.rows[row].counters.append(_counters(state, program))
+        if optimizer.engine == "cpu" and name == "reference":
+            raise InputError(
+                f"{type(optimizer).__name__}: a parameter of shape {tuple(parameter.shape)} in group {number} is not "
+                f"contiguous float32 or float64 in memory, so the cpu engine cannot run it; choose engine='auto'"
+            )
+        name = name if optimizer.engine == "auto" else optimizer.engine
+        batch = found.setdefault(
+            (program.digest, name, weight.dtype, weight.device), Batch(program, name, weight.dtype)
+        )
+        steps, hosts = int(state["step"]), tuple(float(state[key]) for key, *_ in program.hosts)
+        row = rows.setdefault((id(batch), number, steps, hosts), len(batch.rows))
+        if row == len(batch.rows):
+            batch.rows.append(Row(group, steps, hosts))
+        batch.rows[row].members.append(state)
         batch.parameters.append(parameter)
         batch.weights.append(weight)
         for column, tensor in zip(batch.states, states, strict=True):
             column.append(tensor)
         batch.row_of.append(row)
 
-    def _initialise(self, state: dict[str, Any], group: dict[str, Any], program: Program, parameter: Tensor) -> None:
+    def _initialise(self, state: dict[str, Any], group: Group, parameter: Tensor) -> None:
         """PyTorch's state for a parameter; what a checkpoint brought stays."""
+        program = group.program
+        assert program is not None
         if "step" not in state:
             begun = any(state.get(name) is not None for name in program.states)
-            state["step"] = torch.tensor(1.0 if begun else 0.0)  # PyTorch's SGD keeps no count: a buffer says it has begun
-        elif not isinstance(state["step"], Tensor):
-            state["step"] = torch.tensor(float(state["step"]))
+            state["step"] = torch.tensor(
+                1.0 if begun else 0.0
+            )  # PyTorch's SGD keeps no count: a buffer says it has begun
         for name, start, _ in program.hosts:
             if name not in state:
                 state[name] = torch.tensor(float(start))
         for name in program.states:
             if state.get(name) is None:
-                start = group[self.optimizer.start[name]] if name in self.optimizer.start else 0.0
+                start = group.settings[self.optimizer.start[name]] if name in self.optimizer.start else 0.0
                 layout = torch.contiguous_format if parameter.is_contiguous() else torch.preserve_format
                 state[name] = torch.full_like(parameter, start, memory_format=layout, requires_grad=False)
 
@@ -142,80 +226,31 @@ class Plan:
         """Whether nothing has changed that the plan was made for (gradients apart)."""
         optimizer = self.optimizer
         groups = optimizer.param_groups
-        if len(groups) != len(self.forms):
+        if len(groups) != len(self.groups) or optimizer.state is not self.state or len(self.state) != self.known:
             return False
-        for group, form, size in zip(groups, self.forms, self.sizes, strict=True):
-            if len(group["params"]) != size or optimizer.form(group) != form:
+        for settings, group in zip(groups, self.groups, strict=True):
+            if settings is not group.settings or not group.fits():
                 return False
-        return all(parameter.grad is None for parameter in self.idle)
+        return not self.idle or all(parameter.grad is None for parameter in self.idle)
+
+    def point(self) -> bool:
+        """Hands this step's gradients to all batches; False where the plan has to be made anew."""
+        return all(batch.point() for batch in self.batches)
 
     def run(self) -> None:
-        """One step of all batches. The plan is made anew where a gradient is missing or lies otherwise than before."""
-        for batch in self.batches:
-            if not self._point(batch):
-                self.optimizer._plan = fresh = Plan(self.optimizer)
-                fresh.run()
-                return
+        """One step of all batches, whose gradients have been handed over."""
         norm = math.nan
         if self.clips:
             norm = math.sqrt(sum(batch.kernel.squared_norm(batch.segments) for batch in self.batches))
-            self.optimizer.gradient_norm = norm
-        groups = self.optimizer.param_groups
+        self.optimizer.gradient_norm = norm
         for batch in self.batches:
-            program = batch.program
+            reduced = (norm,) if batch.program.reductions else ()
             for index, row in enumerate(batch.rows):
-                row.steps += 1
-                values = self.optimizer.arguments(groups[row.group], program.arguments)
-                values.append(row.steps)
-                if row.hosts:
-                    row.hosts = program.advance(*values, *row.hosts, *([norm] if program.reductions else ()))
-                    values += row.hosts
-                if program.reductions:
-                    values.append(norm)
-                batch.scalars[index] = program.evaluate(*values)
-                for counter in row.counters:
-                    counter[0] = row.steps
-                    if row.hosts:
-                        counter[1:] = row.hosts
+                batch.scalars[index] = row.advance(batch.program, reduced)
             batch.kernel.update(batch.segments, batch.scalars)
-
-    def _point(self, batch: Batch) -> bool:
-        """Hands this step's gradients to the table; False where they no longer fit it."""
-        weights, gradients, where = [], [], []
-        if batch.plain:
-            for parameter in batch.parameters:
-                gradient = parameter.grad
-                if gradient is None or not gradient.is_contiguous():
-                    if gradient is None or batch.engine_name == "cpu":
-                        return False
-                gradients.append(gradient)
-                weights.append(parameter.data_ptr())
-                where.append(gradient.data_ptr())
-            if batch.engine_name == "cpu" and batch.parameters[0].dtype != batch.dtype:
-                return False
-        else:  # complex parameters: views of the same memory
-            for weight, parameter in zip(batch.weights, batch.parameters, strict=True):
-                if parameter.grad is None or parameter.data_ptr() != weight.data_ptr():
-                    return False
-                gradient = _real(parameter.grad)
-                if batch.engine_name == "cpu" and not gradient.is_contiguous():
-                    return False
-                gradients.append(gradient)
-                weights.append(weight.data_ptr())
-                where.append(gradient.data_ptr())
-        batch.segments.point(gradients, weights + where)
-        return True
+            torch.autograd.graph.increment_version(batch.parameters)
 
 
 def _real(tensor: Tensor) -> Tensor:
     """A complex tensor as pairs of real numbers, as PyTorch's optimizers treat it."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-def _counters(state: dict[str, Any], program: Program) -> np.ndarray:
-    """Moves ``step`` and the hosts' numbers of a parameter into one small array and leaves views of it in their places."""
-    names = ["step", *(name for name, *_ in program.hosts)]
-    kept = torch.tensor([float(state[name]) for name in names], dtype=torch.get_default_dtype())
-    for index, name in enumerate(names):
-        state[name] = kept[index]
-    return kept.numpy()
