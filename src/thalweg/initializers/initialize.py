@@ -37,8 +37,8 @@ def initialize(model: nn.Module, *, scheme: str = "auto", generator: torch.Gener
     activations; biases are 0 in all. Embeddings are normal with standard deviation 1, and 0 at their padding index. Draws
     from ``generator`` alone, on its device: the same numbers wherever the model is.
 
-    Returns what was done to each weight, in the model's order. Raises ``InputError`` for an unknown scheme and for layers that have no
-    size yet.
+    Returns what was done to each weight, in the model's order. Raises ``InputError`` for an unknown scheme and for layers
+    that have no size yet.
     """
     fixed = None if scheme == "auto" else _scheme(scheme)
     found = places(model) if fixed is None else {}
