@@ -1,19 +1,25 @@
-"""Data of any kind, ready to be learned from: read, split, scaled, in batches.
+"""Data from where people keep them to tensors in batches, with nothing learned from rows that are held out.
 
->>> data = load("houses.csv", target="price")
->>> rows = split(data, seed=0)
->>> preprocessor = Preprocessor.fit(data, rows.train)                 # learns from the training rows alone
->>> inputs = preprocessor.inputs(data.inputs[rows.dev])               # float32 (n, features)
->>> batches = TensorBatches(inputs, targets, batch_size=64, seed=0)
+>>> data = load("houses.csv", target="price")                    # a file, a folder, a frame, (X, y), a bundled name
+>>> parts = split(data, seed=0)                                  # rows to learn from, to choose by, to look at once
+>>> preprocessor = Preprocessor.fit(data, parts.train)           # scales and categories, from training rows alone
+>>> x = torch.from_numpy(preprocessor.inputs(data.inputs[parts.train]))
+>>> y = torch.from_numpy(preprocessor.targets(data.targets[parts.train]))
+>>> batches = TensorBatches(x, y, batch_size=auto_batch_size(len(x)), seed=0)
+
+>>> preprocessor.restore_targets(outputs)                        # back to the user's units, or class names
 """
 
 from thalweg.data.batches import TensorBatches, auto_batch_size
+from thalweg.data.bundled import BUNDLED
+from thalweg.data.dataset import Data
 from thalweg.data.preprocess import Preprocessor
-from thalweg.data.source import Data, load, load_inputs
-from thalweg.data.splits import Split, shares, split
-from thalweg.data.task import infer_task
+from thalweg.data.source import load, load_inputs
+from thalweg.data.split import Split, sizes, split
+from thalweg.data.targets import infer_task
 
 __all__ = [
+    "BUNDLED",
     "Data",
     "Preprocessor",
     "Split",
@@ -22,6 +28,6 @@ __all__ = [
     "infer_task",
     "load",
     "load_inputs",
-    "shares",
+    "sizes",
     "split",
 ]

@@ -1,157 +1,215 @@
-"""Arrays: NPZ, the IDX files of the MNIST family, and pairs of arrays or tensors from Python."""
+"""Arrays from memory and from files: NPZ archives and the IDX files of the MNIST family.
+
+>>> as_array(torch.rand(5, 3), "X").shape
+(5, 3)
+>>> parts = read_npz(Path("numbers.npz"))                 # X and y, or x_train, y_train, x_test, y_test …
+>>> images = read_idx(Path("train-images-idx3-ubyte.gz")) # LeCun's format, http://yann.lecun.com/exdb/mnist
+
+Bytes of shape ``(n, H, W)`` are grey images and get a channel axis; bytes ``(n, H, W, 3)`` get their channels in front.
+"""
 
 from __future__ import annotations
 
 import gzip
-import struct
+import re
 import zipfile
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from thalweg.errors import InputError
 
-Read = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-IDX_TYPES = {
-    8: np.uint8,
-    9: np.int8,
-    11: np.dtype(">i2"),
-    12: np.dtype(">i4"),
-    13: np.dtype(">f4"),
-    14: np.dtype(">f8"),
-}
-INPUT_NAMES, TARGET_NAMES = ("X", "x", "inputs", "data", "images"), ("y", "Y", "targets", "target", "labels")
+INPUTS = ("x", "data", "inputs", "images", "features")
+TARGETS = ("y", "target", "targets", "labels", "label")
+TRAIN, DEV, TEST = ("train",), ("val", "valid", "validation", "dev"), ("test",)
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+IDX_NAME = re.compile(r"idx\d", re.IGNORECASE)
 
 
-def pair(inputs: Any, targets: Any) -> tuple[Any, np.ndarray]:
-    """``(X, y)`` from Python: arrays, tensors or a frame with an array."""
-    if type(inputs).__module__.split(".")[0] in ("polars", "pandas", "pyarrow"):
-        from thalweg.data.tables import from_frame
+@dataclass(frozen=True)
+class Arrays:
+    """Raw inputs ``(n, …)`` and targets ``(n,)`` of a file; rows from ``test_from`` on are its own test part."""
 
-        return from_frame(inputs), _array(targets)
-    return as_inputs(_array(inputs), "X"), _array(targets)
-
-
-def _array(values: Any) -> np.ndarray:
-    if type(values).__module__.split(".")[0] == "torch":
-        values = values.detach().cpu().numpy()
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"the data are no array: {error}") from None
+    inputs: np.ndarray
+    targets: np.ndarray
+    test_from: int | None = None
 
 
-def as_inputs(inputs: np.ndarray, where: str) -> np.ndarray:
-    """Inputs of numbers with at least one feature; images ``(n, H, W)`` become ``(n, 1, H, W)``."""
-    if inputs.dtype.kind not in "iufb":
-        raise InputError(f"{where} holds {inputs.dtype}, not numbers; give text and categories as a table")
-    if inputs.ndim < 2 or 0 in inputs.shape[1:]:
+def as_array(source: Any, name: str) -> np.ndarray:
+    """A NumPy array of numbers with two axes or more from an array, a tensor or lists. Raises ``InputError``."""
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu()
+        array = (source.float() if source.dtype == torch.bfloat16 else source).numpy()
+    else:
+        try:
+            array = np.asarray(source)
+        except ValueError:
+            raise InputError(f"{name} cannot be made an array: its rows have different lengths") from None
+    if array.dtype.kind not in "fiub":
         raise InputError(
-            f"{where} has the shape {inputs.shape}: rows of at least one input are needed, as in (n, features)"
+            f"{name} is of type {array.dtype}: give numbers, or a frame if its columns are of several types"
         )
-    return inputs[:, None] if inputs.ndim == 3 else inputs
+    if array.ndim < 2 or 0 in array.shape[1:]:
+        raise InputError(
+            f"{name} has shape {array.shape}: give one row for each example, as (n, features) or (n, channels, height, width)"
+        )
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        place = np.argwhere(np.isinf(array))[0]
+        raise InputError(
+            f"{name} is infinite in row {place[0] + 1}, at {tuple(place[1:].tolist())}: remove the row or correct the value"
+        )
+    return as_images(array)
 
 
-def read_npz(path: Path) -> Read:
-    """``X`` and ``y``, or ``x_train, y_train, x_test, y_test``, from a NumPy archive. Objects (pickles) are refused."""
-    arrays = _archive(path)
-    lower = {name.lower(): name for name in arrays}
-    if {"x_train", "y_train"} <= lower.keys():
-        parts = [(lower["x_train"], lower["y_train"])]
-        if {"x_test", "y_test"} <= lower.keys():
-            parts.append((lower["x_test"], lower["y_test"]))
-        inputs = np.concatenate([as_inputs(arrays[x], f"{path}: {x}") for x, _ in parts])
-        targets = np.concatenate([arrays[y] for _, y in parts])
-        first = len(arrays[parts[0][0]])
-        return inputs, targets, np.arange(first, len(inputs)) if len(parts) > 1 else None
-    x, y = _named(arrays, INPUT_NAMES), _named(arrays, TARGET_NAMES)
-    if x is None or y is None:
-        raise InputError(f"{path} holds {', '.join(arrays)}: it needs X and y (or x_train, y_train, x_test, y_test)")
-    return as_inputs(arrays[x], f"{path}: {x}"), arrays[y], None
+def as_images(array: np.ndarray) -> np.ndarray:
+    """Bytes in the shape of images become ``(n, C, H, W)``; anything else stays as it is."""
+    if array.dtype != np.uint8:
+        return array
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
+        return np.ascontiguousarray(np.moveaxis(array, 3, 1))
+    return array
+
+
+def read_npz(path: Path) -> Arrays:
+    """Inputs and targets of an archive, with the parts it names joined. Raises ``InputError``."""
+    arrays = _load_npz(path)
+    whole = _pair(arrays, ())
+    if whole is not None:
+        return Arrays(as_array(whole[0], f"{path}: the inputs"), _flat(whole[1], path))
+    parts = [pair for pair in (_pair(arrays, TRAIN), _pair(arrays, DEV)) if pair is not None]
+    if not parts:
+        raise InputError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}: name its arrays X and y, or x_train, y_train, x_test and y_test"
+        )
+    test = _pair(arrays, TEST)
+    inputs = [as_array(x, f"{path}: the inputs") for x, _ in [*parts, *([test] if test else [])]]
+    targets = [_flat(y, path) for _, y in [*parts, *([test] if test else [])]]
+    for x, y in zip(inputs, targets, strict=True):
+        if len(x) != len(y) or x.shape[1:] != inputs[0].shape[1:]:
+            raise InputError(
+                f"{path}: inputs {x.shape} and targets {y.shape} do not fit each other or the part before: "
+                f"every part needs one target for each row, and rows of one shape"
+            )
+    return Arrays(np.concatenate(inputs), np.concatenate(targets), sum(map(len, targets[:-1])) if test else None)
 
 
 def read_npz_inputs(path: Path) -> np.ndarray:
-    """The inputs of an archive that need not hold targets."""
-    arrays = _archive(path)
-    name = _named(arrays, INPUT_NAMES) or (next(iter(arrays)) if len(arrays) == 1 else None)
-    if name is None:
-        raise InputError(f"{path} holds {', '.join(arrays)}: the inputs must be called X")
-    return as_inputs(arrays[name], f"{path}: {name}")
-
-
-def _named(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in arrays), None)
-
-
-def _archive(path: Path) -> dict[str, np.ndarray]:
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        what = (
-            "holds Python objects, which could run code when read" if "pickle" in str(error).lower() else "is damaged"
-        )
-        raise InputError(f"{path} {what}: save plain arrays with numpy.savez") from None
+    """The inputs alone, to predict on: the only array, or the one with a name for inputs."""
+    arrays = _load_npz(path)
+    named = [value for key, value in arrays.items() if key.lower() in INPUTS]
+    found = named or [value for key, value in arrays.items() if key.lower() in {f"{x}_test" for x in INPUTS}]
+    found = found or (list(arrays.values()) if len(arrays) == 1 else [])
+    if not found:
+        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the array to predict on X")
+    return as_array(found[0], f"{path}: the inputs")
 
 
 def is_idx(path: Path) -> bool:
-    """Whether a file's name or content says IDX."""
-    name = path.name.lower()
-    return (
-        name.endswith((".idx", ".idx.gz")) or "idx1-ubyte" in name or "idx3-ubyte" in name or name.endswith("ubyte.gz")
-    )
+    """Whether the file's name says that it is in the IDX format."""
+    return bool(IDX_NAME.search(path.name))
 
 
-def is_idx_folder(path: Path) -> bool:
-    return any(is_idx(other) for other in path.iterdir())
-
-
-def read_idx(path: Path) -> Read:
-    """Images and labels of the MNIST family: a folder of the four files, or an images file beside its labels file."""
-    if path.is_dir():
-        train = _find(path, "train", "images"), _find(path, "train", "labels")
-        test = _find(path, "t10k", "images") or _find(path, "test", "images"), _find(path, "t10k", "labels") or _find(path, "test", "labels")  # fmt: skip
-        if train[0] is None or train[1] is None:
-            raise InputError(f"{path} has no train-images and train-labels files in IDX format")
-        inputs, targets = idx(train[0]), idx(train[1])
-        if test[0] is None or test[1] is None:
-            return as_inputs(inputs, str(train[0])), targets, None
-        held, held_targets = idx(test[0]), idx(test[1])
-        both = np.concatenate([inputs, held]), np.concatenate([targets, held_targets])
-        return as_inputs(both[0], str(train[0])), both[1], np.arange(len(inputs), len(both[0]))
-    labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if labels == path or not labels.exists():
-        raise InputError(f"{path}: its labels file {labels.name} is not beside it")
-    return as_inputs(idx(path), str(path)), idx(labels), None
-
-
-def read_idx_inputs(path: Path) -> np.ndarray:
-    """The images of one IDX file."""
-    if path.is_dir():
-        return read_idx(path)[0]
-    return as_inputs(idx(path), str(path))
-
-
-def _find(folder: Path, part: str, kind: str) -> Path | None:
-    return next(
-        (path for path in sorted(folder.iterdir()) if is_idx(path) and part in path.name and kind in path.name), None
-    )
-
-
-def idx(path: Path) -> np.ndarray:
-    """One IDX file, packed or not. The format is LeCun's: two zero bytes, type, dimensions, sizes, values, big-endian."""
+def read_idx(path: Path) -> np.ndarray:
+    """One IDX file, compressed or not: two zero bytes, the type, the number of axes, their lengths, the numbers."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be unpacked: {error}") from None
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:
-        raise InputError(f"{path} is no IDX file: it starts with {data[:4].hex() or 'nothing'}")
-    shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
-    kind = np.dtype(IDX_TYPES[data[2]])
-    if len(data) - 4 - 4 * data[3] != int(np.prod(shape)) * kind.itemsize:
-        raise InputError(f"{path} is cut short: {shape} values were promised")
-    values = np.frombuffer(data, kind, offset=4 + 4 * data[3]).reshape(shape)
-    return values.astype(kind.newbyteorder("="))
+        content = path.read_bytes()
+        if path.name.endswith(".gz"):
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES or not content[3]:
+        raise InputError(
+            f"{path} is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, not with 00 00 08 …"
+        )
+    axes = content[3]
+    shape = tuple(np.frombuffer(content, ">u4", axes, 4).tolist()) if len(content) >= 4 + 4 * axes else (-1,)
+    numbers = np.frombuffer(content, IDX_TYPES[content[2]], offset=4 + 4 * axes if shape != (-1,) else len(content))
+    if numbers.size != np.prod(shape, dtype=np.int64):
+        raise InputError(
+            f"{path} is cut short: its header announces shape {shape}, and {numbers.size:,} numbers follow"
+        )
+    return numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="), copy=False)
+
+
+def read_idx_pair(images: Path) -> Arrays:
+    """An images file with the labels file beside it, whose name says labels where this one says images."""
+    labels = images.with_name(re.sub(r"(?i)idx\d", "idx1", images.name.replace("images", "labels")))
+    if labels == images:
+        raise InputError(f"{images} is no images file: give the one whose name has images in it, beside its labels")
+    if not labels.exists():
+        raise InputError(f"{images} has no labels beside it: put the file {labels.name} into {images.parent}")
+    return Arrays(as_array(read_idx(images), str(images)), _flat(read_idx(labels), labels))
+
+
+def find_idx(folder: Path, part: str) -> Path | None:
+    """The images file of a part (``train``, ``t10k`` or ``test``) in a folder."""
+    found = sorted(path for path in folder.glob(f"{part}*images*") if is_idx(path))
+    return found[0] if found else None
+
+
+def read_idx_folder(folder: Path) -> Arrays:
+    """The four files of an MNIST-like set: 60,000 to learn from and the 10,000 of its own test part."""
+    train, test = find_idx(folder, "train"), find_idx(folder, "t10k") or find_idx(folder, "test")
+    if train is None:
+        raise InputError(f"{folder} has no train-images-idx3-ubyte file: put the images and labels files there")
+    first = read_idx_pair(train)
+    if test is None:
+        return first
+    second = read_idx_pair(test)
+    for part in (first, second):
+        if len(part.inputs) != len(part.targets):
+            raise InputError(
+                f"{folder}: {len(part.inputs):,} images and {len(part.targets):,} labels do not fit each other"
+            )
+    return Arrays(
+        np.concatenate([first.inputs, second.inputs]),
+        np.concatenate([first.targets, second.targets]),
+        len(first.targets),
+    )
+
+
+def _load_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except ValueError as error:
+        if "pickle" in str(error).lower():
+            raise InputError(
+                f"{path} holds Python objects, which could run code when read: save arrays of numbers or texts instead"
+            ) from None
+        raise InputError(f"{path} cannot be read as NPZ: {error}") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as NPZ: {error}") from None
+
+
+def _pair(arrays: dict[str, np.ndarray], part: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Inputs and targets of one part: ``x_train``, ``train_images``, ``X`` where no part is named …"""
+    by_name = {key.lower(): value for key, value in arrays.items()}
+
+    def first(words: tuple[str, ...]) -> np.ndarray | None:
+        names = (
+            [form for word in words for end in part for form in (f"{word}_{end}", f"{end}_{word}")] if part else words
+        )
+        return next((by_name[name] for name in names if name in by_name), None)
+
+    inputs, targets = first(INPUTS), first(TARGETS)
+    return None if inputs is None or targets is None else (inputs, targets)
+
+
+def _flat(targets: np.ndarray, path: Path) -> np.ndarray:
+    """Targets ``(n,)``; a column ``(n, 1)`` is one too."""
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        return targets[:, 0]
+    if targets.ndim == 2 and targets.shape[1] > 1 and np.isin(targets, (0, 1)).all() and (targets.sum(1) == 1).all():
+        raise InputError(f"{path}: the targets are one-hot, shape {targets.shape}: give class numbers, as y.argmax(1)")
+    if targets.ndim != 1:
+        raise InputError(
+            f"{path}: the targets have shape {targets.shape}: give one for each row, shape ({len(targets)},)"
+        )
+    return targets

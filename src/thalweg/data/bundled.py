@@ -1,59 +1,105 @@
-"""Data that are at hand without a download: four sets of scikit-learn's, and Fashion-MNIST where its files are found."""
+"""Data sets that are there without a download: four of scikit-learn's, and Fashion-MNIST where its files are found.
+
+>>> load_bundled("breast-cancer").classes
+('malignant', 'benign')
+>>> load_bundled("fashion-mnist").inputs.shape
+(70000, 1, 28, 28)
+
+Class numbers are the ones each set is known by, so class 9 of Fashion-MNIST is the ankle boot (Xiao, Rasul, Vollgraf 2017,
+https://arxiv.org/abs/1708.07747), and its own 10,000 test images are the test part.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from thalweg.data.arrays import find_idx, read_idx_folder
+from thalweg.data.dataset import Data
 from thalweg.errors import InputError
 
-NAMES = {
-    "digits": "load_digits",
-    "breast-cancer": "load_breast_cancer",
-    "wine": "load_wine",
-    "diabetes": "load_diabetes",
-    "fashion-mnist": "",
-}
-FASHION_CLASSES = np.array(
-    ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"], dtype=object
-)
+CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 
 
-def read(name: str) -> tuple[Any, np.ndarray, np.ndarray | None]:
-    """Inputs, targets and official test rows of a bundled set."""
-    if name == "fashion-mnist":
-        return _fashion_mnist()
-    import sklearn.datasets
-
-    found = getattr(sklearn.datasets, NAMES[name])()
-    targets = found.target
-    if name in ("breast-cancer", "wine"):
-        targets = np.asarray(found.target_names, dtype=object)[targets]
-    return found.data, targets, None
+def load_bundled(name: str) -> Data:
+    """The data set of that name. Raises ``InputError`` where Fashion-MNIST's files are not found."""
+    return BUNDLED[name]()
 
 
-def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    from thalweg.data.arrays import is_idx_folder, read_idx
+def _digits() -> Data:
+    from sklearn.datasets import load_digits
 
-    for folder in places():
-        if folder.is_dir() and is_idx_folder(folder):
-            inputs, labels, official = read_idx(folder)
-            return inputs, FASHION_CLASSES[labels], official
-    raise InputError(
-        "the files of fashion-mnist are not here: install Debian's package dataset-fashion-mnist "
-        "(apt-get install dataset-fashion-mnist), or put the four IDX files into a folder fashion-mnist under $THALWEG_DATA"
+    bunch = load_digits()
+    pixels = bunch.data.astype(np.uint8)  # 8 × 8, whole numbers from 0 to 16
+    return Data("digits", "multiclass", pixels, bunch.target.astype(np.int64), "digit", tuple(map(str, range(10))))
+
+
+def _breast_cancer() -> Data:
+    from sklearn.datasets import load_breast_cancer
+
+    return _table("breast-cancer", "binary", load_breast_cancer(), "diagnosis")
+
+
+def _wine() -> Data:
+    from sklearn.datasets import load_wine
+
+    return _table("wine", "multiclass", load_wine(), "cultivar")
+
+
+def _diabetes() -> Data:
+    from sklearn.datasets import load_diabetes
+
+    return _table("diabetes", "regression", load_diabetes(scaled=False), "progression")
+
+
+def _table(name: str, task: str, bunch: Any, target: str) -> Data:
+    import polars as pl
+
+    frame = pl.DataFrame({column: bunch.data[:, index] for index, column in enumerate(bunch.feature_names)})
+    if task == "regression":
+        return Data(name, task, frame, bunch.target.astype(np.float64), target)
+    return Data(name, task, frame, bunch.target.astype(np.int64), target, tuple(map(str, bunch.target_names)))
+
+
+def _fashion_mnist() -> Data:
+    own = os.environ.get("THALWEG_DATA")
+    homes = [Path(own)] if own else []
+    homes += [
+        Path("/usr/share/datasets"),
+        Path("/usr/share"),
+        Path.home() / ".cache" / "thalweg",
+        Path.home() / ".cache",
+    ]
+    folders = [home / name for home in homes for name in ("fashion-mnist", "dataset-fashion-mnist")]
+    folders = ([Path(own)] if own else []) + folders
+    folder = next((place for place in folders if find_idx(place, "train") and find_idx(place, "t10k")), None)
+    if folder is None:
+        raise InputError(
+            "the files of fashion-mnist are not found: install Debian's package dataset-fashion-mnist, or put its four "
+            "files (train-images-idx3-ubyte.gz and so on) into ~/.cache/fashion-mnist or the folder that $THALWEG_DATA names"
+        )
+    arrays = read_idx_folder(folder)
+    return Data(
+        "fashion-mnist",
+        "multiclass",
+        arrays.inputs,
+        arrays.targets.astype(np.int64),
+        "article",
+        CLOTHES,
+        np.arange(arrays.test_from or 0, len(arrays.targets)),
     )
 
 
-def places() -> list[Path]:
-    """Where Fashion-MNIST is looked for, in this order."""
-    named = os.environ.get("THALWEG_DATA")
-    return [
-        *([Path(named) / "fashion-mnist", Path(named)] if named else []),
-        Path("/usr/share/datasets/fashion-mnist"),
-        Path("/usr/share/dataset-fashion-mnist"),
-        Path.home() / ".cache" / "thalweg" / "fashion-mnist",
-    ]
+BUNDLED: dict[str, Callable[[], Data]] = {
+    "digits": _digits,
+    "breast-cancer": _breast_cancer,
+    "wine": _wine,
+    "diabetes": _diabetes,
+    "fashion-mnist": _fashion_mnist,
+}

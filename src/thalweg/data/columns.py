@@ -1,185 +1,247 @@
-"""How one column of a table becomes features: learned from the training rows, applied to any rows.
+"""What is learned about one column of a table, and how its values become numbers.
 
-* a number: ``(x − mean)/sd``, the mean where it is missing, and an indicator where training rows had missing ones;
-* a word or a boolean: one feature for each of the commonest values, one for ``other``; missing is a value of its own;
-* a date: years since 2000 as a number, and sine and cosine of the day in the year;
-* text that is nearly always different (a name, an identifier): nothing, with a note.
+Three kinds, each fitted on training rows and applied to any: ``Number`` (yes/no values too), ``Category`` and ``Moment``; each
+has the names of its ``features`` and encodes a column of n values as float32 ``(n, features)``.
+
+>>> column = Number.fit(pl.Series("age", [20, 40, None]))
+>>> column.features
+('age', 'age missing')
+>>> column.encode(pl.Series("age", [30, None]))              # (value - mean) / sd, then 1 where it was missing
+array([[0., 0.],
+       [0., 1.]], dtype=float32)
+
+A missing number becomes the mean (0 after scaling); where numbers were missing in training, a feature of its own says so.
+A value that cannot be read as in training raises ``InputError`` with the column, its row and the value.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from thalweg.data.table import as_moments
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
     import polars
 
-MOST_VALUES = 50
-OTHER, ABSENT = "(other)", "(missing)"
+MOST_CATEGORIES = 50
+DAY = 86_400e6
+"""Microseconds."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of a table. ``kind`` is number, category, date or left out."""
+class Number:
+    """Standardised: ``(x - mean) / sd``; an ``sd`` of 0 marks a constant, which becomes 0 whatever comes later."""
 
+    kind: ClassVar[str] = "number"
     name: str
-    kind: str
-    mean: float = 0.0
-    sd: float = 1.0
-    indicator: bool = False
-    values: tuple[str, ...] = ()
+    mean: float
+    sd: float
+    missing: bool
+
+    @classmethod
+    def fit(cls, column: polars.Series) -> Number:
+        values = _numbers(column)
+        known = values[~np.isnan(values)]
+        mean, sd = mean_and_sd(known) if len(known) else (0.0, 0.0)
+        return cls(column.name, mean, sd, len(known) < len(values))
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The names of its features."""
-        if self.kind == "number":
-            return (self.name, *([f"{self.name} is missing"] if self.indicator else []))
-        if self.kind == "category":
-            return tuple(f"{self.name}={value}" for value in self.values)
-        if self.kind == "date":
-            return (
-                self.name,
-                f"{self.name} sin(year)",
-                f"{self.name} cos(year)",
-                *([f"{self.name} is missing"] if self.indicator else []),
-            )
-        return ()
+        return (self.name, f"{self.name} missing") if self.missing else (self.name,)
 
-    @property
-    def width(self) -> int:
-        return len(self.features)
+    def encode(self, column: polars.Series) -> np.ndarray:
+        values = _numbers(column)
+        absent = np.isnan(values)
+        scaled = standardised(values, self.mean, self.sd)
+        scaled[absent] = 0.0
+        return np.stack([scaled, absent], axis=1, dtype=np.float32) if self.missing else scaled[:, None]
 
-    def apply(self, column: polars.Series) -> np.ndarray:
-        """float32 ``(n, width)``. Raises ``InputError`` naming the column and its first value of another kind."""
-        if self.kind == "number":
-            numbers = as_numbers(column, self.name)
-            return self._standardised(numbers, np.isnan(numbers))
-        if self.kind == "date":
-            return self._of_dates(column)
-        words = as_words(column)
-        position = {value: index for index, value in enumerate(self.values)}
-        other = position.get(OTHER, -1)
-        where = np.array([position.get(word, other) for word in words], dtype=np.int64)
-        found = np.zeros((len(words), self.width), dtype=np.float32)
-        rows = np.flatnonzero(where >= 0)
-        found[rows, where[rows]] = 1.0
-        return found
 
-    def _standardised(self, numbers: np.ndarray, missing: np.ndarray, *more: np.ndarray) -> np.ndarray:
-        scaled = np.where(missing, 0.0, (numbers - self.mean) / (self.sd or 1.0))
-        parts = [scaled, *(np.where(missing, 0.0, part) for part in more), *([missing] if self.indicator else [])]
-        return np.stack(parts, axis=1).astype(np.float32)
+@dataclass(frozen=True)
+class Category:
+    """One feature for each of the most frequent values, 1 where it holds; ``other`` and ``missing`` if training had such.
 
-    def _of_dates(self, column: polars.Series) -> np.ndarray:
-        years, angle = as_years(column, self.name)
-        return self._standardised(years, np.isnan(years), np.sin(angle), np.cos(angle))
+    A value never seen in training is ``other`` where that exists, else it is none of them: all zeros.
+    """
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"values": list(self.values)}
+    kind: ClassVar[str] = "category"
+    name: str
+    values: tuple[str, ...]
+    other: bool
+    missing: bool
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> Column:
-        return cls(**(saved | {"values": tuple(saved["values"])}))
+    def fit(cls, column: polars.Series) -> Category:
+        known = column.drop_nulls()
+        counts = sorted(known.value_counts(name="rows").rows(), key=lambda pair: (-pair[1], pair[0]))
+        kept = tuple(sorted(value for value, rows in counts[:MOST_CATEGORIES] if rows > 1))
+        return cls(column.name, kept, len(kept) < len(counts), len(known) < len(column))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        names = [f"{self.name}={value}" for value in self.values]
+        names += [f"{self.name}=other"] * self.other + [f"{self.name} missing"] * self.missing
+        return tuple(names)
+
+    def encode(self, column: polars.Series) -> np.ndarray:
+        import polars as pl
+
+        width = len(self.features)
+        text = _text(column)
+        unknown = len(self.values) if self.other else width
+        codes = text.replace_strict(
+            pl.Series(self.values, dtype=pl.String),
+            pl.Series(range(len(self.values)), dtype=pl.Int64),
+            default=pl.Series([unknown], dtype=pl.Int64),
+        ).to_numpy(writable=True)
+        codes[text.is_null().to_numpy()] = width - 1 if self.missing else width
+        # One column more than there are features takes what is none of them, and is cut off.
+        encoded = np.zeros((len(codes), width + 1), np.float32)
+        encoded[np.arange(len(codes)), codes] = 1
+        return encoded[:, :width]
 
 
-def learn_column(column: polars.Series) -> tuple[Column, str]:
-    """How a column of the training part becomes features, and a note for the user where it does not."""
-    name, rows = column.name, len(column)
-    if column.null_count() == rows:
-        return Column(name, "left out"), f'the column "{name}" has no values in the training part and is left out'
-    if column.dtype.is_numeric():
-        numbers = as_numbers(column, name)
-        return _number(name, "number", numbers)
-    if column.dtype.is_temporal():
-        return _number(name, "date", as_years(column, name)[0])
-    words = as_words(column)
-    values, counts = np.unique(words, return_counts=True)
-    if len(values) > MOST_VALUES and len(values) > 0.5 * rows:
-        note = f'the column "{name}" is text that is nearly always different ({len(values)} values in {rows} rows) and is left out'
-        return Column(name, "left out"), note
-    if len(values) == 1:
-        return Column(name, "left out"), f'the column "{name}" is constant in the training part and is left out'
-    common = values[np.lexsort((values, -counts))][:MOST_VALUES]
-    kept = [str(value) for value in sorted(common)]
-    if ABSENT not in kept and column.null_count():
-        kept.append(ABSENT)
-    kept.append(OTHER)
-    return Column(name, "category", values=tuple(kept)), ""
+@dataclass(frozen=True)
+class Moment:
+    """Dates and times: the day as a standardised number, and its place in the year, the week and (for times) the day on
+    circles, so that December lies beside January."""
+
+    kind: ClassVar[str] = "moment"
+    name: str
+    mean: float
+    """Days since 1970-01-01."""
+    sd: float
+    time: bool
+    missing: bool
+
+    @classmethod
+    def fit(cls, column: polars.Series) -> Moment:
+        days = _days(column)
+        known = days[~np.isnan(days)]
+        mean, sd = mean_and_sd(known) if len(known) else (0.0, 0.0)
+        return cls(column.name, mean, sd, bool((known % 1 != 0).any()), len(known) < len(days))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        circles = ("year", "week", "day") if self.time else ("year", "week")
+        turning = [f"{self.name} {part} of {circle}" for circle in circles for part in ("sine", "cosine")]
+        return (self.name, *turning, *([f"{self.name} missing"] if self.missing else []))
+
+    def encode(self, column: polars.Series) -> np.ndarray:
+        days = _days(column)
+        absent = np.isnan(days)
+        features = [standardised(days, self.mean, self.sd)]
+        for period in (365.2425, 7.0, 1.0) if self.time else (365.2425, 7.0):
+            angle = 2 * math.pi * np.remainder(days, period) / period
+            features += [np.sin(angle), np.cos(angle)]
+        encoded = np.stack(features, axis=1).astype(np.float32)
+        encoded[absent] = 0.0
+        return np.column_stack([encoded, absent.astype(np.float32)]) if self.missing else encoded
 
 
-def _number(name: str, kind: str, numbers: np.ndarray) -> tuple[Column, str]:
-    there = numbers[~np.isnan(numbers)]
-    mean, sd = float(there.mean()), float(there.std())
-    if sd <= 1e-12 * max(abs(mean), 1e-300):
-        sd = 0.0
-    note = f'the column "{name}" is constant in the training part' if sd == 0 and len(there) == len(numbers) else ""
-    return Column(name, kind, mean=mean, sd=sd, indicator=len(there) < len(numbers)), note
+Encoder = Number | Category | Moment
+"""One column's way into the network."""
+_ENCODERS: dict[str, type[Encoder]] = {kind.kind: kind for kind in (Number, Category, Moment)}
 
 
-def as_numbers(column: polars.Series, name: str) -> np.ndarray:
-    """float64 with NaN for missing. Words that are numbers are read; others are refused with row and value."""
+def encoder_to_dict(encoder: Encoder) -> dict[str, Any]:
+    """Plain values from which ``encoder_from_dict`` makes the same encoder."""
+    return {"kind": encoder.kind, **asdict(encoder)}
+
+
+def encoder_from_dict(plain: dict[str, Any]) -> Encoder:
+    """The encoder that ``encoder_to_dict`` wrote down."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items() if name != "kind"
+    }
+    return _ENCODERS[plain["kind"]](**fields)
+
+
+def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation; the deviation is 0 where it is rounding error alone."""
+    mean = float(values.mean())
+    sd = float(values.std())
+    return mean, 0.0 if sd <= 1e-12 * abs(mean) or values.min() == values.max() else sd
+
+
+def standardised(values: np.ndarray, mean: float | np.ndarray, sd: float | np.ndarray) -> np.ndarray:
+    """float32 ``(values - mean) / sd``, 0 where ``sd`` is 0; the difference is taken in float64, lest digits vanish."""
+    scale = np.divide(1.0, sd, out=np.zeros_like(sd, dtype=np.float64), where=np.asarray(sd) != 0)
+    with np.errstate(over="ignore"):  # more than float32 can hold is as far away as it can be
+        scaled = ((values - mean) * scale).astype(np.float32)
+    return np.clip(scaled, *_FINITE, out=scaled)
+
+
+_FINITE = (np.finfo(np.float32).min, np.finfo(np.float32).max)
+
+
+def _numbers(column: polars.Series) -> np.ndarray:
+    """float64 with NaN where missing."""
     import polars as pl
 
-    if column.dtype == pl.Boolean or column.dtype.is_numeric():
-        found = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    else:
-        read = column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
-        bad = read.is_null() & column.is_not_null()
-        if bad.any():
-            row = int(bad.arg_max() or 0)
-            raise InputError(f'the column "{name}" held numbers in training, but row {row + 1} is "{column[row]}"')
-        found = read.fill_null(float("nan")).to_numpy()
-    if np.isinf(found).any():
+    numbers = column
+    if column.dtype == pl.String:
+        numbers = column.cast(pl.Float64, strict=False)
+        if numbers.null_count() > column.null_count():
+            _refuse(column, numbers, "no number")
+    elif column.dtype == pl.Duration:
+        numbers = column.dt.total_microseconds() / 1e6
+    elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        raise InputError(f'the column "{column.name}" holds {column.dtype} values where numbers were in training')
+    values = numbers.cast(pl.Float64).to_numpy()
+    if np.isinf(values).any():
+        row = int(np.isinf(values).argmax())
         raise InputError(
-            f'the column "{name}" is infinite in row {int(np.argmax(np.isinf(found))) + 1}: fill or drop it'
+            f'the column "{column.name}" is infinite in row {row + 1}: remove the row or correct the value'
         )
-    return np.asarray(found, dtype=np.float64)
+    return values
 
 
-def as_words(column: polars.Series) -> np.ndarray:
-    """Each value as text; missing ones as ``(missing)``. Whole numbers read as floats keep the text of whole numbers."""
+def _days(column: polars.Series) -> np.ndarray:
+    """Days since 1970-01-01 as float64, NaN where missing."""
     import polars as pl
 
-    if column.dtype.is_float():
-        column = column.cast(pl.Int64, strict=False) if (column.drop_nulls() % 1 == 0).all() else column
-    return column.cast(pl.String).fill_null(ABSENT).to_numpy().astype(str)
+    moments = as_moments(column) if column.dtype == pl.String else column
+    if moments.dtype == pl.Null:
+        return np.full(len(column), np.nan)
+    if moments.dtype == pl.String:
+        worst = column.filter([as_moments(column[row : row + 1]).dtype == pl.String for row in range(len(column))])
+        row = (column == worst[0]).arg_true()[0]
+        raise InputError(
+            f'the column "{column.name}" holds {worst[0]!r} in row {row + 1}, which is no date like the others: '
+            f"write dates as 2026-03-01"
+        )
+    if moments.dtype not in (pl.Date, pl.Datetime):
+        raise InputError(f'the column "{column.name}" holds {moments.dtype} values where dates were in training')
+    return moments.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy() / DAY
 
 
-def as_years(column: polars.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Years since 2000 with NaN for missing, and the angle of the day in the year."""
+def _text(column: polars.Series) -> polars.Series:
+    """Values as the texts that a table holds: 3.0 read from a column with gaps is the 3 of training."""
     import polars as pl
 
-    if column.dtype == pl.Time or column.dtype == pl.Duration:
-        seconds = column.cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        day = seconds / (86_400e9 if column.dtype == pl.Time else 1e6)
-        return np.asarray(day), 2 * np.pi * np.asarray(day)
-    if not column.dtype.is_temporal():
-        parsed = column.cast(pl.String).str.to_datetime(strict=False)
-        bad = parsed.is_null() & column.is_not_null()
-        if bad.any():
-            row = int(bad.arg_max() or 0)
-            raise InputError(f'the column "{name}" held dates in training, but row {row + 1} is "{column[row]}"')
-        column = parsed
-    days = column.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy() / 86_400e6
-    years = (np.asarray(days) - 10_957) / 365.2425
-    return years, 2 * np.pi * years
+    if column.dtype.is_float() and (column == column.round()).all():
+        column = column.cast(pl.Int64, strict=False)
+    if column.dtype.is_nested():
+        raise InputError(f'the column "{column.name}" holds {column.dtype} values where texts were in training')
+    return column.cast(pl.String)
 
 
-def columns_from(raw: Any, columns: tuple[Column, ...]) -> polars.DataFrame:
-    """A frame with all the columns that are needed. Raises ``InputError`` naming the first that is missing."""
-    import polars as pl
+def _refuse(column: polars.Series, read: polars.Series, what: str) -> None:
+    row = (read.is_null() & column.is_not_null()).arg_true()[0]
+    raise InputError(
+        f'the column "{column.name}" holds {column[row]!r} in row {row + 1}, which is {what}: '
+        f"correct it, or leave it empty if it is missing"
+    )
 
-    if not isinstance(raw, pl.DataFrame):
-        from thalweg.data.tables import from_frame
 
-        raw = from_frame(raw)
-    for column in columns:
-        if column.width and column.name not in raw.columns:
-            raise InputError(
-                f'the column "{column.name}" is missing: this model was trained with it; there are {", ".join(raw.columns)}'
-            )
-    return raw
+def names_in_words(names: Sequence[str]) -> str:
+    """``"a", "b" and 3 more``."""
+    shown = ", ".join(f'"{name}"' for name in names[:8])
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,73 +1,118 @@
-"""Images in class folders: ``images/cat/1.png``, ``images/dog/7.jpg``: the folder is the class.
+"""A folder of class folders with PNG or JPEG images, as bytes ``(n, C, H, W)``.
 
-All are brought to one size, the commonest one, and to one mode: grey where all are grey, colour otherwise.
+>>> pictures = read_folder(Path("flowers"))           # flowers/rose/1.jpg, flowers/tulip/7.png …
+>>> pictures.inputs.shape, set(pictures.labels)
+((180, 3, 64, 64), {'rose', 'tulip'})
+
+Images of other sizes are resized to the commonest one. They stay grey (one channel) if every one is grey; otherwise all
+become RGB. A folder of ``train`` and ``test`` with class folders in each has its own test part (``val`` is learned from).
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from thalweg.errors import InputError
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-GREY = {"1", "L", "LA", "I", "I;16", "F"}
+SUFFIXES = (".png", ".jpg", ".jpeg")
+GREY = ("1", "L", "LA", "I;16", "I", "F")
+PARTS = ("train", "val", "valid", "test")
 
 
-def read_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """``(n, C, H, W)`` uint8 and the class of each, from a folder of class folders. Raises ``InputError`` naming what is wrong."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    files = [(path, each.name) for each in classes for path in _files(each)]
-    if not classes or not files:
-        raise InputError(f"{folder} holds no class folders with images: expected {folder.name}/CLASS/IMAGE.png")
-    for each in classes:
-        if not _files(each):
-            raise InputError(f"{each} holds no images ({', '.join(sorted(ENDINGS))})")
-    return stack([path for path, _ in files]), np.array([name for _, name in files], dtype=object)
+@dataclass(frozen=True)
+class Pictures:
+    """``inputs`` uint8 ``(n, C, H, W)``, a label each, and the row from which the folder's own test part begins."""
+
+    inputs: np.ndarray
+    labels: list[str]
+    test_from: int | None = None
 
 
-def read_images(folder: Path, *, shape: tuple[int, ...] | None) -> np.ndarray:
-    """All images below a folder, in the order of their paths, in the shape ``(C, H, W)`` a model was trained on."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+def read_folder(folder: Path) -> Pictures:
+    """Reads every image below the class folders. Raises ``InputError`` where there are none, or one cannot be read."""
+    tops = {path.name: path for path in _folders(folder)}
+    divided = {"train", "test"} <= set(tops) <= set(PARTS)
+    roots = [tops[part] for part in PARTS if part in tops] if divided else [folder]
+    files: list[Path] = []
+    labels: list[str] = []
+    test_from = None
+    for root in roots:
+        if divided and root.name == "test":
+            test_from = len(files)
+        for of_class in _folders(root):
+            found = image_files(of_class)
+            files += found
+            labels += [of_class.name] * len(found)
     if not files:
-        raise InputError(f"{folder} holds no images ({', '.join(sorted(ENDINGS))})")
-    return stack(files, shape=shape)
+        raise InputError(
+            f"{folder} has no class folders with {', '.join(SUFFIXES)} images: make one folder for each class, as "
+            f"{folder.name}/cat and {folder.name}/dog"
+        )
+    return Pictures(read_images(files), labels, test_from)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder and below it, sorted by path; hidden files are passed over."""
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
 
 
-def stack(files: list[Path], *, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Images as one array ``(n, C, H, W)`` of uint8."""
+def read_images(files: Sequence[Path], *, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """uint8 ``(n, C, H, W)``; ``shape`` is that of one image, ``(C, H, W)``, where it is given and not the commonest."""
+    with ThreadPoolExecutor(8) as pool:  # decoding and resizing release the interpreter
+        if shape is None:
+            heads = list(pool.map(_head, files))
+            modes = {mode for mode, _ in heads}
+            (width, height), _ = Counter(size for _, size in heads).most_common(1)[0]
+            shape = (1 if modes <= set(GREY) else 3, height, width)
+        images = np.empty((len(files), *shape), np.uint8)
+
+        def fill(index: int) -> None:
+            images[index] = _pixels(files[index], shape)
+
+        list(pool.map(fill, range(len(files))))
+    return images
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _head(path: Path) -> tuple[str, tuple[int, int]]:
+    """Mode and (width, height), without decoding the pixels."""
     from PIL import Image, UnidentifiedImageError
 
-    def opened(path: Path) -> Image.Image:
-        try:
-            image = Image.open(path)
-            image.load()
-            return image
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path} is no readable image: {str(error).splitlines()[0]}") from None
+    try:
+        with Image.open(path) as image:
+            return image.mode, image.size
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from None
 
-    if shape is None:
-        sizes: Counter[tuple[int, int]] = Counter()
-        modes = set()
-        for path in files:
-            image = opened(path)
-            sizes[image.size] += 1
-            modes.add(image.mode)
-        (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
-        channels = 1 if modes <= GREY else 3
-    else:
-        channels, height, width = shape
-    found = np.empty((len(files), channels, height, width), dtype=np.uint8)
-    for index, path in enumerate(files):
-        image = opened(path).convert("L" if channels == 1 else "RGB")
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(image)
-        found[index] = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-    return found
+
+def _pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    channels, height, width = shape
+    try:
+        with Image.open(path) as opened:
+            image: Image.Image = opened
+            if image.mode.startswith(("I", "F")):  # deeper than a byte: PIL would cut, not scale
+                image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+            image = image.convert("L" if channels == 1 else "RGB")
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    return pixels[None] if channels == 1 else np.moveaxis(pixels, 2, 0)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read as an image ({str(error).splitlines()[0]}): replace or remove it")

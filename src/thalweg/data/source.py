@@ -1,189 +1,194 @@
-"""``Data``: what was read, before anything is learned from it; and ``load``, which reads whatever a user has.
+"""``load``: whatever holds data, into ``Data``.
 
->>> load("digits").task
-'multiclass'
->>> load("houses.csv", target="price")
->>> load((X, y), task="regression")
+>>> load("digits")                                   # a bundled set
+>>> load("houses.csv", target="price")               # CSV, TSV, Parquet; also NPZ, IDX, a folder of class folders
+>>> load((X, y))                                     # NumPy arrays, tensors
+>>> load(frame, target="price")                      # polars, pandas, Arrow, or a dictionary of columns
+
+The target of a table is never guessed: taking the wrong column would train a network without complaint.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from thalweg.data.task import TASKS, class_names, infer_task
+from thalweg.data import arrays, images, table
+from thalweg.data.bundled import BUNDLED, load_bundled
+from thalweg.data.columns import names_in_words
+from thalweg.data.dataset import Data
+from thalweg.data.preprocess import Preprocessor
+from thalweg.data.tabular import TableEncoder
+from thalweg.data.targets import read_targets, rows_in_words
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
-    pass
-
-Inputs = Any  # polars.DataFrame for tables; numpy (n, features) or (n, C, H, W) for arrays and images
-FEWEST_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Data:
-    """Inputs and targets as they were read.
-
-    ``inputs`` is a Polars frame (tables) or an array ``(n, features)`` or ``(n, C, H, W)``; ``targets`` is ``(n,)``;
-    ``classes`` are the names of the classes in order, None for a regression; ``official_test`` are rows that the data
-    themselves set apart for testing.
-    """
-
-    name: str
-    task: str
-    inputs: Inputs
-    targets: np.ndarray
-    target_name: str = "target"
-    classes: tuple[str, ...] | None = None
-    official_test: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of the content: two runs with the same one saw the same data."""
-        digest = sha256()
-        if isinstance(self.inputs, np.ndarray):
-            digest.update(np.ascontiguousarray(self.inputs).data)
-        else:
-            digest.update(repr(self.inputs.schema).encode())
-            digest.update(self.inputs.hash_rows(seed=0).to_numpy().tobytes())
-        targets = self.targets if self.targets.dtype.kind in "if" else np.array([str(value) for value in self.targets])
-        digest.update(np.ascontiguousarray(targets).tobytes())
-        return digest.hexdigest()[:32]
-
-    def profile(self) -> dict[str, Any]:
-        """A short description for the page: size, columns with type and missing values, the target's distribution."""
-        found: dict[str, Any] = {"name": self.name, "rows": len(self), "target": self.target_name}
-        if isinstance(self.inputs, np.ndarray):
-            found["inputs"] = "×".join(map(str, self.inputs.shape[1:])) + f" {self.inputs.dtype}"
-        else:
-            found["columns"] = [
-                {"name": name, "type": str(column.dtype), "missing": column.null_count(), "distinct": column.n_unique()}
-                for name, column in zip(self.inputs.columns, self.inputs.iter_columns(), strict=True)
-            ]
-        if self.classes is not None:
-            names, counts = np.unique(self.targets.astype(str), return_counts=True)
-            found["classes"] = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-        else:
-            values = self.targets.astype(float)
-            found["target_mean"], found["target_sd"] = float(values.mean()), float(values.std())
-            found["target_min"], found["target_max"] = float(values.min()), float(values.max())
-        return found
+    import polars
 
 
 def load(source: Any, *, target: str | None = None, task: str | None = None, delimiter: str | None = None) -> Data:
-    """Reads data from a bundled name, a file, a folder of class folders, an ``(X, y)`` pair or a frame.
+    """Reads and checks data. ``target`` names the column to predict of a table; ``task`` overrules what the target
+    suggests; ``delimiter`` separates the columns of a text file (a comma, in ``.tsv`` files a tab).
 
-    ``target`` names the column to predict in a table; ``task`` overrules what the target suggests; ``delimiter`` separates the
-    columns of a text table. Raises ``InputError``, naming file, column and row, for whatever cannot be learned from.
+    Raises ``InputError``, one sentence, for whatever cannot be trained on.
     """
-    from thalweg.data import arrays, bundled, images, tables
-
-    official: np.ndarray | None = None
-    target_name = target or "target"
-    if isinstance(source, tuple | list) and len(source) == 2:
-        name, inputs, targets = "arrays", *arrays.pair(*source)
-    elif not isinstance(source, str | Path):
-        name = "frame"
-        inputs, targets = tables.split_target(tables.from_frame(source), target, "the frame")
-    elif str(source) in bundled.NAMES:
-        name = str(source)
-        inputs, targets, official = bundled.read(name)
-    else:
-        path = Path(source)
-        name = path.name.split(".")[0] or "data"
-        if not path.exists():
-            _refuse_missing(path, bundled.NAMES)
-        if path.is_dir() and not arrays.is_idx_folder(path):
-            inputs, targets = images.read_folder(path)
-            target_name = "folder"
-        elif path.is_dir() or arrays.is_idx(path):
-            inputs, targets, official = arrays.read_idx(path)
-        elif path.suffix.lower() == ".npz":
-            inputs, targets, official = arrays.read_npz(path)
-        else:
-            inputs, targets = tables.split_target(tables.read(path, delimiter=delimiter), target, str(path))
-    return _checked(Data(name, task or "", inputs, targets, target_name, None, official), task)
-
-
-def load_inputs(source: Any, *, like: Any = None, delimiter: str | None = None) -> Inputs:
-    """Reads inputs alone, for prediction; a target that stands in the file is left out where it is known as one."""
-    from thalweg.data import arrays, bundled, images, tables
-
-    if isinstance(source, str | Path):
-        path = Path(source)
-        if str(source) in bundled.NAMES:
-            return bundled.read(str(source))[0]
-        if not path.exists():
-            _refuse_missing(path, bundled.NAMES)
-        if path.is_dir() and not arrays.is_idx_folder(path):
-            return images.read_images(path, shape=getattr(like, "input_shape", None))
-        if path.is_dir() or arrays.is_idx(path):
-            return arrays.read_idx_inputs(path)
-        if path.suffix.lower() == ".npz":
-            return arrays.read_npz_inputs(path)
-        return tables.read(path, delimiter=delimiter)
-    if isinstance(source, np.ndarray):
+    if isinstance(source, Data):
         return source
-    return tables.from_frame(source)
+    if isinstance(source, str | Path):
+        return _from_path(str(source), target, task, delimiter)
+    if isinstance(source, tuple | list):
+        if len(source) != 2:
+            raise InputError(f"the data is a {type(source).__name__} of {len(source)}: give a pair (X, y)")
+        _refuse_target(target, "a pair (X, y)")
+        return _from_pair(source[0], source[1], task)
+    if isinstance(source, np.ndarray | torch.Tensor):
+        raise InputError("one array holds no targets: give a pair (X, y)")
+    return _from_frame(table.as_frame(source), "data", target, task)
 
 
-def _refuse_missing(path: Path, bundled: Mapping[str, Any]) -> None:
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(str(path), list(bundled), n=1) or difflib.get_close_matches(path.name, beside, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"give a file, a folder, or one of {', '.join(bundled)}"
+def load_inputs(
+    source: str | Path, *, like: Preprocessor, delimiter: str | None = None
+) -> polars.DataFrame | np.ndarray:
+    """Rows to predict on, from a file or folder like the one ``like`` was fitted on; no target is needed.
+
+    Raises ``InputError`` where the source is of another kind.
+    """
+    name, path = str(source), Path(source)
+    if name in BUNDLED:
+        return load_bundled(name).inputs
+    _check_there(path)
+    tabular = isinstance(like.encoder, TableEncoder)
+    if tabular != (path.is_file() and table.is_table(path)):
+        kind = "a table" if tabular else f"arrays or images of shape {like.input_shape}"
+        raise InputError(f"{path} cannot be predicted on: the model was trained on {kind}; give the same kind of file")
+    if isinstance(like.encoder, TableEncoder):
+        return table.read_table(path, delimiter=delimiter, texts=like.encoder.texts)
+    if path.is_dir() or path.suffix.lower() in images.SUFFIXES:
+        files = images.image_files(path) if path.is_dir() else [path]
+        if not files:
+            raise InputError(f"{path} has no {', '.join(images.SUFFIXES)} images: give images to predict on")
+        if len(like.input_shape) != 3 or like.input_shape[0] not in (1, 3):
+            raise InputError(f"{path} holds images: the model was trained on arrays of shape {like.input_shape}")
+        return images.read_images(files, shape=like.input_shape)
+    if arrays.is_idx(path):
+        return arrays.as_array(arrays.read_idx(path), str(path))
+    if path.suffix.lower() == ".npz":
+        return arrays.read_npz_inputs(path)
+    raise _unknown_kind(path)
+
+
+def _from_path(name: str, target: str | None, task: str | None, delimiter: str | None) -> Data:
+    if name in BUNDLED:
+        _refuse_target(target, f"the bundled set {name}")
+        bundled = load_bundled(name)
+        if task is not None and task != bundled.task:
+            raise InputError(f'the bundled set {name} is a {bundled.task} task, not "{task}": leave task out')
+        return bundled
+    path = Path(name).expanduser()
+    _check_there(path)
+    if path.is_file() and table.is_table(path):
+        return _from_frame(table.read_table(path, delimiter=delimiter), path.name.split(".")[0], target, task)
+    _refuse_target(target, f"{path}, which is no table")
+    if path.is_dir():
+        if arrays.find_idx(path, "train"):
+            return _from_arrays(arrays.read_idx_folder(path), path.name, task)
+        pictures = images.read_folder(path)
+        return _with_targets(
+            path.resolve().name, pictures.inputs, pictures.labels, "class", task, pictures.test_from, believe_text=True
+        )
+    if arrays.is_idx(path):
+        return _from_arrays(arrays.read_idx_pair(path), path.name.split("-images")[0].split(".")[0], task)
+    if path.suffix.lower() == ".npz":
+        return _from_arrays(arrays.read_npz(path), path.stem, task)
+    raise _unknown_kind(path)
+
+
+def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: str | None) -> Data:
+    if target is None:
+        raise InputError(
+            f"{name}: which column is to be predicted? Name the target, one of {names_in_words(frame.columns)}"
+        )
+    if target not in frame.columns:
+        near = difflib.get_close_matches(target, frame.columns, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"choose among {names_in_words(frame.columns)}"
+        raise InputError(f'{name} has no column "{target}": {hint}')
+    inputs = frame.drop(target)
+    if not inputs.width:
+        raise InputError(f'{name} has no column beside the target "{target}": there is nothing to predict it from')
+    data = _with_targets(name, inputs, frame[target], target, task)
+    for column in inputs.iter_columns():
+        if column.null_count() == len(column):
+            raise InputError(f'{name}: the column "{column.name}" has no value in any row: remove this column')
+        if column.dtype.is_float() and column.is_infinite().any():
+            rows = column.is_infinite().arg_true().to_list()
+            raise InputError(
+                f'{name}: the column "{column.name}" is infinite in {rows_in_words(rows)}: '
+                f"correct the values or leave them empty"
+            )
+    return data
+
+
+def _from_pair(inputs: Any, targets: Any, task: str | None) -> Data:
+    """Inputs may be an array or a frame; targets an array, a tensor or a list."""
+    if isinstance(targets, torch.Tensor):
+        targets = targets.detach().cpu()
+        targets = (targets.float() if targets.dtype == torch.bfloat16 else targets).numpy()
+    flat = np.asarray(targets)
+    if flat.ndim == 2 and flat.shape[1] == 1:
+        flat = flat[:, 0]
+    if isinstance(inputs, np.ndarray | torch.Tensor | list):
+        return _with_targets("data", arrays.as_array(inputs, "X"), flat, "y", task)
+    frame = table.as_frame(inputs)
+    name = "y" if "y" not in frame.columns else "the second of the pair"
+    if len(flat) != frame.height:
+        raise InputError(f"X has {frame.height:,} rows and y {len(flat):,}: give one target for each row")
+    from polars import Series
+
+    return _from_frame(frame.with_columns(Series(name, flat)), "data", name, task)
+
+
+def _from_arrays(found: arrays.Arrays, name: str, task: str | None) -> Data:
+    return _with_targets(name, found.inputs, found.targets, "target", task, found.test_from)
+
+
+def _with_targets(
+    name: str,
+    inputs: polars.DataFrame | np.ndarray,
+    values: Any,
+    target: str,
+    task: str | None,
+    test_from: int | None = None,
+    *,
+    believe_text: bool = False,
+) -> Data:
+    if len(inputs) != len(values):
+        raise InputError(
+            f"{name}: the inputs have {len(inputs):,} rows and the targets {len(values):,}: give one target for each row"
+        )
+    chosen, targets, classes = read_targets(values, name=target, task=task, believe_text=believe_text)
+    official = None if test_from is None else np.arange(test_from, len(targets))
+    return Data(name, chosen, inputs, targets, target, classes, official)
+
+
+def _refuse_target(target: str | None, what: str) -> None:
+    if target is not None:
+        raise InputError(f'the target "{target}" cannot be chosen: {what} has its own; leave target out')
+
+
+def _check_there(path: Path) -> None:
+    if path.exists():
+        return
+    neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, [*neighbours, *BUNDLED], n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
     raise InputError(f"{path} does not exist: {hint}")
 
 
-def _checked(data: Data, task: str | None) -> Data:
-    """Whatever the source, the same faults are found here."""
-    rows = len(data.inputs)
-    if rows != len(data.targets):
-        raise InputError(f"{data.name}: there are {rows} rows of inputs but {len(data.targets)} targets")
-    if rows < FEWEST_ROWS:
-        raise InputError(f"{data.name} has {rows} rows: at least {FEWEST_ROWS} are needed to train, tune and test")
-    targets = _checked_targets(data)
-    found = infer_task(targets, f"the target {data.target_name}")
-    if task is not None:
-        if task not in TASKS:
-            raise InputError(f'there is no task "{task}": choose among {", ".join(TASKS)}')
-        if task == "regression" and targets.dtype.kind not in "if":
-            raise InputError(f"the target {data.target_name} is text ({targets[0]}): a regression needs numbers")
-        found = task
-    classes = None if found == "regression" else class_names(targets)
-    if classes is not None and (found == "binary") != (len(classes) == 2):
-        raise InputError(f"the target {data.target_name} has {len(classes)} classes: the task cannot be {found}")
-    if isinstance(data.inputs, np.ndarray) and data.inputs.dtype.kind == "f" and not np.isfinite(data.inputs).all():
-        row, *where = np.argwhere(~np.isfinite(data.inputs))[0]
-        raise InputError(
-            f"{data.name}: the input at row {row}, column {where[0] if where else 0} is {data.inputs[(row, *where)]}: "
-            f"fill or drop it (arrays cannot have missing values; tables can)"
-        )
-    return Data(data.name, found, data.inputs, targets, data.target_name, classes, data.official_test)
-
-
-def _checked_targets(data: Data) -> np.ndarray:
-    targets = np.asarray(data.targets)
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets[:, 0]
-    if targets.ndim != 1:
-        raise InputError(f"{data.name}: targets of shape {targets.shape} are not one value for each row")
-    if targets.dtype.kind in "ub":
-        targets = targets.astype(np.int64)
-    if targets.dtype.kind == "f":
-        bad = np.flatnonzero(~np.isfinite(targets))
-        if len(bad):
-            raise InputError(
-                f"the target {data.target_name} is {targets[bad[0]]} in row {bad[0] + 1} ({len(bad)} such rows): "
-                f"a target must be a finite number; drop those rows"
-            )
-    return targets
+def _unknown_kind(path: Path) -> InputError:
+    return InputError(
+        f"{path} is of a kind that cannot be read: give CSV, TSV, Parquet, NPZ, IDX, or a folder of class folders with images"
+    )

@@ -1,0 +1,134 @@
+"""What was loaded: inputs, targets and what they are called, before any scaling or encoding.
+
+>>> data = load("wine")
+>>> data.task, data.classes, len(data)
+('multiclass', ('class_0', 'class_1', 'class_2'), 178)
+>>> data.profile()["columns"][0]
+{'name': 'alcohol', 'type': 'number', 'missing': 0}
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.errors import InputError
+
+if TYPE_CHECKING:
+    import polars
+
+FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, checked: no row without a target, at least ten rows, at least two classes.
+
+    Raises ``InputError`` where inputs and targets do not fit each other, or there are too few rows to learn from.
+    """
+
+    name: str
+    task: str
+    """``binary``, ``multiclass`` or ``regression``."""
+    inputs: polars.DataFrame | np.ndarray
+    """A table of n rows, or an array: ``(n, features)``, images ``(n, C, H, W)``, sequences ``(n, T, features)``."""
+    targets: np.ndarray
+    """``(n,)``: for classes int64 numbers into ``classes``, for a regression float64 in the user's units."""
+    target_name: str = "target"
+    classes: tuple[str, ...] | None = None
+    official_test: np.ndarray | None = None
+    """The rows (int64) of the test part that the data set itself defines, if it does."""
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise InputError(
+                f"{self.name}: the inputs have {len(self.inputs):,} rows and the targets {len(self.targets):,}: "
+                f"give one target for each row"
+            )
+        if len(self.targets) < FEWEST_ROWS:
+            raise InputError(
+                f"{self.name} has {len(self.targets)} rows: at least {FEWEST_ROWS} are needed to train and measure"
+            )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of inputs, targets and class names: the same content gives the same, whatever it was read from."""
+        digest = hashlib.sha256()
+        if isinstance(self.inputs, np.ndarray):
+            _add_array(digest, self.inputs)
+        else:
+            for column in self.inputs.iter_columns():
+                _add_column(digest, column)
+        _add_array(digest, self.targets)
+        digest.update(repr((self.target_name, self.classes)).encode())
+        if self.official_test is not None:
+            _add_array(digest, self.official_test)
+        return digest.hexdigest()
+
+    def profile(self) -> dict[str, Any]:
+        """What a page says about the data; plain values that go into JSON.
+
+        ``rows``; ``columns`` (name, type, missing values) of a table or ``shape`` and ``type`` of an array's examples;
+        ``target``; and ``classes`` (label to count) or ``mean``, ``sd``, ``minimum`` and ``maximum`` of the target.
+        """
+        profile: dict[str, Any] = {"name": self.name, "task": self.task, "rows": len(self), "target": self.target_name}
+        if isinstance(self.inputs, np.ndarray):
+            profile["shape"] = list(self.inputs.shape[1:])
+            profile["type"] = str(self.inputs.dtype)
+        else:
+            profile["columns"] = [
+                {"name": column.name, "type": type_in_words(column), "missing": column.null_count()}
+                for column in self.inputs.iter_columns()
+            ]
+        if self.classes is not None:
+            counts = np.bincount(self.targets, minlength=len(self.classes))
+            profile["classes"] = dict(zip(self.classes, counts.tolist(), strict=True))
+        else:
+            profile |= {
+                "mean": float(self.targets.mean()),
+                "sd": float(self.targets.std()),
+                "minimum": float(self.targets.min()),
+                "maximum": float(self.targets.max()),
+            }
+        return profile
+
+
+def type_in_words(column: polars.Series) -> str:
+    """``number``, ``yes or no``, ``text``, ``date``, ``date and time``, or the type's own name where none fits."""
+    import polars as pl
+
+    if column.dtype.is_numeric() or column.dtype == pl.Duration:
+        return "number"
+    words = {pl.Boolean: "yes or no", pl.String: "text", pl.Date: "date", pl.Datetime: "date and time"}
+    return words.get(column.dtype.base_type(), str(column.dtype).lower())
+
+
+def _add_array(digest: hashlib._Hash, array: np.ndarray) -> None:
+    digest.update(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+
+
+def _add_column(digest: hashlib._Hash, column: polars.Series) -> None:
+    import polars as pl
+
+    digest.update(repr((column.name, str(column.dtype))).encode())
+    if column.null_count():
+        _add_array(digest, column.is_null().to_numpy())
+    if column.dtype.is_temporal():
+        column = column.to_physical()
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        _add_array(digest, column.drop_nulls().to_numpy())
+        return
+    text = (
+        column.cast(pl.String, strict=False) if not column.dtype.is_nested() else pl.Series(map(repr, column.to_list()))
+    )
+    # The lengths keep "a", "bc" and "ab", "c" apart.
+    _add_array(digest, text.drop_nulls().str.len_bytes().to_numpy())
+    digest.update((text.drop_nulls().str.join("").item() or "").encode())

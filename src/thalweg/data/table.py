@@ -1,0 +1,241 @@
+"""Tables as people keep them: CSV, TSV, Parquet or a frame in memory, made into one polars frame with sound types.
+
+>>> frame = read_table(Path("houses.csv"))
+>>> frame = as_frame({"rooms": [3, 4], "town": ["Ulm", "?"]})       # "?" is missing
+
+A word of ``MISSING`` is a missing value. A text column of numbers or ISO dates alone becomes one of numbers or dates.
+Numbers with thousands separators or a decimal comma are not guessed at: they stay text. Rows are counted from 1, below
+the header; lines are those of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thalweg.errors import InputError
+
+if TYPE_CHECKING:
+    import polars
+
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "NULL", "Null", "null", "None", "?")
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".parquet")
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file's name says that it holds a table."""
+    return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
+
+
+def read_table(path: Path, *, delimiter: str | None = None, texts: Sequence[str] = ()) -> polars.DataFrame:
+    """Reads a CSV, TSV or Parquet file; ``texts`` names columns that stay text whatever they look like.
+
+    Raises ``InputError`` for a file that is empty, has a header alone, is not UTF-8, has rows of different length, the
+    same column twice, or another delimiter than said.
+    """
+    import polars as pl
+
+    if path.name.lower().endswith(".parquet"):
+        try:
+            return tidy(pl.read_parquet(path), str(path), texts=texts)
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
+    content = _content(path)
+    separator = delimiter or ("\t" if path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab")) else ",")
+    if separator in ("\\t", "tab"):
+        separator = "\t"
+    if len(separator) != 1 or not separator.isascii():
+        raise InputError(f"the delimiter {separator!r} cannot be used: it is one character, as ; or \\t")
+    names, blank_lines = _check_lines(content, separator, path)
+    try:
+        frame = pl.read_csv(
+            content,
+            separator=separator,
+            null_values=list(MISSING),
+            infer_schema_length=None,
+            schema_overrides={name: pl.String for name in names if name in texts} or None,
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+    frame.columns = names
+    if blank_lines:
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return tidy(frame, str(path), texts=texts)
+
+
+def as_frame(source: Any, *, texts: Sequence[str] = ()) -> polars.DataFrame:
+    """A polars frame from one of polars, pandas or Arrow, or from a dictionary of columns. Raises ``InputError``."""
+    import polars as pl
+
+    if isinstance(source, pl.DataFrame):
+        frame = source
+    elif isinstance(source, pl.LazyFrame):
+        frame = source.collect()
+    elif isinstance(source, dict):
+        try:
+            frame = pl.DataFrame(source)
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"the dictionary is no table: {_first_line(error)}") from None
+    else:
+        frame = _from_other_library(source)
+    return tidy(frame, "the frame", texts=texts)
+
+
+def tidy(frame: polars.DataFrame, where: str, *, texts: Sequence[str] = ()) -> polars.DataFrame:
+    """Missing words and NaN become null, texts that are all numbers or dates become such."""
+    import polars as pl
+
+    if frame.height == 0:
+        raise InputError(f"{where} has no rows: only a header was found")
+    columns = []
+    for column in frame.iter_columns():
+        if column.dtype in (pl.Categorical, pl.Enum):
+            column = column.cast(pl.String)
+        if column.dtype == pl.String:
+            column = column.str.strip_chars()
+            column = column.set(column.is_in(MISSING), None)
+            column = column if column.name in texts else typed(column)
+        elif column.dtype.is_float():
+            column = column.fill_nan(None)
+        columns.append(column)
+    return pl.DataFrame(columns)
+
+
+def typed(column: polars.Series) -> polars.Series:
+    """A text column as numbers, yes/no values, dates or times where every value is one; else as it is."""
+    import polars as pl
+
+    known = column.drop_nulls()
+    if not len(known) or known.dtype != pl.String:
+        return column
+    if known[0][:1].isdigit() or known[0][:1] in "+-.iInN":
+        for dtype in (pl.Int64, pl.Float64):
+            if not known.cast(dtype, strict=False).null_count():
+                return column.cast(dtype)
+    if known[0].lower() in ("true", "false") and known.str.to_lowercase().is_in(["true", "false"]).all():
+        return column.str.to_lowercase() == "true"
+    return as_moments(column) if known[0][:4].isdigit() and known[0][4:5] == "-" else column
+
+
+def as_moments(column: polars.Series) -> polars.Series:
+    """ISO dates (``2026-03-01``) or times (``2026-03-01 12:30:00``, with T, fractions, Z) if all are; else as it is."""
+
+    missing = column.null_count()
+    dates = column.str.to_date("%Y-%m-%d", strict=False)
+    if dates.null_count() == missing:
+        return dates
+    text = column.str.replace("T", " ", literal=True).str.strip_suffix("Z")
+    for pattern in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"):
+        times = text.str.to_datetime(pattern, strict=False, time_unit="us")
+        if times.null_count() == missing:
+            return times
+    return column
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        if path.name.lower().endswith(".gz"):
+            content = gzip.decompress(content)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read: {_first_line(error)}") from None
+    if not content.isascii():
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise InputError(
+                f"{path} is not UTF-8: byte {error.start} (line {line}) is 0x{content[error.start]:02x}; "
+                f"save the file in the encoding UTF-8"
+            ) from None
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if not content.strip():
+        raise InputError(f"{path} is empty: give a table with a header and rows")
+    return content
+
+
+def _check_lines(content: bytes, separator: str, path: Path) -> tuple[list[str], int]:
+    """The names in the header, and the number of blank lines; polars itself pads short rows without a word."""
+    records = _records(content, path)
+    names: list[str] = []
+    for _, record in records:
+        if record.strip():
+            names = [name.strip() for name in _fields(record, separator)]
+            break
+    _check_names(names, separator, path)
+    blank = rows = 0
+    mark = separator.encode()
+    for line, record in records:
+        if not record.strip():
+            blank += 1
+            continue
+        rows += 1
+        count = len(_fields(record, separator)) if b'"' in record else record.count(mark) + 1
+        if count != len(names):
+            raise InputError(
+                f"{path}: line {line} has {count} field{'s' * (count != 1)} and the header {len(names)}: "
+                f"correct the line, or put a text that holds the delimiter into quotation marks"
+            )
+    if not rows:
+        raise InputError(f"{path} has a header and no rows: give rows below it")
+    return names, blank
+
+
+def _records(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number of the first line, bytes) of every record; a record goes on over lines while a quotation is open."""
+    open_record, start = b"", 0
+    for number, line in enumerate(io.BytesIO(content), 1):
+        if open_record or line.count(b'"') % 2:
+            start = start if open_record else number
+            open_record += line
+            if open_record.count(b'"') % 2 == 0:
+                yield start, open_record
+                open_record = b""
+        else:
+            yield number, line
+    if open_record:
+        raise InputError(f"{path}: a quotation mark opened in line {start} is never closed: close it, or double it")
+
+
+def _fields(record: bytes, separator: str) -> list[str]:
+    return next(csv.reader([record.decode().rstrip("\r\n")], delimiter=separator))
+
+
+def _check_names(names: list[str], separator: str, path: Path) -> None:
+    if len(names) == 1:
+        others = [other for other in DELIMITERS if other != separator and other in names[0]]
+        if others:
+            best = max(others, key=names[0].count)
+            written = "\\t" if best == "\t" else best
+            raise InputError(
+                f"{path} seems to be separated by {DELIMITERS[best]}, not by {DELIMITERS.get(separator, separator)}: "
+                f"say --delimiter '{written}'"
+            )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f'{path}: the header names the column "{twice[0]}" more than once: rename one of them')
+
+
+def _from_other_library(source: Any) -> polars.DataFrame:
+    import polars as pl
+
+    try:
+        return pl.DataFrame(source)  # whatever speaks Arrow
+    except Exception:  # each foreign library has errors of its own
+        try:
+            return pl.DataFrame({str(name): source[name].to_numpy() for name in source.columns})
+        except Exception:
+            raise InputError(
+                f"{type(source).__name__} is no data that can be read: give a file, a frame with a target column, "
+                f"or a pair (X, y) of arrays"
+            ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

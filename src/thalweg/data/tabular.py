@@ -1,0 +1,128 @@
+"""A table's columns side by side as one array of numbers, and which columns are left out.
+
+>>> encoder, notes = TableEncoder.fit(frame, rows)
+>>> encoder.encode(other_frame)                # float32 (n, features); columns in any order, unknown ones ignored
+>>> notes
+['The column "id" numbers the rows and is left out.']
+
+Left out are columns that say nothing about a new row: those that number the rows, and texts that are different in most
+rows (identifiers, names, free text).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from thalweg.data.columns import (
+    Category,
+    Encoder,
+    Moment,
+    Number,
+    encoder_from_dict,
+    encoder_to_dict,
+    names_in_words,
+)
+from thalweg.data.table import as_frame
+from thalweg.errors import InputError
+
+if TYPE_CHECKING:
+    import polars
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """The encoders of all columns that are used, in the order of the training table."""
+
+    kind: ClassVar[str] = "table"
+    columns: tuple[Encoder, ...]
+
+    @classmethod
+    def fit(cls, frame: polars.DataFrame, rows: np.ndarray) -> tuple[TableEncoder, list[str]]:
+        """Learns every column from ``rows``; the second value are sentences on what was left out."""
+        import polars as pl
+
+        encoders: list[Encoder] = []
+        notes: list[str] = []
+        constant = []
+        for column in frame[rows].iter_columns():
+            reason = _useless(column, rows)
+            if reason:
+                notes.append(f'The column "{column.name}" {reason} and is left out.')
+            elif column.dtype == pl.String:
+                encoders.append(Category.fit(column))
+            elif column.dtype in (pl.Date, pl.Datetime):
+                encoders.append(Moment.fit(column))
+            else:
+                number = Number.fit(column)
+                encoders.append(number)
+                constant += [column.name] * (number.sd == 0)
+        if constant:
+            notes.append(f"The same in every training row, and therefore set to 0: {names_in_words(constant)}.")
+        if not encoders:
+            raise InputError(f"no column is left to learn from: {' '.join(notes)}")
+        return cls(tuple(encoders)), notes
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (len(self.feature_names),)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns whose values are texts, even where a new file has numbers alone in them."""
+        return tuple(column.name for column in self.columns if isinstance(column, Category))
+
+    def encode(self, source: Any) -> np.ndarray:
+        """float32 ``(n, features)``."""
+        if isinstance(source, np.ndarray):
+            raise InputError("the model was trained on a table with named columns: give a frame or a file, no array")
+        frame = as_frame(source, texts=self.texts)
+        encoded = np.empty((frame.height, *self.input_shape), np.float32)
+        start = 0
+        for column in self.columns:
+            if column.name not in frame.columns:
+                raise InputError(_missing_column(column.name, frame.columns))
+            end = start + len(column.features)
+            encoded[:, start:end] = column.encode(frame[column.name])
+            start = end
+        return encoded
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"columns": [encoder_to_dict(column) for column in self.columns]}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> TableEncoder:
+        return cls(tuple(encoder_from_dict(column) for column in plain["columns"]))
+
+
+def _useless(column: polars.Series, rows: np.ndarray) -> str:
+    """Why a column cannot help with new rows; empty if it may."""
+    import polars as pl
+
+    if column.dtype == pl.String:
+        known = len(column) - column.null_count()
+        different = column.drop_nulls().n_unique()
+        if different > max(20, known / 2):
+            numbers = column.str.contains(r"^[+-]?\d{1,3}([.,]\d{3})*,\d+$|^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$").sum()
+            if numbers * 2 > known:
+                return "holds numbers with a decimal comma or separated thousands, which are not guessed at: it is text"
+            return f"is text with {different:,} different values in {known:,} rows"
+    elif column.dtype.is_integer() and not column.null_count() and len(column) > 1:
+        if (column.cast(pl.Int64, strict=False).to_numpy() - rows == column[0] - rows[0]).all():
+            return "numbers the rows"
+    elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Duration, pl.Null)):
+        return f"holds values of type {column.dtype}, which no encoding is known for,"
+    return ""
+
+
+def _missing_column(name: str, there: list[str]) -> str:
+    near = difflib.get_close_matches(name, there, n=1)
+    hint = f'is "{near[0]}" meant?' if near else f"there are {names_in_words(there)}"
+    return f'the column "{name}", which the model was trained on, is missing: {hint}'
