@@ -1,13 +1,39 @@
-"""Which value of a hyperparameter trains best: the learning rate first, which matters most.
+"""Which value of a hyperparameter trains best: the learning rate first, which matters most, then any of them.
 
 >>> choice = choose_rate(make, steps_per_epoch=17, epochs=50, rule="adam")
 >>> choice.rate, choice.reason
 (0.0021, 'lowest dev loss (0.131) of 6 short runs with rates from 0.0007 to 0.019, each 50 of 850 steps …')
+>>> space = Space.parse({"lr": "1e-4..1:log", "beta1": "0.9..0.999:one-minus", "hidden": "[64, 128]"})
+>>> run_study(objective, Random(space, seed=0), trials=64).best.values
+{'lr': 0.0031, 'beta1': 0.93, 'hidden': 128}
 
-``make(rate, steps, order)`` is all that a caller brings: it builds a fresh model with its optimizer, to be run and scored.
+For a rate a caller brings ``make(rate, steps, order)``, which builds a fresh model with its optimizer, to be run and
+scored; for a study a function from values to a score.
 """
 
 from thalweg.search.choice import Candidate, RateChoice
 from thalweg.search.rate import MakeTrial, Trial, choose_rate
+from thalweg.search.samplers import CoarseToFine, Finished, Grid, Random, Sampler, Tpe, zoom
+from thalweg.search.space import Choices, Dimension, Range, Space
+from thalweg.search.study import Study, run_study
 
-__all__ = ["Candidate", "MakeTrial", "RateChoice", "Trial", "choose_rate"]
+__all__ = [
+    "Candidate",
+    "Choices",
+    "CoarseToFine",
+    "Dimension",
+    "Finished",
+    "Grid",
+    "MakeTrial",
+    "Random",
+    "Range",
+    "RateChoice",
+    "Sampler",
+    "Space",
+    "Study",
+    "Tpe",
+    "Trial",
+    "choose_rate",
+    "run_study",
+    "zoom",
+]
