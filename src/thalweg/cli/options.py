@@ -46,14 +46,16 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _option(name: str) -> inspect.Parameter:
     field = Spec.model_fields[name]
     kind, flag = _kind(name), "--option" if name == "options" else f"--{name.replace('_', '-')}"
+    if kind is bool:
+        flag = f"{flag}/--no-{name}"
     shown = "" if field.is_required() or field.default in (None, PydanticUndefined) else str(field.default)
     annotation = Annotated[
-        list[str] if kind is dict else (kind if kind in (int, float) else str) | None,
+        list[str] if kind is dict else (kind if kind in (int, float, bool) else str) | None,
         typer.Option(
             flag,
             help=field.description,
             show_default=shown or False,
-            metavar=_metavar(name, kind),
+            metavar=None if kind is bool else _metavar(name, kind),
         ),
     ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -67,7 +69,7 @@ def _kind(name: str) -> type:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
     origin = typing.get_origin(annotation)
-    return origin if origin in (list, dict) else annotation if annotation in (int, float, str) else str
+    return origin if origin in (list, dict) else annotation if annotation in (int, float, str, bool) else str
 
 
 def _metavar(name: str, kind: type) -> str:

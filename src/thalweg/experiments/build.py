@@ -18,6 +18,7 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.own_module import build_own, is_own
+from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.train import OBJECTIVES, Objective
 from thalweg.train.objectives import MeanSquaredError
@@ -64,22 +65,38 @@ def build_objective(task: str, *, scale: float) -> Objective:
     return MeanSquaredError(scale=scale) if task == "regression" else OBJECTIVES[task]
 
 
-def build_model(spec: Spec, *, input_shape: tuple[int, ...], n_outputs: int, hidden: list[int]) -> torch.nn.Module:
-    """The network of a spec, its weights drawn from the seed."""
+def build_model(spec: Spec, *, input_shape: tuple[int, ...], n_outputs: int) -> torch.nn.Module:
+    """The network of a spec, before ``initialise``; what a module of the user's draws comes from the seed."""
     torch.manual_seed(spec.seed)
     if is_own(spec.model):
         return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
-    from thalweg.models.mlp import mlp
+    from thalweg.models import LinearPath, mlp
 
     look_up(spec.model, {"mlp": mlp}, "model")
-    return mlp(
-        math.prod(input_shape),
+    features = math.prod(input_shape)
+    deep = mlp(
+        features,
         n_outputs,
-        hidden=tuple(hidden),
+        hidden=tuple(spec.hidden or ()),
         activation=spec.activation,
-        dropout=spec.dropout,
+        dropout=spec.dropout or 0.0,
         norm=spec.norm,
     )
+    return LinearPath(features, n_outputs, deep) if spec.skip and spec.hidden else deep
+
+
+def initialise(spec: Spec, model: torch.nn.Module) -> list[Choice]:
+    """Draws the weights of a built-in model, or of the user's where ``init`` says how, from the seed."""
+    from thalweg.initializers import initialize
+    from thalweg.models import LinearPath
+
+    if is_own(spec.model) and spec.init is None:
+        return []
+    done = initialize(model, scheme=spec.init or "auto", generator=torch.Generator().manual_seed(spec.seed))
+    if isinstance(model, LinearPath):
+        model.start_linear()
+    schemes = ", ".join(dict.fromkeys(one.scheme for one in done))
+    return [Choice("init", schemes, "fits what follows each layer")] if spec.init is None else []
 
 
 def build_optimizer(spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr: float) -> torch.optim.Optimizer:

@@ -22,6 +22,7 @@ import torch
 from thalweg.errors import InputError
 from thalweg.experiments.build import DTYPES, build_optimizer, build_schedule
 from thalweg.experiments.parts import Pair, Parts
+from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
@@ -40,15 +41,6 @@ from thalweg.train import (
     train,
 )
 from thalweg.train.checkpoint import Checkpoints
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Something thalweg decided by itself, for the page and the log."""
-
-    what: str
-    value: str
-    why: str
 
 
 @dataclass

@@ -19,9 +19,10 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.build import build_device, build_objective, build_optimizer, choose_threads
-from thalweg.experiments.experiment import Choice, Experiment, conduct
+from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.parts import from_loaders, prepare
 from thalweg.experiments.rate import find_rate
+from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History

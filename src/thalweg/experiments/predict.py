@@ -80,9 +80,7 @@ def load(run: str | Path, *, runs: str = "runs") -> Predictor:
     preprocessor = Preprocessor.from_dict(folder.read_json(folder.preprocessing))
     if not folder.model.exists():
         raise InputError(f"the run {folder.path} has no model yet: let it finish, with  thalweg resume {folder.path}")
-    model = build_model(
-        spec, input_shape=preprocessor.input_shape, n_outputs=preprocessor.n_outputs, hidden=spec.hidden or []
-    )
+    model = build_model(spec, input_shape=preprocessor.input_shape, n_outputs=preprocessor.n_outputs)
     try:
         model.load_state_dict(load_file(folder.model))
     except (RuntimeError, SafetensorError) as error:

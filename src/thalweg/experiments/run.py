@@ -11,6 +11,7 @@ a resumed or a repeated run takes it from there.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +22,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import InputError
-from thalweg.experiments.build import build_device, build_model, build_objective, build_optimizer, choose_threads
-from thalweg.experiments.experiment import INTERRUPTED, Choice, Experiment, Outcome, conduct
+from thalweg.experiments.build import (
+    build_device,
+    build_model,
+    build_objective,
+    build_optimizer,
+    choose_threads,
+    initialise,
+)
+from thalweg.experiments.experiment import INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
-from thalweg.experiments.own_module import is_own
 from thalweg.experiments.parts import prepare
 from thalweg.experiments.rate import find_rate
+from thalweg.experiments.recipe import Choice, open_settings
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
@@ -144,35 +152,18 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
 
 def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Preprocessor]:
     """Everything a run is made of, with what the spec leaves open chosen and said."""
-    from thalweg.data import TensorBatches, auto_batch_size
-    from thalweg.initializers import initialize
+    from thalweg.data import TensorBatches
 
     device = build_device(spec.device)
     parts, preprocessor = prepare(data, fractions=spec.split, seed=spec.seed, device=device)
-    choices = []
-    rows = len(parts.train[1])
-    chosen: dict[str, Any] = {}
-    if spec.batch_size is None:
-        chosen["batch_size"] = auto_batch_size(rows)
-        choices.append(Choice("batch_size", str(chosen["batch_size"]), f"the training part has {rows:,} rows"))
+    for sentence in preprocessor.notes:
+        watcher.note(sentence)
     input_shape = tuple(parts.train[0].shape[1:])
-    if spec.hidden is None and not is_own(spec.model):
-        chosen["hidden"] = choose_widths(rows, parts.train[0][0].numel())
-        choices.append(
-            Choice("hidden", " ".join(map(str, chosen["hidden"])), _why_widths(rows, parts.train[0][0].numel()))
-        )
-    spec = spec.replace(**chosen)
-    model = build_model(spec, input_shape=input_shape, n_outputs=preprocessor.n_outputs, hidden=spec.hidden or [])
-    if not is_own(spec.model) or spec.init is not None:
-        scheme = spec.init or "auto"
-        generator = torch.Generator().manual_seed(spec.seed)
-        described = initialize(model, scheme=scheme, generator=generator)
-        if spec.init is None:
-            choices.append(
-                Choice(
-                    "init", ", ".join(dict.fromkeys(name for _, name, _ in described)), "fits each layer's activation"
-                )
-            )
+    rows, features = len(parts.train[1]), math.prod(input_shape)
+    values, choices = open_settings(spec, rows=rows, features=features, image=len(input_shape) > 1)
+    spec = spec.replace(**values)
+    model = build_model(spec, input_shape=input_shape, n_outputs=preprocessor.n_outputs)
+    choices += initialise(spec, model)
     model.to(device)
     assert spec.batch_size is not None
     if spec.threads is None:
@@ -184,20 +175,7 @@ def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Prep
     objective = build_objective(data.task, scale=preprocessor.target_scale)
     experiment = Experiment(spec, model, parts, batches, objective, choices=choices)
     experiment.check_shapes()
-    for sentence in preprocessor.notes:
-        watcher.note(sentence)
     return experiment, preprocessor
-
-
-def choose_widths(rows: int, features: int) -> list[int]:
-    """Widths of the hidden layers where the user gives none."""
-    if rows < 1000:
-        return [64, 64]
-    return [256, 128] if features >= 256 else [128, 128]
-
-
-def _why_widths(rows: int, features: int) -> str:
-    return f"{rows:,} training rows with {features:,} inputs each"
 
 
 def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor, outcome: Outcome) -> dict[str, Any]:

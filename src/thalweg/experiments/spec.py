@@ -52,7 +52,10 @@ class Spec(BaseModel):
     activation: str = Field(
         "relu", description="Activation of the hidden layers: relu, leaky_relu, tanh, sigmoid, gelu, silu."
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Probability of dropping a hidden unit in training.")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="Probability of dropping a hidden unit in training; chosen when not given."
+    )
+    skip: bool | None = Field(None, description="A linear path beside the hidden layers; chosen when not given.")
     norm: Literal["batch", "layer"] | None = Field(None, description="Normalisation before each activation.")
     init: str | None = Field(None, description="Initialisation by name; fits the activation when not given.")
     rule: str = Field("adamw", description="The update rule: adamw, adam, sgd, nadam, rmsprop, adagrad, … .")

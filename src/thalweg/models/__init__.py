@@ -7,7 +7,8 @@
 """
 
 from thalweg.models.backprop import Backprop
+from thalweg.models.linear_path import LinearPath
 from thalweg.models.losses import HasTorchCriterion
 from thalweg.models.mlp import ACTIVATIONS, mlp
 
-__all__ = ["ACTIVATIONS", "Backprop", "HasTorchCriterion", "mlp"]
+__all__ = ["ACTIVATIONS", "Backprop", "HasTorchCriterion", "LinearPath", "mlp"]
