@@ -49,8 +49,9 @@ def _option(name: str) -> inspect.Parameter:
     if kind is bool:
         flag = f"{flag}/--no-{name}"
     shown = "" if field.is_required() or field.default in (None, PydanticUndefined) else str(field.default)
+    plain: Any = list[str] if kind is dict else (kind if kind in (int, float, bool) else str) | None
     annotation = Annotated[
-        list[str] if kind is dict else (kind if kind in (int, float, bool) else str) | None,
+        plain,
         typer.Option(
             flag,
             help=field.description,
@@ -65,7 +66,7 @@ def _kind(name: str) -> type:
     """The plain type behind a field's annotation: int, float, str, list or dict."""
     if name == "clip_norm":  # a number, or the word none
         return str
-    annotation = Spec.model_fields[name].annotation
+    annotation: Any = Spec.model_fields[name].annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
     origin = typing.get_origin(annotation)

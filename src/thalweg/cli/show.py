@@ -53,8 +53,8 @@ def summaries(folder: str) -> list[dict[str, Any]]:
     """One plain record for each run."""
     rows = []
     for run in Folder.all(folder):
-        result = run.read_json(run.result) if run.result.exists() else {"status": "running"}
-        metrics = result.get("metrics", {})
+        result: dict[str, Any] = run.read_json(run.result) if run.result.exists() else {"status": "running"}
+        metrics: dict[str, dict[str, float]] = result.get("metrics", {})
         final = metrics.get("test") or metrics.get("dev") or {}
         rows.append(
             {

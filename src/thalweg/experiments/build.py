@@ -51,11 +51,11 @@ def build_device(name: str) -> torch.device:
     except RuntimeError:
         raise InputError(f'there is no device "{name}": choose auto, cpu, cuda, cuda:1 or mps') from None
     there = {
-        "cpu": lambda: True,
-        "cuda": lambda: torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
     }
-    if device.type not in there or not there[device.type]():
+    if not there.get(device.type, False):
         raise InputError(f'the device "{name}" is not there: PyTorch sees no such device; use device = "cpu"')
     return device
 

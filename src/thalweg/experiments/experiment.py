@@ -40,7 +40,7 @@ from thalweg.train import (
     evaluate,
     train,
 )
-from thalweg.train.checkpoint import Checkpoints
+from thalweg.train.checkpoint import Checkpoints, Remembers
 
 
 @dataclass
@@ -164,7 +164,7 @@ def conduct(
     clock = time.monotonic()
     torch.manual_seed(spec.seed + 1)
     state = State(model, optimizer)
-    remember = {"model": model, "optimizer": optimizer, "early": early}
+    remember: dict[str, Remembers] = {"model": model, "optimizer": optimizer, "early": early}
     saving: list[Hook] = []
     checkpoints = None
     if checkpoint is not None:

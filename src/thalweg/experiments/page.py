@@ -76,6 +76,7 @@ def formula(experiment: Experiment) -> str:
     from thalweg import optim
 
     optimizer = build_optimizer(experiment.spec, [torch.nn.Parameter(torch.zeros(1))], lr=experiment.spec.lr or 1.0)
+    assert isinstance(optimizer, optim.Optimizer)
     return optim.formula(optimizer)
 
 
@@ -103,7 +104,7 @@ def write_page(folder: Folder) -> None:
     from thalweg import diagnose, report
 
     spec = Spec.read(folder.spec)
-    result = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
+    result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
     findings = diagnose.examine(history, _facts(spec, result))
     result["findings"] = [{"name": finding.name, "sentence": finding.sentence} for finding in findings]

@@ -162,16 +162,16 @@ def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Prep
     rows, features = len(parts.train[1]), math.prod(input_shape)
     values, choices = open_settings(spec, rows=rows, features=features, image=len(input_shape) > 1)
     spec = spec.replace(**values)
+    assert spec.batch_size is not None
+    batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
     model = build_model(spec, input_shape=input_shape, n_outputs=preprocessor.n_outputs)
     choices += initialise(spec, model)
     model.to(device)
-    assert spec.batch_size is not None
     if spec.threads is None:
         spec = spec.replace(threads=choose_threads(model, spec.batch_size))
         choices.append(
             Choice("threads", str(spec.threads), "the arithmetic of one step decides whether more threads pay")
         )
-    batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
     objective = build_objective(data.task, scale=preprocessor.target_scale)
     experiment = Experiment(spec, model, parts, batches, objective, choices=choices)
     experiment.check_shapes()
