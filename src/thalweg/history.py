@@ -32,14 +32,23 @@ import numpy as np
 
 from thalweg.errors import InputError
 
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one for each call
-
 
 class Column(NamedTuple):
     """One quantity over a run: ``steps`` int64 ``(n,)`` in the order recorded, ``values`` float64 ``(n,)``."""
 
     steps: np.ndarray
     values: np.ndarray
+
+
+class _Growing(NamedTuple):
+    """A column while it grows. ``key`` is the name as JSON, made once: recording happens in the training loop."""
+
+    key: str
+    steps: list[int]
+    values: list[float]
+
+
+_NONE = _Growing("", [], [])
 
 
 class History:
@@ -50,8 +59,7 @@ class History:
 
     def __init__(self, path: str | Path | None = None, *, _writable: bool = True) -> None:
         self.path = None if path is None else Path(path)
-        self._steps: dict[str, list[int]] = {}
-        self._values: dict[str, list[float]] = {}
+        self._columns: dict[str, _Growing] = {}
         self._offset = 0
         self._file: BinaryIO | None = None
         if self.path is not None:
@@ -71,11 +79,14 @@ class History:
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Appends numbers under their names at ``step``. It reaches the disk at the next ``flush``."""
-        numbers = {name: float(value) for name, value in values.items()}
-        for name, value in numbers.items():
-            self._append(name, step, value)
+        line = [f'{{"step":{step:d}']
+        for name, value in values.items():
+            number = float(value)
+            key = self._append(name, step, number)
+            # repr is the shortest text that reads back as the same number; JSON has other words for what is not finite
+            line.append(f",{key}:{number!r}" if number - number == 0.0 else f",{key}:{json.dumps(number)}")
         if self._file is not None:
-            self._file.write(_ENCODE({"step": step, **numbers}).encode() + b"\n")
+            self._file.write("".join([*line, "}\n"]).encode())
 
     def flush(self) -> int:
         """Hands everything recorded to the operating system; returns the length in bytes, which ``rewind`` takes."""
@@ -85,14 +96,18 @@ class History:
         return self._file.tell()
 
     def rewind(self, offset: int) -> None:
-        """Goes back to the length a checkpoint remembers: a resumed run records what follows again, once."""
+        """Goes back to the length a checkpoint remembers: a resumed run records what follows again, once.
+
+        A file that is shorter by now (a machine that lost power writes less than it was handed) stays as it is.
+        """
         if self._file is None:
             raise InputError("only a history that is open for writing can be rewound")
         self._file.flush()
-        self._file.truncate(offset)
-        self._file.seek(0, 2)
-        self._steps, self._values, self._offset = {}, {}, 0
+        self._file.truncate(min(offset, self._file.seek(0, 2)))
+        self._columns, self._offset = {}, 0
         self.refresh()
+        self._file.truncate(self._offset)
+        self._file.seek(0, 2)
 
     def refresh(self) -> int:
         """Takes in what has been written since; returns the number of new records. For readers of a live run."""
@@ -107,12 +122,13 @@ class History:
             try:
                 record = json.loads(line)
                 step = int(record.pop("step"))
-            except (ValueError, KeyError, AttributeError) as error:
+                numbers = {name: float(value) for name, value in record.items()}
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
                 raise InputError(
                     f"{self.path}: record {number + 1} after byte {self._offset} is not a history record; "
                     f"the file was changed by something else"
                 ) from error
-            for name, value in record.items():
+            for name, value in numbers.items():
                 self._append(name, step, value)
         self._offset += len(whole)
         return len(lines)
@@ -123,31 +139,35 @@ class History:
             self._file.close()
             self._file = None
 
-    def _append(self, name: str, step: int, value: float) -> None:
-        if name not in self._steps:
-            self._steps[name], self._values[name] = [], []
-        self._steps[name].append(step)
-        self._values[name].append(float(value))
+    def _append(self, name: str, step: int, value: float) -> str:
+        column = self._columns.get(name)
+        if column is None:
+            if name == "step":
+                raise InputError('"step" is the name of a record\'s step: record the number under another name')
+            column = self._columns[name] = _Growing(json.dumps(name), [], [])
+        column.steps.append(step)
+        column.values.append(value)
+        return column.key
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names recorded so far, in the order of their first appearance."""
-        return tuple(self._steps)
+        return tuple(self._columns)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._steps
+        return name in self._columns
 
     def column(self, name: str) -> Column:
         """The numbers recorded under ``name``; an empty column where there are none."""
-        steps, values = self._steps.get(name, []), self._values.get(name, [])
+        _, steps, values = self._columns.get(name, _NONE)
         return Column(np.asarray(steps, dtype=np.int64), np.asarray(values, dtype=np.float64))
 
     def last(self, name: str, default: float = float("nan")) -> float:
         """The newest number under ``name``."""
-        values = self._values.get(name)
-        return values[-1] if values else default
+        column = self._columns.get(name)
+        return column.values[-1] if column is not None else default
 
     def under(self, prefix: str) -> dict[str, Column]:
         """All columns below a path: ``under("grad_norm")`` gives ``{"0.weight": Column, …}``."""
         start = prefix.rstrip("/") + "/"
-        return {name[len(start) :]: self.column(name) for name in self._steps if name.startswith(start)}
+        return {name[len(start) :]: self.column(name) for name in self._columns if name.startswith(start)}

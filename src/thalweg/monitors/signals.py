@@ -20,6 +20,8 @@ from thalweg.history import History
 from thalweg.monitors.plan import SPARSE, Plan
 from thalweg.train.hooks import Hook, State
 
+HALF = (torch.float16, torch.bfloat16)
+
 
 def weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """The trained parameters of two or more dimensions, by name, in the model's order."""
@@ -34,7 +36,7 @@ def norms(tensors: list[torch.Tensor]) -> list[float]:
     if not tensors:
         return []
     dense = [t.coalesce().values() if t.is_sparse else t for t in tensors]
-    wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in dense]
+    wide = [t.float() if t.dtype in HALF else t for t in dense]
     found = torch._foreach_norm(wide)
     if len({(n.device, n.dtype) for n in found}) > 1:
         return [float(n) for n in found]
@@ -49,18 +51,23 @@ class GradientNorms(Hook):
 
     def __init__(self, history: History, *, plan: Plan = SPARSE) -> None:
         self.history, self.plan = history, plan
+        self._named: dict[str, torch.nn.Parameter] = {}
 
     def on_gradient(self, state: State) -> None:
         step = state.step + 1
         if not self.plan.samples(step):
             return
-        named = [(n, p) for n, p in state.model.named_parameters() if p.grad is not None]
-        found = norms([p.grad for _, p in named if p.grad is not None])
+        named = self._named = self._named or {f"grad_norm/{n}": p for n, p in state.model.named_parameters()}
+        given = {name: p for name, p in named.items() if p.grad is not None}
+        found = norms([p.grad for p in given.values() if p.grad is not None])
         record = {"grad_norm": math.hypot(*found)}
-        for (name, parameter), norm in zip(named, found, strict=True):
+        for (name, parameter), norm in zip(given.items(), found, strict=True):
             if parameter.ndim >= 2:
-                record[f"grad_norm/{name}"] = norm
+                record[name] = norm
         self.history.record(step, record)
+
+    def on_epoch(self, state: State) -> None:
+        self._named = {}  # a model may have grown or been frozen since
 
 
 class UpdateRatios(Hook):
@@ -72,20 +79,25 @@ class UpdateRatios(Hook):
 
     def __init__(self, history: History, *, plan: Plan = SPARSE) -> None:
         self.history, self.plan = history, plan
-        self._before: dict[str, torch.Tensor] = {}
+        self._named: dict[str, torch.nn.Parameter] = {}
+        self._before: list[torch.Tensor] = []
 
     def on_gradient(self, state: State) -> None:
         if self.plan.samples(state.step + 1):
-            self._before = {name: p.detach().clone() for name, p in weights(state.model).items()}
+            if not self._named:
+                self._named = {f"update_ratio/{name}": p for name, p in weights(state.model).items()}
+            self._before = [parameter.detach().clone() for parameter in self._named.values()]
 
     def on_step(self, state: State) -> None:
         if not self._before:
             return
-        before, self._before = list(self._before.values()), {}
-        after = weights(state.model)
-        moved = torch._foreach_sub([p.detach() for p in after.values()], before)
+        before, self._before = self._before, []
+        moved = torch._foreach_sub([parameter.detach() for parameter in self._named.values()], before)
         found = norms([*moved, *before])
-        ratios = zip(after, found[: len(after)], found[len(after) :], strict=True)
-        record = {f"update_ratio/{name}": step / size for name, step, size in ratios if size > 0}
+        ratios = zip(self._named, found[: len(before)], found[len(before) :], strict=True)
+        record = {name: step / size for name, step, size in ratios if size > 0}
         if record:
             self.history.record(state.step, record)
+
+    def on_epoch(self, state: State) -> None:
+        self._named = {}  # a model may have grown or been frozen since
