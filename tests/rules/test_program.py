@@ -204,6 +204,9 @@ TERMS = st.recursive(
         | inner.map(sympy.tanh)
         | inner.map(lambda value: sympy.sqrt(1 + value**2))
         | inner.map(lambda value: sympy.Piecewise((value, value > 0), (-2 * value, True)))
+        | st.tuples(inner, inner).map(
+            lambda pair: sympy.Piecewise((pair[0], sympy.Eq(t, 3)), (lr, pair[1] < beta), (0, True))
+        )
     ),
     max_leaves=7,
 )

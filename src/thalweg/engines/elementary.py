@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -44,7 +45,7 @@ def square(a):
 
 @njit(error_model="numpy")
 def sign(a):
-    return a / abs(a) if a != 0 else a
+    return np.copysign(np.float32(1), a) if (a > 0 or a < 0) else a
 
 
 @njit(error_model="numpy")

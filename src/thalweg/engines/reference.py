@@ -37,11 +37,15 @@ def _where(condition: Any, a: Operand, b: Operand) -> Operand:
     return torch.where(condition, torch.as_tensor(a, dtype=dtype), torch.as_tensor(b, dtype=dtype))
 
 
+def _sign(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(x.isnan(), x, torch.sign(x))  # torch's own sign of NaN is 0, which would hide it
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": torch.sqrt,
     "square": torch.square,
     "absolute": torch.abs,
-    "sign": torch.sign,
+    "sign": _sign,
     "exp": torch.exp,
     "log": torch.log,
     "tanh": torch.tanh,

@@ -22,6 +22,7 @@ from thalweg.optim.named import (
     RMSprop,
 )
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.own import FromRule
 
 __all__ = [
     "NAMED",
@@ -31,6 +32,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "FromRule",
     "HeavyBall",
     "Momentum",
     "NAdam",
@@ -43,7 +45,9 @@ __all__ = [
 
 def formula(optimizer: Optimizer) -> str:
     """The equations of an optimizer's first group, with its decay and clipping."""
-    from thalweg.rules import variant
+    from thalweg.rules import modified, variant
 
     rule, options, modifiers = optimizer.form(optimizer.param_groups[0])
+    if isinstance(optimizer, FromRule):
+        return str(modified(optimizer.rule, modifiers))
     return str(variant(rule, modifiers=modifiers, **dict(options)))

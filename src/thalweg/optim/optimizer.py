@@ -140,7 +140,7 @@ class Optimizer(torch.optim.Optimizer):
         saved = super().state_dict()
         saved["state"] = {
             index: {
-                name: value.clone() if name in ("step", "mu_product") else value
+                name: value.clone() if isinstance(value, torch.Tensor) and value._is_view() else value
                 for name, value in state.items()
                 if self.keeps_step or name != "step"
             }
@@ -154,6 +154,9 @@ class Optimizer(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         self._plan = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "engine": self.engine, "gradient_norm": self.gradient_norm}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._plan = None
@@ -166,7 +169,7 @@ class Optimizer(torch.optim.Optimizer):
 
 def _check_common(defaults: dict[str, Any]) -> None:
     """PyTorch's checks, with PyTorch's words."""
-    lr = defaults["lr"]
+    lr = defaults.get("lr", 0.0)
     if isinstance(lr, torch.Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     if not lr >= 0.0:

@@ -180,6 +180,8 @@ class _Hoist:
     def __call__(self, value: sympy.Expr) -> sympy.Expr:
         import sympy
 
+        if not isinstance(value, sympy.Expr) or isinstance(value, sympy.functions.elementary.piecewise.ExprCondPair):
+            return value if value.is_Atom else value.func(*map(self, value.args))  # only their numbers can be scalars
         if all(symbol.name in self.uniform for symbol in value.free_symbols):
             return self._scalar(value)
         if isinstance(value, (sympy.Add, sympy.Mul)):
@@ -196,8 +198,6 @@ class _Hoist:
     def _scalar(self, value: sympy.Expr) -> sympy.Expr:
         import sympy
 
-        if value in (True, False):
-            return value
         return self.scalars.setdefault(value, sympy.Symbol(f"s{len(self.scalars)}", real=True))
 
 

@@ -44,8 +44,8 @@ class Rule:
     """An optimizer's equations.
 
     ``states`` are keyword arguments, ``name=next value``, in their order. With ``defaults`` (hyperparameter → number) every
-    other symbol must have an equation; without, every other symbol is a hyperparameter. Raises ``InputError`` where the
-    equations cannot be a rule: an unknown symbol, a state never updated or never used, a term that is not element-wise.
+    other symbol but ``lr`` must have an equation; without, every other symbol is a hyperparameter. Raises ``InputError``
+    where the equations cannot be a rule: an unknown symbol, a state never updated or never used, a term not element-wise.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Rule:
         assert self.defaults is not None
         brought = {symbol.name for _, value in self.before for symbol in value.free_symbols}
         for name in self.hyperparameters:
-            if name not in self.defaults and name not in brought:
+            if name != "lr" and name not in self.defaults and name not in brought:
                 raise InputError(
                     f"rule {self.name}: {name} is unknown; give it a value in defaults if it is a hyperparameter, an equation "
                     f"({name}=…) if it is a state"

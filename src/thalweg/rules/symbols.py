@@ -37,3 +37,9 @@ momentum_buffer, square_avg, grad_avg, acc_delta, total = map(
     state, ("momentum_buffer", "square_avg", "grad_avg", "acc_delta", "sum")
 )
 mu_product = hyper("mu_product")
+
+USUAL = {
+    "lr": 1e-3, "beta": 0.9, "beta1": 0.9, "beta2": 0.999, "rho": 0.9, "alpha": 0.99, "eps": 1e-8, "momentum": 0.9,
+    "dampening": 0.0, "lr_decay": 0.0, "momentum_decay": 4e-3,
+}  # fmt: skip
+"""The number a letter stands for where nothing else is said."""

@@ -1,0 +1,74 @@
+"""An optimizer from any rule: composed of parts, or written as equations.
+
+>>> signum = Rule("signum", defaults={"beta": 0.9}, m=beta * m + (1 - beta) * g, step=lr * sign(m))
+>>> optimizer = FromRule(model.parameters(), signum, lr=1e-3, hyperparameters={"beta": 0.95}, weight_decay=0.01)
+>>> FromRule(model.parameters(), compose(first=nesterov(momentum), second=running_max(beta2)), lr=1e-3)
+
+It runs on the same engines as the named classes; each hyperparameter is a key of the parameter groups, so groups may differ in
+it and schedulers may change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from thalweg.errors import InputError
+from thalweg.optim.optimizer import Form, Optimizer
+
+if TYPE_CHECKING:
+    from thalweg.rules import Program, Rule
+
+
+class FromRule(Optimizer):
+    """``torch.optim``'s interface over a rule. The numbers are those given, else the rule's ``defaults``, else the usual ones.
+
+    Raises ``InputError`` for a hyperparameter without a number and for a number that the rule does not use.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], rule: Rule, lr: float | Tensor | None = None, *,
+        hyperparameters: Mapping[str, float] | None = None, weight_decay: float = 0.0, decoupled_weight_decay: bool = False,
+        maximize: bool = False, clip_norm: float | None = None, clip_value: float | None = None, engine: str = "auto",
+    ) -> None:  # fmt: skip
+        from thalweg.rules.symbols import USUAL
+
+        self.rule = rule
+        given = {**(hyperparameters or {}), **({} if lr is None else {"lr": lr})}
+        for name in given:
+            if name not in rule.hyperparameters:
+                raise InputError(
+                    f"the rule {rule.name} has no hyperparameter {name}; it has {', '.join(rule.hyperparameters)}"
+                )
+        numbers = {**USUAL, **(rule.defaults or {}), **given}
+        for name in rule.hyperparameters:
+            if name not in numbers:
+                raise InputError(f'the rule {rule.name} needs a number for {name}: hyperparameters={{"{name}": …}}')
+        defaults = {name: numbers[name] for name in rule.hyperparameters} | {
+            "weight_decay": weight_decay, "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
+            "clip_norm": clip_norm, "clip_value": clip_value,
+        }  # fmt: skip
+        self._programs: dict[tuple[str, ...], Program] = {}
+        super().__init__(params, defaults, engine=engine)
+
+    def rule_of(self, group: dict[str, Any]) -> str:
+        return self.rule.name
+
+    def decay_of(self, group: dict[str, Any]) -> str:
+        return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
+
+    def program(self, form: Form) -> Program:
+        if form.modifiers not in self._programs:
+            from thalweg.rules.modifiers import modified
+
+            self._programs[form.modifiers] = modified(self.rule, form.modifiers).program()
+        return self._programs[form.modifiers]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "rule": self.rule}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._programs = {}
+        super().__setstate__(state)
