@@ -58,7 +58,7 @@ class TestFacts:
     def test_refuses_what_makes_no_sense(self) -> None:
         with pytest.raises(InputError, match='the task is "clustering"'):
             Facts(task="clustering")
-        with pytest.raises(InputError, match="class_shares add up to 1.2"):
+        with pytest.raises(InputError, match=r"class_shares add up to 1\.2"):
             Facts(class_shares=(0.6, 0.6))
 
 

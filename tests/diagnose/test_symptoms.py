@@ -50,7 +50,7 @@ def said(finding: Finding | None) -> Finding:
 
 class TestDiverged:
     def test_a_loss_that_is_no_number(self) -> None:
-        run = history() if False else History()
+        run = History()
         for step, loss in enumerate((2.3, 2.5, math.nan, math.nan), start=1):
             run.record(step, {"batch/loss": loss})
         found = said(diverged(run, TEN))
@@ -130,7 +130,7 @@ class TestExploding:
 class TestRateTooHigh:
     def test_a_loss_that_jumps(self) -> None:
         found = said(learning_rate_too_high(history(train__loss=[2.3, 2.9, 2.4, 3.3, 2.5, 3.0, 2.6, 2.9]), TEN))
-        assert "the loss jumps by 0.52 from one pass to the next and ends at 2.9" in found.sentence
+        assert "the loss jumps by 0.57 from one pass to the next and ends at 2.9" in found.sentence
         assert found.severity == "critical"
 
     def test_jumps_in_a_run_that_learns_are_worth_a_look(self) -> None:
@@ -205,7 +205,7 @@ class TestBudget:
 class TestPlateau:
     def test_left_late(self) -> None:
         found = said(plateau(history(train__loss=[2.32, *[2.303] * 6, 1.9, 1.2, 0.6, 0.3]), TEN))
-        assert found.sentence == "The loss stood still at 2.3 until step 70, then fell to 0.3."
+        assert found.sentence == "The loss stood still at 2.3 until step 60, then fell to 0.3."
         assert found.evidence["share of the run"] == 0.6
 
     def test_a_slow_start_is_none(self) -> None:
@@ -267,15 +267,17 @@ class TestFit:
         assert high_variance(run, TEN) is None
 
     def test_variance_by_a_rising_error(self) -> None:
+        train = [0.1, 0.8, 0.84, 0.86, 0.88, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99]
         dev = [0.1, 0.80, 0.86, 0.86, 0.86, 0.82, 0.78, 0.76, 0.74, 0.74, 0.74]
         run = history(train__loss=falling(), dev__loss=[2.3, 0.6, 0.5, 0.4, 0.42, 0.5, 0.6, 0.7, 0.8, 0.8, 0.8],
-                      train__accuracy=[0.1, 0.8, 0.84, 0.86, 0.88, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99], dev__accuracy=dev)  # fmt: skip
+                      train__accuracy=train, dev__accuracy=dev)  # fmt: skip
         assert "From its best the dev accuracy fell to 74.0%" in said(high_variance(run, TEN)).sentence
 
     def test_learned_by_heart(self) -> None:
         facts = Facts(task="binary", n_train=300, n_dev=100)
         run = history(train__loss=[0.7, 0.5, 0.3, 0.2, 0.1, 0.05], dev__loss=[0.7, 0.8, 0.9, 1.1, 1.3, 1.5],
-                      train__accuracy=[0.5, 0.7, 0.9, 1.0, 1.0, 1.0], dev__accuracy=[0.5, 0.52, 0.49, 0.5, 0.51, 0.5])  # fmt: skip
+                      train__accuracy=[0.5, 0.7, 0.9, 1.0, 1.0, 1.0],
+                      dev__accuracy=[0.5, 0.52, 0.49, 0.5, 0.51, 0.5])  # fmt: skip
         assert "by heart" in said(high_variance(run, facts)).sentence
 
 
@@ -312,7 +314,6 @@ NAME = st.sampled_from([
     st.lists(st.dictionaries(NAME, NUMBER, max_size=8), max_size=14),
     st.sampled_from([TEN, Facts(task="regression"), Facts(task="binary", class_shares=(1.0, 0.0)), Facts()]),
 )
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow among numbers near the largest there are
 def test_any_numbers_can_be_examined(records: list[dict[str, float]], facts: Facts) -> None:
     run = History()
     for step, values in enumerate(records):

@@ -230,11 +230,8 @@ class TestActivations:
 
 def numbers(history: History) -> dict[str, tuple[list[int], list[float]]]:
     clocks = {"seconds", "samples_per_second"}
-    return {
-        n: (history.column(n).steps.tolist(), history.column(n).values.tolist())
-        for n in history.columns
-        if n not in clocks
-    }
+    columns = {name: history.column(name) for name in history.columns if name not in clocks}
+    return {name: (column.steps.tolist(), column.values.tolist()) for name, column in columns.items()}
 
 
 @pytest.mark.parametrize("stop", [1, 5, 6, 7, 17])

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from thalweg.diagnose.finding import SEVERITIES, Facts, Finding
 from thalweg.diagnose.symptoms import (
     budget_too_small,
@@ -56,7 +58,8 @@ EXPLAINS: dict[str, frozenset[str]] = {
 
 def examine(history: History, facts: Facts) -> list[Finding]:
     """What is wrong with a run, gravest and surest first; empty for a healthy one."""
-    found = [finding for symptom in SYMPTOMS if (finding := symptom(history, facts)) is not None]
+    with np.errstate(all="ignore"):  # a run that blows up has numbers near the largest there are: they are the evidence
+        found = [finding for symptom in SYMPTOMS if (finding := symptom(history, facts)) is not None]
     explained = frozenset[str]().union(*(EXPLAINS.get(finding.name, frozenset()) for finding in found))
     kept = [finding for finding in found if finding.name not in explained]
     return sorted(kept, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.confidence))

@@ -63,7 +63,7 @@ def standard_error(metric: float, n: int, facts: Facts) -> float:
     if facts.task == "regression":
         bounded = min(max(metric, 0.0), 1.0)
         return max(2 * math.sqrt(bounded) * (1 - bounded), 0.1) / math.sqrt(n)
-    share = (metric * n + 2) / (n + 4)
+    share = (min(max(metric, 0.0), 1.0) * n + 2) / (n + 4)
     return math.sqrt(share * (1 - share) / (n + 4))
 
 

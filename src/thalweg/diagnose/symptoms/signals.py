@@ -18,24 +18,22 @@ from thalweg.history import History
 
 LEARNED = 0.5
 """A network that explains half of what there is to explain is not held up by its gradients."""
-EARLY = 32
-"""Steps in which the network is still nearly as it was made."""
 FIRST = 3
-"""Steps in which no rate, however high, has had time to blow the weights up."""
+"""Steps in which the network is still nearly as it was made, whatever the rate."""
 RATIO_VANISHED, NORM_VANISHED = 1e-3, 1e-4
 """First to last layer, and first layer by itself: AutoTrainer's β₁ and β₂ (Zhang et al., ICSE 2021)."""
 NOTHING = 1e-7
 """Below this a gradient has vanished whatever the others do (SageMaker Debugger, VanishingGradient)."""
 RATIO_EXPLODED = 70.0
 """First to last layer: AutoTrainer's β₃."""
-START_LOSS = 10.0
+START_LOSS = 4.0
 """Loss of the untrained net over the entropy of the classes: 1.0 to 1.5 for a good initialisation, up to 2 for raw inputs."""
 GREW = 100.0
 
 
 def vanishing_gradient(history: History, facts: Facts) -> Finding | None:
     """Hardly any gradient reaches the first layers from the start on, and the network does not learn."""
-    norms = layers(history, "grad_norm", until=EARLY)
+    norms = layers(history, "grad_norm", until=FIRST)
     if len(norms) < 2 or final_skill(history, facts) > LEARNED:
         return None
     names = list(norms)
