@@ -18,15 +18,14 @@ _NAMES = {
     "Folder": "folder",
     "Silent": "watcher",
     "Watcher": "watcher",
-    "fit": "fit",
+    "fit": "fitting",
     "load": "predict",
     "start": "run",
     "resume": "run",
-    "page": "page",
 }
 
 if TYPE_CHECKING:
-    from thalweg.experiments.fit import fit
+    from thalweg.experiments.fitting import fit
     from thalweg.experiments.folder import Folder
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start

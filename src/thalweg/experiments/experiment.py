@@ -84,7 +84,7 @@ class Experiment:
             raise InputError(f"the model gives {type(outputs).__name__}, not a tensor of outputs")
         self.objective.check(outputs, targets)
         known = ["loss", *self.objective.metrics(outputs, targets)]
-        if self.spec.watch not in known:
+        if (self.spec.watch or "loss") not in known:
             raise InputError(f'there is no dev metric "{self.spec.watch}" to watch: choose among {", ".join(known)}')
 
 
@@ -152,7 +152,7 @@ def conduct(
         history.record(state.step, record | {f"dev/{name}": value for name, value in at_dev.items()})
         return at_dev
 
-    early = EarlyStopping(measure, watch=spec.watch, patience=spec.patience)
+    early = EarlyStopping(measure, watch=spec.watch or "loss", patience=spec.patience)
     steering: list[Hook] = []
     if own is None:
         factor, rate = build_schedule(spec, steps=steps), float(spec.lr or 1.0)

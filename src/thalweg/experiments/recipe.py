@@ -2,9 +2,9 @@
 
 Few choices, by the number of rows and the kind of inputs; each comes with its reason, which the page shows.
 
->>> for choice in open_settings(spec, rows=265, features=10, image=False): print(choice)
-Choice(what='hidden', value='64 64', why='265 training rows')
-…
+>>> values, choices = open_settings(spec, rows=265, features=10, image=False, task="regression", built_in=True)
+>>> values["hidden"], values["dropout"]
+([64, 64], 0.5)
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from thalweg.experiments.own_module import is_own
 from thalweg.experiments.spec import Spec
 
-FEW_ROWS = 1000
+FEW_ROWS, SOME_ROWS = 1000, 10_000
 MANY_INPUTS = 256
 
 
@@ -28,14 +27,20 @@ class Choice:
     why: str
 
 
-def open_settings(spec: Spec, *, rows: int, features: int, image: bool) -> tuple[dict[str, Any], list[Choice]]:
+def open_settings(
+    spec: Spec, *, rows: int, features: int, image: bool, task: str, built_in: bool
+) -> tuple[dict[str, Any], list[Choice]]:
     """Values for the settings that the spec leaves open, and the choices to report."""
     from thalweg.data import auto_batch_size
 
     few = rows < FEW_ROWS and not image
     said = f"{rows:,} training rows"
-    wanted: list[tuple[str, Any, str]] = [("batch_size", auto_batch_size(rows), said)]
-    if not is_own(spec.model):
+    watch = "loss" if task == "regression" else "accuracy"
+    wanted: list[tuple[str, Any, str]] = [
+        ("batch_size", auto_batch_size(rows), said),
+        ("watch", watch, f"what counts for {task}; ties go to the lower loss"),
+    ]
+    if built_in:
         hidden = [64, 64] if few else [256, 128] if features >= MANY_INPUTS else [128, 128]
         wanted.append(("hidden", hidden, f"{said} with {features:,} inputs each"))
         if few:
@@ -44,7 +49,10 @@ def open_settings(spec: Spec, *, rows: int, features: int, image: bool) -> tuple
             if spec.rule == "adamw":
                 wanted.append(("weight_decay", 0.3, small))
         else:
-            wanted += [("skip", False, ""), ("dropout", 0.0, "")]
+            wanted += [
+                ("skip", False, ""),
+                ("dropout", 0.2 if rows < SOME_ROWS else 0.0, said if rows < SOME_ROWS else ""),
+            ]
     values, choices = {}, []
     for name, value, why in wanted:
         if getattr(spec, name) is None:

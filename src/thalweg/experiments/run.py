@@ -32,6 +32,7 @@ from thalweg.experiments.build import (
 )
 from thalweg.experiments.experiment import INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
+from thalweg.experiments.own_module import is_own
 from thalweg.experiments.parts import prepare
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.recipe import Choice, open_settings
@@ -160,7 +161,9 @@ def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Prep
         watcher.note(sentence)
     input_shape = tuple(parts.train[0].shape[1:])
     rows, features = len(parts.train[1]), math.prod(input_shape)
-    values, choices = open_settings(spec, rows=rows, features=features, image=len(input_shape) > 1)
+    values, choices = open_settings(
+        spec, rows=rows, features=features, image=len(input_shape) > 1, task=data.task, built_in=not is_own(spec.model)
+    )
     spec = spec.replace(**values)
     assert spec.batch_size is not None
     batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)

@@ -79,7 +79,10 @@ class Spec(BaseModel):
     patience: int = Field(
         15, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops."
     )
-    watch: str = Field("loss", description="The dev metric that decides which weights are best: loss, accuracy, r2.")
+    watch: str | None = Field(
+        None,
+        description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers when not given.",
+    )
     seed: int = Field(
         0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
     )

@@ -88,7 +88,8 @@ class Guard(Hook):
             self._stop(state, state.step + 1, f"the loss became {loss}")
         if self.norm is None:
             gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
-            if gradients and not math.isfinite(float(torch.stack(torch._foreach_norm(gradients)).sum())):
+            finite = not gradients or math.isfinite(float(torch.stack(torch._foreach_norm(gradients)).sum()))
+            if not finite and first_bad_layer(state.model):  # squares overflow before the gradients themselves do
                 self._stop(state, state.step + 1, "the gradient is no longer finite")
 
     def on_step(self, state: State) -> None:

@@ -22,12 +22,12 @@ from thalweg.experiments.build import build_device, build_objective, build_optim
 from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.parts import from_loaders, prepare
 from thalweg.experiments.rate import find_rate
-from thalweg.experiments.recipe import Choice
+from thalweg.experiments.recipe import Choice, open_settings
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
-from thalweg.train import Batches, Hook, Objective
-from thalweg.train.objectives import OBJECTIVES, Custom
+from thalweg.train import Hook, Objective
+from thalweg.train.objectives import Custom
 
 if TYPE_CHECKING:
     from thalweg.data import Preprocessor
@@ -67,7 +67,7 @@ def fit(
     epochs: int = 50,
     batch_size: int | None = None,
     patience: int = 15,
-    watch: str = "loss",
+    watch: str | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "float32",
@@ -139,34 +139,38 @@ def _assemble(
     device: torch.device,
     watcher: Watcher,
 ) -> tuple[Experiment, Preprocessor | None]:
-    from thalweg.data import TensorBatches, auto_batch_size, load
+    from thalweg.data import TensorBatches, load
 
-    choices: list[Choice] = []
     preprocessor = None
-    batches: Batches
-    if dev is not None or isinstance(data, torch.utils.data.DataLoader):
+    loaders = dev is not None or isinstance(data, torch.utils.data.DataLoader)
+    if loaders:
         if dev is None:
             raise InputError("a DataLoader needs a dev part beside it, to stop early by: give dev=, a loader or (X, y)")
         parts, batches = from_loaders(data, dev, seed=spec.seed, device=device)
-        task = spec.task or _task_of(parts.dev[1])
-        objective = OBJECTIVES[task]
+        task, scale = spec.task or _task_of(parts.dev[1]), 1.0
     else:
         loaded = load(data, target=spec.target, task=spec.task)
         parts, preprocessor = prepare(loaded, fractions=spec.split, seed=spec.seed, device=device)
-        if spec.batch_size is None:
-            spec = spec.replace(batch_size=auto_batch_size(len(parts.train[1])))
-            choices.append(
-                Choice("batch_size", str(spec.batch_size), f"the training part has {len(parts.train[1]):,} rows")
-            )
-        assert spec.batch_size is not None
-        batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
-        objective = build_objective(loaded.task, scale=preprocessor.target_scale)
         for sentence in preprocessor.notes:
             watcher.note(sentence)
-    chosen: Objective = objective if loss is None else Custom(loss)
+        task, scale = loaded.task, preprocessor.target_scale
+    example = parts.train[0][0]
+    values, choices = open_settings(
+        spec,
+        rows=len(parts.train[1]),
+        features=example.numel(),
+        image=example.ndim > 1,
+        task=task if loss is None else "regression",
+        built_in=False,
+    )
+    spec = spec.replace(**values)
+    assert spec.batch_size is not None
+    if not loaders:
+        batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
+    objective: Objective = build_objective(task, scale=scale) if loss is None else Custom(loss)
     if spec.threads is None:
-        spec = spec.replace(threads=choose_threads(model, spec.batch_size or len(parts.dev[1])))
-    experiment = Experiment(spec, model, parts, batches, chosen, optimizer, choices)
+        spec = spec.replace(threads=choose_threads(model, spec.batch_size))
+    experiment = Experiment(spec, model, parts, batches, objective, optimizer, choices)
     experiment.check_shapes()
     return experiment, preprocessor
 
