@@ -47,7 +47,7 @@ def open_settings(
             small = f"only {said}: a deep net alone would fit their noise"
             wanted += [("skip", True, small), ("dropout", 0.5, small)]
             if spec.rule == "adamw":
-                wanted.append(("weight_decay", 0.3, small))
+                wanted.append(("weight_decay", 1.0, small))
         else:
             wanted += [
                 ("skip", False, ""),
