@@ -58,10 +58,9 @@ def as_array(source: Any, name: str) -> np.ndarray:
             f"{name} has shape {array.shape}: give one row for each example, as (n, features) or (n, channels, height, width)"
         )
     if array.dtype.kind == "f" and np.isinf(array).any():
-        place = np.argwhere(np.isinf(array))[0]
-        raise InputError(
-            f"{name} is infinite in row {place[0] + 1}, at {tuple(place[1:].tolist())}: remove the row or correct the value"
-        )
+        row, *place = (np.argwhere(np.isinf(array))[0] + 1).tolist()
+        where = f"column {place[0]}" if len(place) == 1 else f"place {tuple(place)}"
+        raise InputError(f"{name} is infinite in row {row}, {where}: remove the row or correct the value")
     return as_images(array)
 
 

@@ -4,8 +4,9 @@
 >>> for inputs, targets in batches.epoch(3): ...           # the same batches whenever epoch 3 is asked for
 >>> for inputs, targets in batches.epoch(3, start=10): ... # from the eleventh on, as a resumed run does
 
-Every row comes once in a pass; the last batch holds what is left. Rows are gathered for many batches at once, and each batch is
-a view of what was gathered: one call for some megabytes, instead of one for each batch.
+Every row comes once in a pass; the last batch holds what is left. Rows are gathered for many batches at once, some megabytes,
+and each batch is a view of them: a gather for each batch costs small nets more (13 µs a batch instead of 2 on digits), and
+one for the whole pass asks the system for new memory each time (400 ms a pass of 50,000 × 784 instead of 60).
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ GATHERED = 1 << 22
 
 
 def auto_batch_size(rows: int) -> int:
-    """A power of two for a training part of ``rows``."""
+    """A power of two for a training part of ``rows``: 32 below 2,000 rows, 64 below 10,000, 128 below 100,000, then 256.
+
+    The rule of thumb takes the full batch up to 2,000 rows. Measured, mini-batches do as well or better there in as many
+    passes. Best dev loss in 50 passes with 32, 64 and all rows in a batch, the rate chosen for each (AdamW, two hidden
+    layers, four seeds): digits 0.067, 0.074, 0.097; breast-cancer 0.050, 0.049, 0.056; wine 0.032, 0.063, 0.075;
+    diabetes 0.490, 0.481, 0.479.
+    """
     return 32 if rows < 2_000 else 64 if rows < 10_000 else 128 if rows < 100_000 else 256
 
 

@@ -1,13 +1,15 @@
 """What is learned about one column of a table, and how its values become numbers.
 
 Three kinds, each fitted on training rows and applied to any: ``Number`` (yes/no values too), ``Category`` and ``Moment``; each
-has the names of its ``features`` and encodes a column of n values as float32 ``(n, features)``.
+has the names of its ``features`` and writes a column of n values into ``(n, features)`` zeros.
 
 >>> column = Number.fit(pl.Series("age", [20, 40, None]))
 >>> column.features
 ('age', 'age missing')
->>> column.encode(pl.Series("age", [30, None]))              # (value - mean) / sd, then 1 where it was missing
-array([[0., 0.],
+>>> encoded = np.zeros((2, 2), np.float32)
+>>> column.write(pl.Series("age", [40, None]), encoded)      # (value - mean) / sd, then 1 where it was missing
+>>> encoded
+array([[1., 0.],
        [0., 1.]], dtype=float32)
 
 A missing number becomes the mean (0 after scaling); where numbers were missing in training, a feature of its own says so.
@@ -55,12 +57,12 @@ class Number:
     def features(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} missing") if self.missing else (self.name,)
 
-    def encode(self, column: polars.Series) -> np.ndarray:
+    def write(self, column: polars.Series, encoded: np.ndarray) -> None:
         values = _numbers(column)
         absent = np.isnan(values)
-        scaled = standardised(values, self.mean, self.sd)
-        scaled[absent] = 0.0
-        return np.stack([scaled, absent], axis=1, dtype=np.float32) if self.missing else scaled[:, None]
+        encoded[:, 0] = np.where(absent, 0.0, standardised(values, self.mean, self.sd))
+        if self.missing:
+            encoded[:, 1] = absent
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,18 @@ class Category:
         names += [f"{self.name}=other"] * self.other + [f"{self.name} missing"] * self.missing
         return tuple(names)
 
-    def encode(self, column: polars.Series) -> np.ndarray:
+    def write(self, column: polars.Series, encoded: np.ndarray) -> None:
         import polars as pl
 
-        width = len(self.features)
         text = _text(column)
-        unknown = len(self.values) if self.other else width
         codes = text.replace_strict(
             pl.Series(self.values, dtype=pl.String),
             pl.Series(range(len(self.values)), dtype=pl.Int64),
-            default=pl.Series([unknown], dtype=pl.Int64),
+            default=pl.Series([len(self.values) if self.other else -1], dtype=pl.Int64),
         ).to_numpy(writable=True)
-        codes[text.is_null().to_numpy()] = width - 1 if self.missing else width
-        # One column more than there are features takes what is none of them, and is cut off.
-        encoded = np.zeros((len(codes), width + 1), np.float32)
-        encoded[np.arange(len(codes)), codes] = 1
-        return encoded[:, :width]
+        codes[text.is_null().to_numpy()] = encoded.shape[1] - 1 if self.missing else -1
+        rows = np.flatnonzero(codes >= 0)
+        encoded[rows, codes[rows]] = 1
 
 
 @dataclass(frozen=True)
@@ -133,16 +131,18 @@ class Moment:
         turning = [f"{self.name} {part} of {circle}" for circle in circles for part in ("sine", "cosine")]
         return (self.name, *turning, *([f"{self.name} missing"] if self.missing else []))
 
-    def encode(self, column: polars.Series) -> np.ndarray:
+    def write(self, column: polars.Series, encoded: np.ndarray) -> None:
         days = _days(column)
         absent = np.isnan(days)
-        features = [standardised(days, self.mean, self.sd)]
-        for period in (365.2425, 7.0, 1.0) if self.time else (365.2425, 7.0):
-            angle = 2 * math.pi * np.remainder(days, period) / period
-            features += [np.sin(angle), np.cos(angle)]
-        encoded = np.stack(features, axis=1).astype(np.float32)
+        known = np.where(absent, self.mean, days)
+        encoded[:, 0] = standardised(known, self.mean, self.sd)
+        for circle, period in enumerate((365.2425, 7.0, 1.0) if self.time else (365.2425, 7.0)):
+            angle = 2 * math.pi * np.remainder(known, period) / period
+            encoded[:, 2 * circle + 1] = np.sin(angle)
+            encoded[:, 2 * circle + 2] = np.cos(angle)
         encoded[absent] = 0.0
-        return np.column_stack([encoded, absent.astype(np.float32)]) if self.missing else encoded
+        if self.missing:
+            encoded[:, -1] = absent
 
 
 Encoder = Number | Category | Moment

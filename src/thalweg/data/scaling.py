@@ -7,7 +7,7 @@ dtype('float32')
 (30,)
 
 Bytes are pixels and have one unit, so those of a row ``(n, features)`` share one mean and sd: a scale for each pixel blows up
-the noise of the margin (digits: 97.6 % of test accuracy instead of 98.2 %, four seeds, 64-128-128-10). They stay bytes
+the noise of the margin (digits, 64-128-128-10, six seeds: a dev loss of 0.118 instead of 0.073). They stay bytes
 until they are encoded: a quarter of the memory. Missing numbers (NaN) of ``(n, features)`` become the mean, and a feature more
 says so where training had such, as in tables.
 """

@@ -52,20 +52,19 @@ def read_table(path: Path, *, delimiter: str | None = None, texts: Sequence[str]
         separator = "\t"
     if len(separator) != 1 or not separator.isascii():
         raise InputError(f"the delimiter {separator!r} cannot be used: it is one character, as ; or \\t")
-    names, blank_lines = _check_lines(content, separator, path)
+    names = _names(content, separator, path)
     try:
-        frame = pl.read_csv(
-            content,
-            separator=separator,
-            null_values=list(MISSING),
-            infer_schema_length=None,
-            schema_overrides={name: pl.String for name in names if name in texts} or None,
-        )
+        frame = _parsed(content, separator, names, texts)
     except pl.exceptions.PolarsError as error:
+        _check_lines(content, separator, len(names), path)
         raise InputError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+    if frame.height == 0:
+        raise InputError(f"{path} has a header and no rows: give rows below it")
     frame.columns = names
-    if blank_lines:
-        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    # Polars refuses a row that is too long and fills up one that is too short: then its last value is missing.
+    if frame[names[-1]].null_count() and not _rectangular(content, separator, frame.shape):
+        blank = _check_lines(content, separator, len(names), path)
+        frame = frame.with_row_index("").filter(~pl.col("").is_in(blank)).drop("") if blank else frame
     return tidy(frame, str(path), texts=texts)
 
 
@@ -160,31 +159,66 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _check_lines(content: bytes, separator: str, path: Path) -> tuple[list[str], int]:
-    """The names in the header, and the number of blank lines; polars itself pads short rows without a word."""
-    records = _records(content, path)
-    names: list[str] = []
-    for _, record in records:
-        if record.strip():
-            names = [name.strip() for name in _fields(record, separator)]
-            break
-    _check_names(names, separator, path)
-    blank = rows = 0
-    mark = separator.encode()
-    for line, record in records:
+def _names(content: bytes, separator: str, path: Path) -> list[str]:
+    """The names in the header, which polars would change where they are not unique."""
+    header = next(record for _, record in _records(content, path) if record.strip())
+    names = [name.strip() for name in _fields(header, separator)]
+    others = [other for other in DELIMITERS if other != separator and other in names[0]]
+    if len(names) == 1 and others:
+        best = max(others, key=names[0].count)
+        written = "\\t" if best == "\t" else best
+        raise InputError(
+            f"{path} seems to be separated by {DELIMITERS[best]}, not by {DELIMITERS.get(separator, separator)}: "
+            f"say --delimiter '{written}'"
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f'{path}: the header names the column "{twice[0]}" more than once: rename one of them')
+    return names
+
+
+def _parsed(content: bytes, separator: str, names: list[str], texts: Sequence[str]) -> polars.DataFrame:
+    """The table as polars reads it; types from the first rows if all others agree, else from all (ten times slower)."""
+    import polars as pl
+
+    def read(rows: int | None) -> polars.DataFrame:
+        return pl.read_csv(
+            content,
+            separator=separator,
+            null_values=list(MISSING),
+            infer_schema_length=rows,
+            schema_overrides={name: pl.String for name in names if name in texts} or None,
+        )
+
+    try:
+        return read(10_000)
+    except pl.exceptions.ComputeError:
+        return read(None)
+
+
+def _rectangular(content: bytes, separator: str, shape: tuple[int, int]) -> bool:
+    """Whether there are as many delimiters as a full table has; known only where none can stand in a quotation."""
+    rows, columns = shape
+    return columns > 1 and b'"' not in content and content.count(separator.encode()) == (rows + 1) * (columns - 1)
+
+
+def _check_lines(content: bytes, separator: str, columns: int, path: Path) -> list[int]:
+    """Raises ``InputError`` for the first line that has not as many fields as the header; returns the rows that are
+    blank lines, which polars takes for rows of missing values."""
+    mark, blank, row = separator.encode(), [], -1
+    for line, record in _records(content, path):
         if not record.strip():
-            blank += 1
+            blank += [row] * (row >= 0)
+            row += row >= 0
             continue
-        rows += 1
+        row += 1
         count = len(_fields(record, separator)) if b'"' in record else record.count(mark) + 1
-        if count != len(names):
+        if count != columns:
             raise InputError(
-                f"{path}: line {line} has {count} field{'s' * (count != 1)} and the header {len(names)}: "
+                f"{path}: line {line} has {count} field{'s' * (count != 1)} and the header {columns}: "
                 f"correct the line, or put a text that holds the delimiter into quotation marks"
             )
-    if not rows:
-        raise InputError(f"{path} has a header and no rows: give rows below it")
-    return names, blank
+    return blank
 
 
 def _records(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -205,21 +239,6 @@ def _records(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _fields(record: bytes, separator: str) -> list[str]:
     return next(csv.reader([record.decode().rstrip("\r\n")], delimiter=separator))
-
-
-def _check_names(names: list[str], separator: str, path: Path) -> None:
-    if len(names) == 1:
-        others = [other for other in DELIMITERS if other != separator and other in names[0]]
-        if others:
-            best = max(others, key=names[0].count)
-            written = "\\t" if best == "\t" else best
-            raise InputError(
-                f"{path} seems to be separated by {DELIMITERS[best]}, not by {DELIMITERS.get(separator, separator)}: "
-                f"say --delimiter '{written}'"
-            )
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise InputError(f'{path}: the header names the column "{twice[0]}" more than once: rename one of them')
 
 
 def _from_other_library(source: Any) -> polars.DataFrame:

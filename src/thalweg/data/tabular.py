@@ -84,13 +84,13 @@ class TableEncoder:
         if isinstance(source, np.ndarray):
             raise InputError("the model was trained on a table with named columns: give a frame or a file, no array")
         frame = as_frame(source, texts=self.texts)
-        encoded = np.empty((frame.height, *self.input_shape), np.float32)
+        encoded = np.zeros((frame.height, *self.input_shape), np.float32)
         start = 0
         for column in self.columns:
             if column.name not in frame.columns:
                 raise InputError(_missing_column(column.name, frame.columns))
             end = start + len(column.features)
-            encoded[:, start:end] = column.encode(frame[column.name])
+            column.write(frame[column.name], encoded[:, start:end])
             start = end
         return encoded
 
