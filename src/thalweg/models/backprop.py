@@ -2,7 +2,8 @@
 
 A small net's step is bound by overhead: autograd records a graph, allocates every intermediate result and every gradient, and
 throws all of it away. Here the chain rule is written out, into buffers that are made once for each batch size; gradients
-stay in the same tensors from step to step. The arithmetic is PyTorch's own, so any device and any number of threads will do.
+stay in the same tensors from step to step. There are two ways: ``Eager`` calls PyTorch's operations, for every activation,
+type and device; ``Compiled`` is one kernel for the nets that need it most.
 
 >>> gradients = Backprop(model, nn.CrossEntropyLoss())
 >>> loss = gradients(inputs, targets)                       # mean loss; every p.grad is set
@@ -14,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from thalweg.errors import InputError
 from thalweg.models import losses
+from thalweg.models.compiled import Compiled, blocks, fits
 from thalweg.models.layers import DERIVATIVES, Activation, Dense, Drop, Layer
 
 KNOWN: tuple[type[nn.Module], ...] = (nn.Linear, nn.Dropout, nn.Flatten, nn.Identity, *DERIVATIVES)
@@ -77,10 +79,18 @@ def _refuses_whole(named: list[tuple[str, nn.Module]], loss: object) -> str:
     return losses.refuses(loss)
 
 
-class Plan:
-    """The layers, loss and buffers for one batch size."""
+class Plan(Protocol):
+    """A way through a net for one batch size."""
 
-    def __init__(self, modules: list[nn.Module], loss: object, rows: int) -> None:
+    def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss, 0-dim; leaves the gradients in the buffers the parameters had when the plan was made."""
+        ...
+
+
+class Eager:
+    """``Plan`` of PyTorch operations into buffers, layer by layer."""
+
+    def __init__(self, modules: list[nn.Module], criterion: nn.Module, rows: int) -> None:
         linears = [module for module in modules if isinstance(module, nn.Linear)]
         trained = [any(p.requires_grad for p in module.parameters()) for module in modules]
         # What lies below the first trained layer needs no gradient: there the way back ends.
@@ -102,7 +112,7 @@ class Plan:
             self.layers.append(layer)
             if index >= first:
                 self.backward.insert(0, layer)
-        self.loss = losses.explicit(loss, z)
+        self.loss = losses.explicit(criterion, z)
 
     def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
         z = inputs
@@ -112,6 +122,17 @@ class Plan:
         for layer in self.backward:
             g = layer.backward(g)
         return value
+
+
+class Watched(NamedTuple):
+    """A parameter as it was planned for."""
+
+    owner: dict[str, Any]
+    name: str
+    parameter: nn.Parameter
+    address: int
+    trained: bool
+    gradient: Tensor | None
 
 
 class Backprop:
@@ -130,19 +151,19 @@ class Backprop:
         if reason:
             raise InputError(f"{reason}; use autograd for it")
         assert isinstance(model, nn.Sequential)
-        self.model = model
-        self.loss = loss
+        self.criterion = losses.criterion_of(loss)
         modules = [module for _, module in flattened(model)]
         ahead = takewhile(lambda module: not isinstance(module, nn.Linear), modules)
         self._flattens = any(isinstance(module, nn.Flatten) for module in ahead)
         self._modules = [module for module in modules if not isinstance(module, nn.Flatten | nn.Identity)]
+        self._blocks = blocks(self._modules)
+        self._compiled = False
         linears = [module for module in self._modules if isinstance(module, nn.Linear)]
         # Reading module.weight goes through nn.Module.__getattr__, ten times as slow as the dictionary behind it.
         self._owners: list[tuple[dict[str, Any], str]] = [
             (module._parameters, name) for module in linears for name, _ in module.named_parameters()
         ]
-        self._state: list[object] = []
-        self._gradients: list[tuple[nn.Parameter, Tensor]] = []
+        self._watched: list[Watched] = []
         self._plans: dict[int, Plan] = {}
 
     @staticmethod
@@ -157,30 +178,49 @@ class Backprop:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of ``inputs`` ``(B, …)``, 0-dim, detached; leaves ∂L/∂p in ``p.grad``, the same tensors each time."""
-        parameters = [owner[name] for owner, name in self._owners]
-        state: list[object] = [(id(p), p.data_ptr(), p.requires_grad) for p in parameters]
-        if state != self._state:
-            self._prepare(parameters, state)
+        for owner, name, parameter, address, trained, gradient in self._watched:
+            if (
+                owner[name] is not parameter
+                or parameter.data_ptr() != address
+                or parameter.requires_grad is not trained
+            ):
+                self._watched = []
+                break
+            if trained and parameter.grad is not gradient:
+                parameter.grad = gradient
+        if not self._watched:
+            self._watch()
         if inputs.ndim != 2:
             if not self._flattens:
                 raise InputError(
                     f"the inputs have {inputs.ndim} dimensions but the model takes (B, features): begin it with Flatten"
                 )
             inputs = inputs.flatten(1)
-        for parameter, gradient in self._gradients:
-            if parameter.grad is not gradient:
-                parameter.grad = gradient
-        rows = len(inputs)
+        if inputs.requires_grad:
+            inputs = inputs.detach()
+        rows = inputs.shape[0]
         plan = self._plans.get(rows)
         if plan is None:
             if len(self._plans) == MOST_SIZES:
                 self._plans.clear()
-            plan = self._plans[rows] = Plan(self._modules, self.loss, rows)
-        return plan.run(inputs.detach(), targets)
+            plan = self._plans[rows] = self._plan(rows)
+        return plan.run(inputs, targets)
 
-    def _prepare(self, parameters: list[nn.Parameter], state: list[object]) -> None:
-        self._state = state
+    def _plan(self, rows: int) -> Plan:
+        assert self.criterion is not None
+        if self._compiled:
+            assert self._blocks is not None
+            return Compiled(self._blocks, self.criterion, rows)
+        return Eager(self._modules, self.criterion, rows)
+
+    def _watch(self) -> None:
+        """Takes the parameters as they are now: makes their gradients, and plans nothing for those that were."""
         self._plans.clear()
-        self._gradients = [(p, torch.empty_like(p, requires_grad=False)) for p in parameters if p.requires_grad]
-        for parameter in parameters:
-            parameter.grad = None
+        self._watched = []
+        for owner, name in self._owners:
+            parameter = owner[name]
+            parameter.grad = torch.empty_like(parameter, requires_grad=False) if parameter.requires_grad else None
+            self._watched.append(
+                Watched(owner, name, parameter, parameter.data_ptr(), parameter.requires_grad, parameter.grad)
+            )
+        self._compiled = fits(self._blocks)

@@ -32,22 +32,28 @@ class HasTorchCriterion(Protocol):
         ...
 
 
+def wanted_distributions(criterion: nn.CrossEntropyLoss, outputs: Tensor) -> Tensor:
+    """For each class y its wanted distribution over the C classes, then its weight: ``(C, C + 1)``, like ``outputs``.
+
+    With smoothing s and class weights w, as PyTorch's ``CrossEntropyLoss`` defines them, ``q_c = (1−s) w_y [c=y] + (s/C) w_c``.
+    """
+    classes, smoothing = outputs.shape[1], criterion.label_smoothing
+    weight = outputs.new_ones(classes) if criterion.weight is None else criterion.weight.to(outputs)
+    return torch.cat([torch.diag((1 - smoothing) * weight) + smoothing / classes * weight, weight[:, None]], dim=1)
+
+
 class CrossEntropy:
     """``−Σ_c q_c log softmax(z)_c``, from logits ``(B, C)`` and classes int64 ``(B,)``.
 
-    With smoothing s and class weights w (as PyTorch's ``CrossEntropyLoss`` defines them) the wanted distribution of class y is
-    ``q_c = (1−s) w_y [c=y] + (s/C) w_c``, and the mean divides by ``Σ w_y``. All q are columns of one table, negated, so the
-    loss is ``Σ t·log p`` and its gradient ``t − p Σ_c t_c`` for the chosen columns t.
+    q is the wanted distribution of each example's class y, and the mean divides by ``Σ w_y``. All q are columns of one table,
+    negated, so the loss is ``Σ t·log p`` and its gradient ``t − p Σ_c t_c`` for the chosen columns t.
     """
 
     def __init__(self, criterion: nn.CrossEntropyLoss, outputs: Tensor) -> None:
         rows, classes = outputs.shape
-        weight = criterion.weight
-        self.weight = None if weight is None else weight.to(outputs)
-        ones = outputs.new_ones(classes) if self.weight is None else self.weight
-        smoothing = criterion.label_smoothing
-        table = torch.diag((1.0 - smoothing) * ones) + (smoothing / classes) * ones[:, None]
-        self.table = table.neg_() if self.weight is not None else table.div_(-rows)
+        wanted = wanted_distributions(criterion, outputs)
+        self.weight = None if criterion.weight is None else wanted[:, classes]
+        self.table = wanted[:, :classes].t().contiguous().div_(-rows if self.weight is None else -1.0)
         self.share = 1.0 / rows
         self.chosen, self.log_p, self.p, self.gradient = (outputs.new_empty(classes, rows) for _ in range(4))
         self.chosen_flat, self.log_p_flat, self.gradient_t = (
@@ -150,8 +156,6 @@ def refuses(loss: object) -> str:
     return ""
 
 
-def explicit(loss: object, outputs: Tensor) -> Callable[[Tensor, Tensor], Gradient]:
+def explicit(criterion: nn.Module, outputs: Tensor) -> Callable[[Tensor, Tensor], Gradient]:
     """The loss with its gradient, for outputs like ``outputs``."""
-    criterion = criterion_of(loss)
-    assert criterion is not None, "refuses() was not asked"
     return EXPLICIT[type(criterion)](criterion, outputs)

@@ -1,0 +1,146 @@
+"""The compiled way through a net: its layers as a table for one kernel call (see ``kernels``).
+
+It takes what small nets are made of: float32 on the CPU, Linear layers with ReLU, Leaky ReLU or nothing between them, dropout,
+the three losses. Everything else goes the eager way.
+
+>>> plan = Compiled(blocks(modules), nn.CrossEntropyLoss(), rows=64)
+>>> loss = plan.run(inputs, targets)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thalweg.errors import InputError
+from thalweg.models.losses import wanted_distributions
+
+MOST_OUTPUTS = 512
+"""Above this the kernel's scalar exponentials cost more than PyTorch's overhead."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A linear layer, the slope below 0 of the activation after it (1: none), the dropout after that."""
+
+    linear: nn.Linear
+    slope: float
+    dropout: nn.Dropout | None
+
+
+def blocks(modules: list[nn.Module]) -> list[Block] | None:
+    """The layers as blocks; None where they do not come in this order."""
+    found: list[Block] = []
+    rest = list(modules)
+    while rest:
+        linear = rest.pop(0)
+        if not isinstance(linear, nn.Linear):
+            return None
+        slope, dropout = 1.0, None
+        if rest and isinstance(rest[0], nn.ReLU | nn.LeakyReLU):
+            activation = rest.pop(0)
+            slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 0.0
+        if rest and isinstance(rest[0], nn.Dropout):
+            dropout = rest.pop(0)
+        assert dropout is None or isinstance(dropout, nn.Dropout)
+        found.append(Block(linear, slope, dropout))
+    last = found[-1]
+    return found if last.slope == 1.0 and last.dropout is None and all(block.slope >= 0 for block in found) else None
+
+
+def fits(found: list[Block] | None) -> bool:
+    """Whether these blocks can go the compiled way, here and now."""
+    if found is None or found[-1].linear.out_features > MOST_OUTPUTS:
+        return False
+    parameters = [parameter for block in found for parameter in block.linear.parameters()]
+    if not all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters):
+        return False
+    from thalweg.models import kernels
+
+    return kernels.blas() != 0
+
+
+class Compiled:
+    """Buffers and table for one batch size. Parameters and their gradients are where they were when it was made."""
+
+    def __init__(self, found: list[Block], criterion: nn.Module, rows: int) -> None:
+        from thalweg.models import kernels
+
+        self.step, self.gemm, self.mask = kernels.step, kernels.blas(), kernels.MASK
+        self.rows = rows
+        self.n_in, self.n_out = found[0].linear.in_features, found[-1].linear.out_features
+        self.layers = np.zeros((len(found), 10), dtype=np.int64)
+        self.factors = np.ones((len(found), 2), dtype=np.float32)
+        self.masks: list[tuple[int, nn.Dropout, Tensor]] = []
+        self._kept: list[Tensor] = []
+        trained = False
+        for index, block in enumerate(found):
+            linear = block.linear
+            weight, bias, width = linear.weight, linear.bias, linear.out_features
+            trained = trained or any(p.requires_grad for p in linear.parameters())
+            bias_grad = None if bias is None or not bias.requires_grad else bias.grad
+            places = (
+                weight,
+                weight.new_zeros(width) if bias is None else bias,
+                weight.grad if weight.requires_grad else None,
+                weight.new_empty(width) if bias_grad is None else bias_grad,
+                weight.new_empty(rows, width),
+                weight.new_empty(rows, width),
+            )
+            self._kept += [place for place in places if place is not None]
+            addresses = [0 if place is None else place.data_ptr() for place in places]
+            self.layers[index] = [linear.in_features, width, *addresses, 0, trained]
+            self.factors[index, kernels.SLOPE] = block.slope
+            if block.dropout is not None and block.dropout.p > 0:
+                self.factors[index, kernels.SCALE] = 1.0 / (1.0 - block.dropout.p)
+                self.masks.append((index, block.dropout, weight.new_empty(rows, width)))
+        self.blank = torch.empty((), dtype=torch.float32)
+        self.work = np.empty((3, rows), dtype=np.float32)
+        self.wanted = np.empty((0, 0), dtype=np.float32)
+        self.kind = kernels.SQUARES if isinstance(criterion, nn.MSELoss) else kernels.BINARY
+        self.classes = isinstance(criterion, nn.CrossEntropyLoss)
+        if isinstance(criterion, nn.CrossEntropyLoss):
+            self.kind = kernels.CROSS_ENTROPY
+            self.wanted = wanted_distributions(criterion, self._kept[0].new_empty(rows, self.n_out)).numpy()
+
+    def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss; gradients are left in their buffers."""
+        if inputs.shape != (self.rows, self.n_in) or not inputs.is_cpu or inputs.dtype != torch.float32:
+            shape = tuple(inputs.shape)
+            raise InputError(
+                f"the inputs are {shape} on {inputs.device}, but the first layer takes (B, {self.n_in}) on cpu"
+            )
+        if not inputs.is_contiguous():
+            inputs = inputs.contiguous()
+        targets = self._targets(targets)
+        for index, dropout, mask in self.masks:
+            self.layers[index, self.mask] = mask.bernoulli_(1.0 - dropout.p).data_ptr() if dropout.training else 0
+        loss = torch.empty_like(self.blank)
+        wrong = self.step(
+            self.gemm, self.layers, self.factors, self.rows, inputs.data_ptr(), targets.data_ptr(), loss.data_ptr(),
+            self.kind, self.wanted, self.work,
+        )  # fmt: skip
+        if wrong >= 0:
+            raise InputError(
+                f"class {int(targets[wrong])} in the targets: the model has {self.n_out} outputs, for 0 … {self.n_out - 1}"
+            )
+        return loss
+
+    def _targets(self, targets: Tensor) -> Tensor:
+        """The kernel reads memory as it is told to: what it is handed must be what it expects."""
+        if self.classes:
+            if targets.dtype != torch.int64 or targets.shape != (self.rows,) or not targets.is_cpu:
+                raise InputError(
+                    f"the targets are {targets.dtype} {tuple(targets.shape)} on {targets.device}: cross-entropy needs class "
+                    f"numbers, int64 ({self.rows},) on cpu"
+                )
+        else:
+            if targets.numel() != self.rows * self.n_out:
+                raise InputError(
+                    f"the model gives {self.rows * self.n_out} numbers for {targets.numel()} targets: change its last layer"
+                )
+            targets = targets.to("cpu", torch.float32)
+        return targets if targets.is_contiguous() else targets.contiguous()
