@@ -23,6 +23,7 @@ from thalweg.report.markup import label, measure, number, text
 from thalweg.report.run import RunReport
 
 MOST_LEGENDS = 8
+STEPS = axis("step", log=True, exponentformat="none", separatethousands=True)
 HEALTHY = (1e-4, 1e-2)
 """Update-to-weight ratio: about 1e-3 is healthy, this band usual (Stanford CS231n, Neural Networks 3)."""
 
@@ -173,7 +174,10 @@ def gradients(history: History) -> Figure | None:
             f"gets {number(medians[first] / medians[last], digits=2)} times the gradient of the last ({text(last)}); below "
             f"a thousandth it would have vanished on its way."
         )
-    layout = {"xaxis": axis("step", log=True), "yaxis": axis("gradient norm", log=True, values=_values(drawn))}
+    layout = {
+        "xaxis": STEPS,
+        "yaxis": axis("gradient norm", log=True, values=_values(drawn)),
+    }
     return Figure("gradients", "Gradient by layer", caption, drawn, layout, 360)
 
 
@@ -193,7 +197,7 @@ def ratios(history: History) -> Figure | None:
     low = min(positive.min(initial=HEALTHY[0]), HEALTHY[0]) / 1.5
     high = max(positive.max(initial=HEALTHY[1]), HEALTHY[1]) * 1.5
     layout = {
-        "xaxis": axis("step", log=True),
+        "xaxis": STEPS,
         "yaxis": axis("‖Δw‖ / ‖w‖", log=True, values=np.array([low, high]), range=np.log10([low, high])),
         "shapes": [band("y", *HEALTHY)],
     }

@@ -10,6 +10,7 @@ dark; fonts, margins and grids are ``page.js``'s business.
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from thalweg.history import Column
-from thalweg.report.markup import text
 
 LAYER_COLOURS = 8
 """Steps of the style sheet's scale from first layer to last, ``--layer-0`` …"""
@@ -35,10 +35,15 @@ class Figure:
     height: int = 320
 
 
+def plain(value: object) -> str:
+    """Text that a chart shows as it is: Plotly takes ``<b>`` or ``<a href=…>`` in its labels for markup."""
+    return html.escape(str(value), quote=False)
+
+
 def line(name: str, column: Column, x: np.ndarray, colour: str, **style: Any) -> dict[str, Any]:
     """One curve."""
     return {
-        "type": "scatter", "mode": style.pop("mode", "lines"), "name": text(name), "x": x, "y": column.values,
+        "type": "scatter", "mode": style.pop("mode", "lines"), "name": plain(name), "x": x, "y": column.values,
         "line": {"color": colour, "width": style.pop("width", 2), "dash": style.pop("dash", "solid")}, **style,
     }  # fmt: skip
 
@@ -50,7 +55,7 @@ def axis(title: str, *, log: bool = False, values: np.ndarray | None = None, **m
     decades = 1
     if values is not None and (positive := values[np.isfinite(values) & (values > 0)]).size:
         decades = max(1, math.ceil(math.log10(positive.max() / positive.min()) / 6))
-    return {"title": {"text": title}, "type": "log", "dtick": decades, "exponentformat": "e", **more}
+    return {"title": {"text": title}, "type": "log", "dtick": decades, "exponentformat": "e"} | more
 
 
 def spread(values: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from thalweg.diagnose.measures import average, finite
 from thalweg.history import Column
-from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, spread
+from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, plain, spread
 from thalweg.report.markup import number, text
 from thalweg.report.run import RateReport, RunReport
 
@@ -96,7 +96,7 @@ def confusion(run: RunReport) -> Figure | None:
             f"{int(counts[true].sum()):,}."
         )
     caption += " Shades grow with the square root of the share, so that rare mistakes show."
-    ticks: dict[str, Any] = {"tickvals": list(range(len(names))), "ticktext": [text(name) for name in names]}
+    ticks: dict[str, Any] = {"tickvals": list(range(len(names))), "ticktext": [plain(name) for name in names]}
     few = len(names) <= MOST_NUMBERS
     hover = [
         [

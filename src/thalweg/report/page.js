@@ -17,7 +17,7 @@
     const dark = !printing && (theme === "dark" || (theme === "auto" && system.matches));
     root.dataset.theme = dark ? "dark" : "light";
     const button = document.getElementById("theme");
-    button.textContent = NAMES[theme];
+    button.textContent = "◐ " + NAMES[theme];
     button.setAttribute("aria-label", "Colours: " + SPOKEN[theme]);
   };
   paint();

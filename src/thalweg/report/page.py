@@ -75,7 +75,7 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
 <a class="skip" href="#findings">Skip to the findings</a>
 <header>
 <div class="bar"><span class="brand">{MARK} thalweg</span>
-<button type="button" id="theme" aria-label="Colours: as the system">Auto</button></div>
+<button type="button" id="theme" aria-label="Colours: as the system">◐ Auto</button></div>
 <h1>{text(run.name)} <span class="status {state.split(" ")[0]}">{state}</span></h1>
 <p class="subtitle">{subtitle}</p>{reason}
 <nav aria-label="Sections">{links}</nav>

@@ -92,10 +92,9 @@ def _newest(history: History) -> dict[str, dict[str, float]]:
 
 def learning(sheet: Sheet, run: RunReport, history: History) -> Section | None:
     """The curves of loss, metric and rate, and their numbers for those who do not see charts."""
-    drawn = [curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)]
-    return section(
-        "Learning", "learning", f'<div class="first-wide">{sheet.charts(drawn)}</div>', _measurements(run, history)
-    )
+    drawn = sheet.charts([curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)])
+    wide = f'<div class="first-wide">{drawn}</div>' if drawn else ""
+    return section("Learning", "learning", wide, _measurements(run, history))
 
 
 def _measurements(run: RunReport, history: History) -> str:
@@ -133,10 +132,14 @@ def rate(sheet: Sheet, run: RunReport) -> Section | None:
         [Shown(c.rate, number(c.rate, digits=3)), c.steps, c.score, "chosen" if math.isclose(c.rate, chosen) else ""]
         for c in sorted(run.rate.candidates, key=lambda candidate: candidate.rate)
     ]
-    reason = f'<p class="reason">{text(run.rate.reason)}</p>' if run.rate.reason else ""
+    reason = f'<p class="reason">{text(_sentence(run.rate.reason))}</p>' if run.rate.reason else ""
     charts = sheet.charts([outcome.range_test(run.rate), outcome.candidates(run.rate)])
     runs = table("Confirming runs", ["rate", "steps", "dev loss at the end", ""], rows) if rows else ""
     return section("How the rate was found", "rate", reason, charts, runs)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
 def errors(sheet: Sheet, run: RunReport) -> Section | None:
@@ -170,7 +173,7 @@ def network(run: RunReport) -> Section | None:
 def data(profile: Mapping[str, Any]) -> Section | None:
     """A data profile of any shape: plain values as a list, mappings as tables."""
     plain, tables = {}, []
-    for key, value in profile.items():
+    for key, value in sorted(profile.items(), key=lambda item: item[0] != "parts"):
         title = key[:1].upper() + key[1:]
         if isinstance(value, Mapping) and value:
             rows = [[str(name), item if isinstance(item, int | float) else str(item)] for name, item in value.items()]

@@ -95,22 +95,25 @@ def high_variance(history: History, facts: Facts) -> Finding | None:
     gap = trained[best] - held[best]
     certain = 2 * _error_of_difference(trained[best], held[best], facts)
     risen = _risen(trained[:count], held[:count], facts)
-    seen, unseen = skill(history, facts, "train")[:count], skill(history, facts, "dev")[:count]
+    seen = skill(history, facts, "train")[:count]
+    end = count - 1
+    chance = facts.majority + 2 * standard_error(held[end], facts.n_dev, facts)
+    apart = trained[end] - held[end] - 2 * _error_of_difference(trained[end], held[end], facts)
     if gap - certain > GAP[metric] and seen[best] > LITTLE:
         said = (
             f"The network fits the training part ({_label(facts)} {_show(trained[best], facts)}) far better than the dev "
             f"part ({_show(held[best], facts)})."
         )
-    elif seen[-1] > 0.5 and unseen.max() < NOTHING:
-        best = count - 1
+    elif seen[end] > 0.5 and held[end] < chance and apart > GAP[metric]:
+        best = end
         said = (
-            f"The network learns the training part by heart: {_label(facts)} {_show(trained[-1], facts)} there, "
-            f"{_show(held[-1], facts)} on the dev part, no better than without inputs."
+            f"The network learns the training part by heart: {_label(facts)} {_show(trained[end], facts)} there, "
+            f"{_show(held[end], facts)} on the dev part, no better than without inputs."
         )
     elif risen:
         said = (
-            f"From its best the dev {_label(facts)} fell to {_show(held[count - 1], facts)} while the training part went "
-            f"on improving to {_show(trained[count - 1], facts)}."
+            f"From its best the dev {_label(facts)} fell to {_show(held[end], facts)} while the training part went "
+            f"on improving to {_show(trained[end], facts)}."
         )
     if said is None:
         return None
