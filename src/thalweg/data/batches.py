@@ -51,6 +51,8 @@ class TensorBatches:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Mini-batches of pass ``number``, from the ``start``-th on."""
+        if start >= len(self):
+            return
         generator = torch.Generator().manual_seed(_mixed(self.seed, number))
         order = torch.randperm(len(self.inputs), generator=generator)[start * self.batch_size :].to(self.inputs.device)
         for rows in order.split(self._together):

@@ -161,8 +161,11 @@ def _content(path: Path) -> bytes:
 
 def _names(content: bytes, separator: str, path: Path) -> list[str]:
     """The names in the header, which polars would change where they are not unique."""
-    header = next(record for _, record in _records(content, path) if record.strip())
-    names = [name.strip() for name in _fields(header, separator)]
+    line, header = next((line, record) for line, record in _records(content, path) if record.strip())
+    try:
+        names = [name.strip() for name in _fields(header, separator)]
+    except csv.Error:
+        raise InputError(f"{path}: the header in line {line} cannot be read: check its quotation marks") from None
     others = [other for other in DELIMITERS if other != separator and other in names[0]]
     if len(names) == 1 and others:
         best = max(others, key=names[0].count)
@@ -212,7 +215,12 @@ def _check_lines(content: bytes, separator: str, columns: int, path: Path) -> li
             row += row >= 0
             continue
         row += 1
-        count = len(_fields(record, separator)) if b'"' in record else record.count(mark) + 1
+        try:
+            count = len(_fields(record, separator)) if b'"' in record else record.count(mark) + 1
+        except csv.Error:
+            raise InputError(
+                f"{path}: line {line} has a quotation mark inside a field: put the field into quotation marks and double it"
+            ) from None
         if count != columns:
             raise InputError(
                 f"{path}: line {line} has {count} field{'s' * (count != 1)} and the header {columns}: "
@@ -234,7 +242,9 @@ def _records(content: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
         else:
             yield number, line
     if open_record:
-        raise InputError(f"{path}: a quotation mark opened in line {start} is never closed: close it, or double it")
+        raise InputError(
+            f"{path}: a quotation mark opened in line {start} is never closed: close it, or double it if it belongs to the text"
+        )
 
 
 def _fields(record: bytes, separator: str) -> list[str]:
