@@ -186,6 +186,26 @@ class TestProgress:
         assert (np.diff(seconds) >= 0).all()
         assert 40.0 <= seconds[1] <= 42.0
 
+    @pytest.mark.parametrize("bad", [3, 301])
+    def test_the_first_loss_that_is_no_number_is_kept_even_if_the_run_ends_there(self, bad: int) -> None:
+        """Step 301 is none of the plan's; whoever comes after this hook may end the run before the step is made."""
+        history = History()
+        model = net()
+        hook = Progress(history)
+        state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        for step in range(1, bad + 1):
+            state.loss = torch.tensor(float("nan") if step == bad else 1.0)
+            hook.on_gradient(state)
+            if step < bad:
+                state.step = step
+                hook.on_step(state)
+        steps, values = history.column("batch/loss")
+        assert steps[-1] == bad
+        assert np.isnan(values).tolist() == [False] * (len(values) - 1) + [True]
+        state.step = bad
+        hook.on_step(state)
+        assert history.column("batch/loss").steps.tolist() == steps.tolist()  # not twice
+
 
 class TestActivations:
     def test_by_hand(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import isfinite
 
 from thalweg.history import History
 from thalweg.monitors.plan import DENSE, SPARSE, Plan
@@ -25,6 +26,9 @@ class Progress(Hook):
 
     Loss and rate follow the dense ``losses`` plan (on an accelerator each costs a wait for the device), the others the
     sparse ``speed`` plan and the end of each pass. ``epoch`` counts whole passes made.
+
+    The first loss that is not finite is written whatever the plan says, before the step is made, for the run may end there;
+    on an accelerator only the plan's steps are looked at.
     """
 
     def __init__(
@@ -38,19 +42,25 @@ class Progress(Hook):
         self.history, self.losses, self.speed, self.clock = history, losses, speed, clock
         self._begin = float("nan")
         self._mark: tuple[float, int] | None = None
+        self._watches = False
+        self._broke = -1
 
     def on_gradient(self, state: State) -> None:
         if self._mark is None:
             now = self.clock()
             if self._begin != self._begin:
                 self._begin = now - self.history.last("seconds", 0.0)
+                self._watches = state.loss.device.type == "cpu"
             self._mark = now, state.examples
+        if self._watches and not isfinite(loss := float(state.loss)):
+            self._watches, self._broke = False, state.step + 1
+            self.history.record(self._broke, {"batch/loss": loss})
 
     def on_step(self, state: State) -> None:
         step = state.step
         if self.losses.samples(step):
-            rate = state.optimizer.param_groups[0]["lr"]
-            self.history.record(step, {"batch/loss": float(state.loss), "lr": float(rate)})
+            rate = {"lr": float(state.optimizer.param_groups[0]["lr"])}
+            self.history.record(step, rate if step == self._broke else {"batch/loss": float(state.loss)} | rate)
             if self.speed.samples(step):
                 self._record(state)
 

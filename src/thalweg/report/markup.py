@@ -3,7 +3,7 @@
 >>> text("<script>")
 '&lt;script&gt;'
 >>> table("Errors", ["class", "n"], [["<b>", 3]])
-'<div class="scroll"><table class="sortable"><caption>Errors</caption>…&lt;b&gt;…'
+'<div class="scroll" …><table><caption>Errors</caption>…&lt;b&gt;…'
 
 What goes in is plain data; what comes out may be put into a page as it is.
 """
@@ -65,6 +65,10 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+LONG = 20
+"""Rows from which a table scrolls within the page."""
+
+
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, sortable: bool = True) -> str:
     """A table whose columns sort by click; the first cell of a row is its heading. Numbers are set to the right."""
     body = []
@@ -73,8 +77,9 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *
         body.append(f'<tr><th scope="row"{_sort_key(first)}>{text(_shown(first))}</th>{cells}</tr>')
     wrap = '<button type="button">{}</button>' if sortable and len(body) > 1 else "{}"
     heads = "".join(f'<th scope="col">{wrap.format(text(name))}</th>' for name in head)
+    size = "scroll long" if len(body) > LONG else "scroll"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
+        f'<div class="{size}" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
         f"<caption>{text(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
