@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +18,10 @@ def made(rows: int, batch_size: int, seed: int = 0) -> TensorBatches:
     return TensorBatches(torch.stack([numbers, -numbers], 1).float(), numbers, batch_size=batch_size, seed=seed)
 
 
+def order_of(loader: TensorBatches, epoch: int) -> tuple[int, ...]:
+    return tuple(chain.from_iterable(rows_of(loader.epoch(epoch))))
+
+
 def rows_of(epoch) -> list[list[int]]:
     return [targets.tolist() for _, targets in epoch]
 
@@ -24,7 +30,7 @@ def rows_of(epoch) -> list[list[int]]:
 def test_every_row_once_in_batches_of_the_size(rows, batch_size, seed, epoch) -> None:
     loader = made(rows, batch_size, seed)
     found = rows_of(loader.epoch(epoch))
-    assert sorted(sum(found, [])) == list(range(rows))
+    assert sorted(chain.from_iterable(found)) == list(range(rows))
     assert len(found) == len(loader)
     assert all(len(batch) == batch_size for batch in found[:-1])
     assert 1 <= len(found[-1]) <= batch_size
@@ -44,11 +50,11 @@ def test_inputs_stay_with_their_targets() -> None:
 def test_order_comes_from_seed_and_pass_alone() -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    orders = {(seed, epoch): tuple(sum(rows_of(made(50, 8, seed).epoch(epoch)), [])) for seed in range(5) for epoch in range(5)}
+    orders = {(seed, epoch): order_of(made(50, 8, seed), epoch) for seed in range(5) for epoch in range(5)}
     assert torch.equal(torch.random.get_rng_state(), before)
     assert len(set(orders.values())) == 25
     torch.manual_seed(2)
-    assert tuple(sum(rows_of(made(50, 8, 3).epoch(4)), [])) == orders[3, 4]
+    assert order_of(made(50, 8, 3), 4) == orders[3, 4]
 
 
 def test_places_in_the_order_are_uniform() -> None:

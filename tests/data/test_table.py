@@ -110,7 +110,9 @@ def test_what_the_csv_module_writes_is_read_back(write, table, delimiter) -> Non
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.tuples(st.integers(), st.floats(allow_nan=False), st.none() | st.floats(-9, 9)), min_size=1, max_size=9))
+@given(
+    st.lists(st.tuples(st.integers(), st.floats(allow_nan=False), st.none() | st.floats(-9, 9)), min_size=1, max_size=9)
+)
 def test_numbers_are_read_to_the_last_digit(write, table) -> None:
     text = "x,y,z\n" + "".join(f"{a},{b!r},{'' if c is None else repr(c)}\n" for a, b, c in table)
     frame = read_table(write("t.csv", text))
@@ -179,5 +181,5 @@ def test_frames_of_many_kinds() -> None:
 
 @pytest.mark.parametrize("source", [5, object(), {"a": [1, 2], "b": [1]}, {"a": np.zeros((2, 2, 2)), "b": [1]}])
 def test_what_is_no_frame_is_said(source) -> None:
-    with pytest.raises(InputError, match="no data that can be read|is no table"):
+    with pytest.raises(InputError, match=r"no data that can be read|is no table"):
         as_frame(source)

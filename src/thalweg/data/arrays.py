@@ -174,6 +174,8 @@ def read_idx_folder(folder: Path) -> Arrays:
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path} cannot be read as NPZ: it is no such archive; write it with numpy.savez")
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
@@ -183,7 +185,7 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
                 f"{path} holds Python objects, which could run code when read: save arrays of numbers or texts instead"
             ) from None
         raise InputError(f"{path} cannot be read as NPZ: {error}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as NPZ: {error}") from None
 
 

@@ -67,18 +67,22 @@ def _table(name: str, task: str, bunch: Any, target: str) -> Data:
     return Data(name, task, frame, bunch.target.astype(np.int64), target, tuple(map(str, bunch.target_names)))
 
 
-def _fashion_mnist() -> Data:
-    own = os.environ.get("THALWEG_DATA")
-    homes = [Path(own)] if own else []
-    homes += [
+def _homes() -> list[Path]:
+    """Where Fashion-MNIST may lie, itself or in a folder of its name: the user's word, Debian's package, the caches."""
+    named = os.environ.get("THALWEG_DATA")
+    cache = Path.home() / ".cache"
+    return [
+        *([Path(named)] if named else []),
         Path("/usr/share/datasets"),
         Path("/usr/share"),
-        Path.home() / ".cache" / "thalweg",
-        Path.home() / ".cache",
+        cache / "thalweg",
+        cache,
     ]
-    folders = [home / name for home in homes for name in ("fashion-mnist", "dataset-fashion-mnist")]
-    folders = ([Path(own)] if own else []) + folders
-    folder = next((place for place in folders if find_idx(place, "train") and find_idx(place, "t10k")), None)
+
+
+def _fashion_mnist() -> Data:
+    places = [home / name for home in _homes() for name in ("", "fashion-mnist", "dataset-fashion-mnist")]
+    folder = next((place for place in places if find_idx(place, "train") and find_idx(place, "t10k")), None)
     if folder is None:
         raise InputError(
             "the files of fashion-mnist are not found: install Debian's package dataset-fashion-mnist, or put its four "

@@ -19,7 +19,6 @@ A value that cannot be read as in training raises ``InputError`` with the column
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -239,9 +238,3 @@ def _refuse(column: polars.Series, read: polars.Series, what: str) -> None:
         f'the column "{column.name}" holds {column[row]!r} in row {row + 1}, which is {what}: '
         f"correct it, or leave it empty if it is missing"
     )
-
-
-def names_in_words(names: Sequence[str]) -> str:
-    """``"a", "b" and 3 more``."""
-    shown = ", ".join(f'"{name}"' for name in names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -23,7 +23,7 @@ import numpy as np
 from thalweg.data.arrays import as_array
 from thalweg.errors import InputError
 
-ROWS_AT_ONCE = 1 << 22
+NUMBERS_AT_ONCE = 1 << 22
 """Numbers taken to float64 together: 32 MB."""
 
 
@@ -98,7 +98,7 @@ class ArrayEncoder:
             encoded -= _along(self.mean * scale, dims).astype(np.float32)
             return encoded
         encoded = np.empty(array.shape, np.float32)
-        rows = max(ROWS_AT_ONCE // max(array[:1].size, 1), 1)
+        rows = max(NUMBERS_AT_ONCE // max(array[:1].size, 1), 1)
         with np.errstate(over="ignore"):
             for start in range(0, len(array), rows):
                 block = array[start : start + rows].astype(np.float64)
@@ -139,6 +139,6 @@ def _along(values: np.ndarray, dims: int) -> np.ndarray:
 
 
 def _blocks(array: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
-    size = max(ROWS_AT_ONCE // max(array[:1].size, 1), 1)
+    size = max(NUMBERS_AT_ONCE // max(array[:1].size, 1), 1)
     for start in range(0, len(rows), size):
         yield array[rows[start : start + size]].astype(np.float64)

@@ -10,7 +10,6 @@ The target of a table is never guessed: taking the wrong column would train a ne
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,11 @@ import torch
 
 from thalweg.data import arrays, images, table
 from thalweg.data.bundled import BUNDLED, load_bundled
-from thalweg.data.columns import names_in_words
 from thalweg.data.dataset import Data
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.tabular import TableEncoder
-from thalweg.data.targets import read_targets, rows_in_words
+from thalweg.data.targets import read_targets
+from thalweg.data.wording import in_words, nearest, rows_in_words
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,12 +108,10 @@ def _from_path(name: str, target: str | None, task: str | None, delimiter: str |
 
 def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: str | None) -> Data:
     if target is None:
-        raise InputError(
-            f"{name}: which column is to be predicted? Name the target, one of {names_in_words(frame.columns)}"
-        )
+        raise InputError(f"{name}: which column is to be predicted? Name the target, one of {in_words(frame.columns)}")
     if target not in frame.columns:
-        near = difflib.get_close_matches(target, frame.columns, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"choose among {names_in_words(frame.columns)}"
+        near = nearest(target, frame.columns)
+        hint = f'did you mean "{near}"?' if near else f"choose among {in_words(frame.columns)}"
         raise InputError(f'{name} has no column "{target}": {hint}')
     inputs = frame.drop(target)
     if not inputs.width:
@@ -183,8 +180,8 @@ def _check_there(path: Path) -> None:
     if path.exists():
         return
     neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, [*neighbours, *BUNDLED], n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
+    near = nearest(path.name, [*neighbours, *BUNDLED])
+    hint = f"did you mean {near}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
     raise InputError(f"{path} does not exist: {hint}")
 
 

@@ -11,7 +11,6 @@ rows (identifiers, names, free text).
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,9 +23,9 @@ from thalweg.data.columns import (
     Number,
     encoder_from_dict,
     encoder_to_dict,
-    names_in_words,
 )
 from thalweg.data.table import as_frame
+from thalweg.data.wording import in_words, nearest
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class TableEncoder:
                 encoders.append(number)
                 constant += [column.name] * (number.sd == 0)
         if constant:
-            notes.append(f"The same in every training row, and therefore set to 0: {names_in_words(constant)}.")
+            notes.append(f"The same in every training row, and therefore set to 0: {in_words(constant)}.")
         if not encoders:
             raise InputError(f"no column is left to learn from: {' '.join(notes)}")
         return cls(tuple(encoders)), notes
@@ -123,6 +122,6 @@ def _useless(column: polars.Series, rows: np.ndarray) -> str:
 
 
 def _missing_column(name: str, there: list[str]) -> str:
-    near = difflib.get_close_matches(name, there, n=1)
-    hint = f'is "{near[0]}" meant?' if near else f"there are {names_in_words(there)}"
+    near = nearest(name, there)
+    hint = f'is "{near}" meant?' if near else f"there are {in_words(there)}"
     return f'the column "{name}", which the model was trained on, is missing: {hint}'

@@ -19,11 +19,12 @@ Two classes make a ``binary`` task (one output, a logistic loss), more a ``multi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.data.wording import rows_in_words
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,13 +116,6 @@ def naturally(labels: Iterable[str]) -> list[str]:
     except ValueError:
         return sorted(labels, key=lambda label: ([(not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
                                                   for part in re.split(r"(\d+)", label)], label))  # fmt: skip
-
-
-def rows_in_words(rows: Sequence[int] | np.ndarray) -> str:
-    """``row 3`` or ``rows 3, 5, 8 and 4 more`` from row indices; people count from 1."""
-    numbers = [str(row + 1) for row in rows[:3]]
-    more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
-    return f"row{'s' if len(rows) > 1 else ''} {', '.join(numbers)}{more}"
 
 
 def _refuse_missing(series: polars.Series, name: str) -> None:

@@ -1,0 +1,36 @@
+"""Names and rows as a sentence says them.
+
+>>> in_words(["size", "town"]), rows_in_words([2, 4])
+('"size", "town"', 'rows 3, 5')
+>>> nearest("Prize", ["size", "price"])
+'price'
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+MOST_NAMES = 8
+
+
+def in_words(names: Sequence[str]) -> str:
+    """The first names in quotation marks, and how many more there are."""
+    shown = ", ".join(f'"{name}"' for name in names[:MOST_NAMES])
+    return shown + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+
+
+def rows_in_words(rows: Sequence[int] | np.ndarray) -> str:
+    """``row 3`` or ``rows 3, 5, 8 and 4 more`` from row indices; people count from 1."""
+    numbers = ", ".join(str(row + 1) for row in rows[:3])
+    more = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
+    return f"row{'s' if len(rows) > 1 else ''} {numbers}{more}"
+
+
+def nearest(name: str, there: Iterable[str]) -> str | None:
+    """The name that was probably meant, in any case of its letters; None if there is none like it."""
+    by_lower = {other.lower(): other for other in there}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
