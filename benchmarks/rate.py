@@ -265,8 +265,8 @@ def report(judgements: list[Judgement]) -> str:
         "# The chosen learning rate against a grid of full runs",
         "",
         "`python benchmarks/rate.py`; what is measured stands at the top of that file. In each cell: how many of "
-        f"up to {seeds} seeds have a good rate, by `choose_rate` · by the minimum of the range test divided by ten · by the best "
-        "rate of a second grid with other batch orders (the bound that chance sets; run for fewer seeds).",
+        f"up to {seeds} seeds have a good rate, by `choose_rate` · by the minimum of the range test divided by ten · by the "
+        "best rate of a second grid with other batch orders (the bound that chance sets; run for fewer seeds).",
         "",
         "| problem | " + " | ".join(rules) + " | updates spent, share of the run | seconds |",
         "|---|" + "---|" * (len(rules) + 2),
@@ -282,8 +282,8 @@ def report(judgements: list[Judgement]) -> str:
     lines += [
         "",
         f"All together: choose_rate {overall['chosen']}, range test alone {overall['minimum_tenth']}, second grid "
-        f"{overall['second_grid']}. Without wine (36 dev rows) and breast-cancer (114), where the lowest of 23 dev losses is in "
-        f"part luck: {', '.join(share_of(large, way) for way in overall)}.",
+        f"{overall['second_grid']}. Without wine (36 dev rows) and breast-cancer (114), where the lowest of 23 dev losses is "
+        f"in part luck: {', '.join(share_of(large, way) for way in overall)}.",
         "",
         f"Dev loss at the chosen rate over the lowest of the grid: median {np.median(ratios):.2f}, nine in ten at most "
         f"{np.quantile(ratios, 0.9):.2f}; diverged: {len(judgements) - len(finite)}.",
