@@ -34,7 +34,7 @@ class Plan:
 
 
 ALWAYS = Plan(dense=1 << 62)
-DENSE = Plan(dense=256)
+DENSE = Plan(dense=128)
 """For what costs next to nothing to look at."""
-SPARSE = Plan(dense=32)
+SPARSE = Plan(dense=16)
 """For what costs about as much as a step."""

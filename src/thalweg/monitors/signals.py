@@ -7,7 +7,8 @@
 0.0012…
 
 By layer they look at weights (two or more dimensions) only. Biases and scales start at zero or one, where a ratio to their
-own size says nothing, and their gradients tell no other story than their layer's weights.
+own size says nothing, and their gradients tell no other story than their layer's weights. The parameters are listed once,
+at the first step looked at.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The trained parameters of two or more dimensions, by name, in the model's order."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad and p.ndim >= 2}
+    """The parameters of two or more dimensions, by ``update_ratio/NAME``, in the model's order."""
+    return {f"update_ratio/{name}": p for name, p in model.named_parameters() if p.ndim >= 2}
 
 
 def norms(tensors: list[torch.Tensor]) -> list[float]:
@@ -66,9 +67,6 @@ class GradientNorms(Hook):
                 record[name] = norm
         self.history.record(step, record)
 
-    def on_epoch(self, state: State) -> None:
-        self._named = {}  # a model may have grown or been frozen since
-
 
 class UpdateRatios(Hook):
     """Writes ``update_ratio/WEIGHT``: ‖w_t − w_{t−1}‖₂ / ‖w_{t−1}‖₂ on the plan's steps.
@@ -80,24 +78,21 @@ class UpdateRatios(Hook):
     def __init__(self, history: History, *, plan: Plan = SPARSE) -> None:
         self.history, self.plan = history, plan
         self._named: dict[str, torch.nn.Parameter] = {}
-        self._before: list[torch.Tensor] = []
+        self._before: dict[str, torch.Tensor] = {}
 
     def on_gradient(self, state: State) -> None:
         if self.plan.samples(state.step + 1):
-            if not self._named:
-                self._named = {f"update_ratio/{name}": p for name, p in weights(state.model).items()}
-            self._before = [parameter.detach().clone() for parameter in self._named.values()]
+            self._named = self._named or weights(state.model)
+            self._before = {n: p.detach().clone() for n, p in self._named.items() if p.requires_grad}
 
     def on_step(self, state: State) -> None:
         if not self._before:
             return
-        before, self._before = self._before, []
-        moved = torch._foreach_sub([parameter.detach() for parameter in self._named.values()], before)
+        names, before = list(self._before), list(self._before.values())
+        self._before = {}
+        moved = torch._foreach_sub([self._named[name].detach() for name in names], before)
         found = norms([*moved, *before])
-        ratios = zip(self._named, found[: len(before)], found[len(before) :], strict=True)
+        ratios = zip(names, found[: len(before)], found[len(before) :], strict=True)
         record = {name: step / size for name, step, size in ratios if size > 0}
         if record:
             self.history.record(state.step, record)
-
-    def on_epoch(self, state: State) -> None:
-        self._named = {}  # a model may have grown or been frozen since
