@@ -18,13 +18,21 @@ from thalweg.rules import Program
 Operand = torch.Tensor | float
 
 
-def _pair(function: Callable[..., torch.Tensor]) -> Callable[[Operand, Operand], Operand]:
+DOUBLE = torch.zeros((), dtype=torch.float64)
+
+
+def _single(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Operand], torch.Tensor]:
+    """A torch function of one tensor that takes numbers too."""
+    return lambda x: function(x if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.float64))
+
+
+def _pair(function: Callable[..., torch.Tensor]) -> Callable[[Operand, Operand], torch.Tensor]:
     """A binary torch function that takes numbers too."""
 
-    def apply(a: Operand, b: Operand) -> Operand:
-        like = a if isinstance(a, torch.Tensor) else b
-        assert isinstance(like, torch.Tensor)
-        return function(torch.as_tensor(a).to(like), torch.as_tensor(b).to(like))
+    def apply(a: Operand, b: Operand) -> torch.Tensor:
+        like = next((x for x in (a, b) if isinstance(x, torch.Tensor)), DOUBLE)
+        first, second = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b))
+        return function(first, second)
 
     return apply
 
@@ -32,9 +40,9 @@ def _pair(function: Callable[..., torch.Tensor]) -> Callable[[Operand, Operand],
 def _where(condition: Any, a: Operand, b: Operand) -> Operand:
     if not isinstance(condition, torch.Tensor):
         return a if condition else b
-    like = next(value for value in (a, b, condition) if isinstance(value, torch.Tensor))
-    dtype = like.dtype if like.dtype.is_floating_point else torch.get_default_dtype()
-    return torch.where(condition, torch.as_tensor(a, dtype=dtype), torch.as_tensor(b, dtype=dtype))
+    like = next((x for x in (a, b) if isinstance(x, torch.Tensor)), DOUBLE)
+    first, second = (torch.as_tensor(x, dtype=like.dtype, device=condition.device) for x in (a, b))
+    return torch.where(condition, first, second)
 
 
 def _sign(x: torch.Tensor) -> torch.Tensor:
@@ -42,17 +50,17 @@ def _sign(x: torch.Tensor) -> torch.Tensor:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sqrt": torch.sqrt,
-    "square": torch.square,
-    "absolute": torch.abs,
-    "sign": _sign,
-    "exp": torch.exp,
-    "log": torch.log,
-    "tanh": torch.tanh,
+    "sqrt": _single(torch.sqrt),
+    "square": _single(torch.square),
+    "absolute": _single(torch.abs),
+    "sign": _single(_sign),
+    "exp": _single(torch.exp),
+    "log": _single(torch.log),
+    "tanh": _single(torch.tanh),
     "maximum": _pair(torch.maximum),
     "minimum": _pair(torch.minimum),
     "where": _where,
-    "power": torch.pow,
+    "power": _pair(torch.pow),
 }
 
 

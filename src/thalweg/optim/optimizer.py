@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from inspect import unwrap
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -22,6 +23,10 @@ from thalweg.errors import InputError
 from thalweg.optim.plan import Plan
 from thalweg.rules import Program, lowered
 
+# torch hides these from its compiler, and the first call imports that compiler, which takes a second: here they stand bare.
+_add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+_state_dict = unwrap(torch.optim.Optimizer.state_dict)
+_load_state_dict = unwrap(torch.optim.Optimizer.load_state_dict)
 COMMON: dict[str, Any] = {
     "maximize": False,
     "foreach": None,
@@ -133,11 +138,20 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters, as in PyTorch; they begin with their own first step."""
         self._plan = None
-        super().add_param_group(param_group)
+        _add_param_group(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients; with ``set_to_none=False`` they are kept and filled with zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad = parameter.grad.detach().zero_()
 
     def state_dict(self) -> dict[str, Any]:
         """The state as the ``torch.optim`` class of the same name would write it."""
-        saved = super().state_dict()
+        saved = _state_dict(self)
         saved["state"] = {
             index: {
                 name: value.clone() if isinstance(value, torch.Tensor) and value._is_view() else value
@@ -151,7 +165,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes a state written by this class or by the ``torch.optim`` class of the same name."""
-        super().load_state_dict(state_dict)
+        _load_state_dict(self, state_dict)
         self._plan = None
 
     def __getstate__(self) -> dict[str, Any]:
