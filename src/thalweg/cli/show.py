@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 NAMES = {"loss": "loss", "accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
 
 
+def _console() -> Console:
+    """Standard output; where it is no terminal, tables are as wide as they need to be."""
+    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+
+
 def show_result(folder: Folder, result: dict[str, Any]) -> None:
     """What a run reached, what was chosen for it, and where its page is."""
-    console = Console(soft_wrap=True)
+    console = _console()
     parts = result["metrics"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -39,7 +45,7 @@ def show_result(folder: Folder, result: dict[str, Any]) -> None:
 
 def show_predictions(frame: polars.DataFrame, path: Path) -> None:
     """The first predictions and where all are."""
-    console = Console(soft_wrap=True)
+    console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in frame.columns[:8]:
         table.add_column(name, justify="right")
@@ -71,7 +77,7 @@ def summaries(folder: str) -> list[dict[str, Any]]:
 
 def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
     """The runs as a table."""
-    console = Console(soft_wrap=True)
+    console = _console()
     if not rows:
         console.print(f"no runs in {folder} yet: try  thalweg train digits", highlight=False, markup=False)
         return
