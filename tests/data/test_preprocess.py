@@ -164,9 +164,16 @@ def test_columns_that_say_nothing_are_left_out_with_a_sentence() -> None:
     assert preprocessor.inputs({"same": [7, 9], "x": [0.0, 0.0]})[:, 0].tolist() == [0, 0]
 
 
-def test_row_numbers_are_recognised_in_any_rows_but_other_numbers_are_not() -> None:
+def test_row_numbers_are_recognised_in_any_rows() -> None:
     train = np.array([3, 4, 9, 17, 28])
-    assert fitted({"n": np.arange(ROWS), "x": np.arange(ROWS) * 2}, train=train).feature_names == ("x",)
+    columns = {"id": np.arange(ROWS), "ID": np.arange(ROWS) + 7, "row": np.arange(ROWS) * 2}
+    assert fitted(columns, train=train).feature_names == ("row",)
+
+
+def test_a_variable_that_rises_with_the_rows_is_kept_and_told_of() -> None:
+    preprocessor = fitted({"x": np.arange(ROWS)})
+    assert preprocessor.feature_names == ("x",)
+    assert preprocessor.notes == ('The column "x" rises by one from row to row: remove it if it only numbers them.',)
 
 
 def test_nothing_left() -> None:

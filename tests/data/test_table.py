@@ -170,13 +170,13 @@ class Foreign:
     columns = ("a", "b")
 
     def __getitem__(self, name):
-        return pl.Series({"a": [1, 2], "b": ["x", "?"]}[name])
+        return pl.Series({"a": [1, 2, 3, 4], "b": ["x", "?", None, float("nan")]}[name], dtype=pl.Object)
 
 
 def test_frames_of_many_kinds() -> None:
-    frame = pl.DataFrame({"a": [1, 2], "b": ["x", "?"]})
+    frame = pl.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "?", None, "NA"]})
     for source in (frame, frame.lazy(), frame.to_dict(as_series=False), Foreign()):
-        assert rows(as_frame(source)) == [(1, "x"), (2, None)]
+        assert rows(as_frame(source)) == [(1, "x"), (2, None), (3, None), (4, None)]
 
 
 @pytest.mark.parametrize("source", [5, object(), {"a": [1, 2], "b": [1]}, {"a": np.zeros((2, 2, 2)), "b": [1]}])

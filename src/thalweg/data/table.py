@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def tidy(frame: polars.DataFrame, where: str, *, texts: Sequence[str] = ()) -> p
         elif column.dtype.is_float():
             column = column.fill_nan(None)
         columns.append(column)
-    return pl.DataFrame(columns)
+    return pl.DataFrame({column.name: column for column in columns})
 
 
 def typed(column: polars.Series) -> polars.Series:
@@ -258,12 +260,26 @@ def _from_other_library(source: Any) -> polars.DataFrame:
         return pl.DataFrame(source)  # whatever speaks Arrow
     except Exception:  # each foreign library has errors of its own
         try:
-            return pl.DataFrame({str(name): source[name].to_numpy() for name in source.columns})
+            return pl.DataFrame({str(name): _foreign_column(source[name].to_numpy()) for name in source.columns})
         except Exception:
             raise InputError(
                 f"{type(source).__name__} is no data that can be read: give a file, a frame with a target column, "
                 f"or a pair (X, y) of arrays"
             ) from None
+
+
+def _foreign_column(values: np.ndarray) -> Any:
+    """Without Arrow, pandas hands over objects: None, NaN and NA among them are missing."""
+    if values.dtype != object:
+        return values
+
+    def known(value: Any) -> bool:
+        try:
+            return bool(value == value) and value is not None
+        except TypeError:  # pandas' NA is neither equal nor unequal to itself
+            return False
+
+    return [value if known(value) else None for value in values]
 
 
 def _first_line(error: Exception) -> str:

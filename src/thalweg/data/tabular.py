@@ -5,8 +5,8 @@
 >>> notes
 ['The column "id" numbers the rows and is left out.']
 
-Left out are columns that say nothing about a new row: those that number the rows, and texts that are different in most
-rows (identifiers, names, free text).
+Left out are columns that say nothing about a new row: those that number the rows and have a name for that, and texts that are
+different in most rows (identifiers, names, free text).
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     import polars
 
 
+ROW_NUMBERS = ("", "#", "id", "index", "idx", "no", "nr", "row", "row_id", "unnamed: 0", "level_0")
+"""What a column is called that numbers the rows (a frame's index, written without a name, is one)."""
+
+
 @dataclass(frozen=True)
 class TableEncoder:
     """The encoders of all columns that are used, in the order of the training table."""
@@ -49,6 +53,10 @@ class TableEncoder:
         constant = []
         for column in frame[rows].iter_columns():
             reason = _useless(column, rows)
+            if not reason and _counts_rows(column, rows):
+                notes.append(
+                    f'The column "{column.name}" rises by one from row to row: remove it if it only numbers them.'
+                )
             if reason:
                 notes.append(f'The column "{column.name}" {reason} and is left out.')
             elif column.dtype == pl.String:
@@ -113,12 +121,19 @@ def _useless(column: polars.Series, rows: np.ndarray) -> str:
             if numbers * 2 > known:
                 return "holds numbers with a decimal comma or separated thousands, which are not guessed at: it is text"
             return f"is text with {different:,} different values in {known:,} rows"
-    elif column.dtype.is_integer() and not column.null_count() and len(column) > 1:
-        if (column.cast(pl.Int64, strict=False).to_numpy() - rows == column[0] - rows[0]).all():
-            return "numbers the rows"
+    elif column.name.lower() in ROW_NUMBERS and _counts_rows(column, rows):
+        return "numbers the rows"
     elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Duration, pl.Null)):
         return f"holds values of type {column.dtype}, which no encoding is known for,"
     return ""
+
+
+def _counts_rows(column: polars.Series, rows: np.ndarray) -> bool:
+    import polars as pl
+
+    if not column.dtype.is_integer() or column.null_count() or len(column) < 2:
+        return False
+    return bool((column.cast(pl.Int64, strict=False).to_numpy() - rows == column[0] - rows[0]).all())
 
 
 def _missing_column(name: str, there: list[str]) -> str:
