@@ -171,6 +171,7 @@ def test_an_all_missing_column_under_any_word(write) -> None:
     ("source", "options", "sentence"),
     [
         ("digist", {}, "does not exist: did you mean digits"),
+        ("nope.csv", {}, "nope.csv does not exist: give a file"),
         ("nowhere/at/all.csv", {}, "does not exist: give a file, a folder or one of digits, breast-cancer"),
         ("digits", {"target": "digit"}, "the bundled set digits has its own"),
         ("digits", {"task": "regression"}, "is a multiclass task"),

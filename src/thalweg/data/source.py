@@ -46,7 +46,7 @@ def load(source: Any, *, target: str | None = None, task: str | None = None, del
         return _from_pair(source[0], source[1], task)
     if isinstance(source, np.ndarray | torch.Tensor):
         raise InputError("one array holds no targets: give a pair (X, y)")
-    return _from_frame(table.as_frame(source), "data", target, task)
+    return _from_frame(table.as_frame(source), "data", target, task, where="the frame")
 
 
 def load_inputs(
@@ -90,7 +90,8 @@ def _from_path(name: str, target: str | None, task: str | None, delimiter: str |
     path = Path(name).expanduser()
     _check_there(path)
     if path.is_file() and table.is_table(path):
-        return _from_frame(table.read_table(path, delimiter=delimiter), path.name.split(".")[0], target, task)
+        frame = table.read_table(path, delimiter=delimiter)
+        return _from_frame(frame, path.name.split(".")[0], target, task, where=str(path))
     _refuse_target(target, f"{path}, which is no table")
     if path.is_dir():
         if arrays.find_idx(path, "train"):
@@ -106,24 +107,24 @@ def _from_path(name: str, target: str | None, task: str | None, delimiter: str |
     raise _unknown_kind(path)
 
 
-def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: str | None) -> Data:
+def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: str | None, *, where: str) -> Data:
     if target is None:
-        raise InputError(f"{name}: which column is to be predicted? Name the target, one of {in_words(frame.columns)}")
+        raise InputError(f"{where}: which column is to be predicted? Name the target, one of {in_words(frame.columns)}")
     if target not in frame.columns:
         near = nearest(target, frame.columns)
         hint = f'did you mean "{near}"?' if near else f"choose among {in_words(frame.columns)}"
-        raise InputError(f'{name} has no column "{target}": {hint}')
+        raise InputError(f'{where} has no column "{target}": {hint}')
     inputs = frame.drop(target)
     if not inputs.width:
-        raise InputError(f'{name} has no column beside the target "{target}": there is nothing to predict it from')
+        raise InputError(f'{where} has no column beside the target "{target}": there is nothing to predict it from')
     data = _with_targets(name, inputs, frame[target], target, task)
     for column in inputs.iter_columns():
         if column.null_count() == len(column):
-            raise InputError(f'{name}: the column "{column.name}" has no value in any row: remove this column')
+            raise InputError(f'{where}: the column "{column.name}" has no value in any row: remove this column')
         if column.dtype.is_float() and column.is_infinite().any():
             rows = column.is_infinite().arg_true().to_list()
             raise InputError(
-                f'{name}: the column "{column.name}" is infinite in {rows_in_words(rows)}: '
+                f'{where}: the column "{column.name}" is infinite in {rows_in_words(rows)}: '
                 f"correct the values or leave them empty"
             )
     return data
@@ -145,7 +146,7 @@ def _from_pair(inputs: Any, targets: Any, task: str | None) -> Data:
         raise InputError(f"X has {frame.height:,} rows and y {len(flat):,}: give one target for each row")
     from polars import Series
 
-    return _from_frame(frame.with_columns(Series(name, flat)), "data", name, task)
+    return _from_frame(frame.with_columns(Series(name, flat)), "data", name, task, where="X")
 
 
 def _from_arrays(found: arrays.Arrays, name: str, task: str | None) -> Data:
@@ -180,8 +181,9 @@ def _check_there(path: Path) -> None:
     if path.exists():
         return
     neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = nearest(path.name, [*neighbours, *BUNDLED])
-    hint = f"did you mean {near}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
+    by_stem = {other.split(".")[0]: other for other in [*neighbours, *BUNDLED]}
+    near = nearest(path.name.split(".")[0], by_stem)
+    hint = f"did you mean {by_stem[near]}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
     raise InputError(f"{path} does not exist: {hint}")
 
 
