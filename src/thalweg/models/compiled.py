@@ -56,11 +56,7 @@ def fits(found: list[Block] | None) -> bool:
     if found is None or found[-1].linear.out_features > MOST_OUTPUTS:
         return False
     parameters = [parameter for block in found for parameter in block.linear.parameters()]
-    if not all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters):
-        return False
-    from thalweg.models import kernels
-
-    return kernels.blas() != 0
+    return all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters)
 
 
 class Compiled:
@@ -69,10 +65,10 @@ class Compiled:
     def __init__(self, found: list[Block], criterion: nn.Module, rows: int) -> None:
         from thalweg.models import kernels
 
-        self.step, self.gemm, self.mask = kernels.step, kernels.blas(), kernels.MASK
+        self.step, self.mask = kernels.step, kernels.MASK
         self.rows = rows
         self.n_in, self.n_out = found[0].linear.in_features, found[-1].linear.out_features
-        self.layers = np.zeros((len(found), 10), dtype=np.int64)
+        self.layers = np.zeros((len(found), 11), dtype=np.int64)
         self.factors = np.ones((len(found), 2), dtype=np.float32)
         self.masks: list[tuple[int, nn.Dropout, Tensor]] = []
         self._kept: list[Tensor] = []
@@ -87,8 +83,9 @@ class Compiled:
                 weight.new_zeros(width) if bias is None else bias,
                 weight.grad if weight.requires_grad else None,
                 weight.new_empty(width) if bias_grad is None else bias_grad,
-                weight.new_empty(rows, width),
-                weight.new_empty(rows, width),
+                weight.new_empty(width, rows),
+                weight.new_empty(width, rows),
+                weight.new_empty(rows, linear.in_features),
             )
             self._kept += [place for place in places if place is not None]
             addresses = [0 if place is None else place.data_ptr() for place in places]
@@ -120,7 +117,7 @@ class Compiled:
             self.layers[index, self.mask] = mask.bernoulli_(1.0 - dropout.p).data_ptr() if dropout.training else 0
         loss = torch.empty_like(self.blank)
         wrong = self.step(
-            self.gemm, self.layers, self.factors, self.rows, inputs.data_ptr(), targets.data_ptr(), loss.data_ptr(),
+            self.layers, self.factors, self.rows, inputs.data_ptr(), targets.data_ptr(), loss.data_ptr(),
             self.kind, self.wanted, self.work,
         )  # fmt: skip
         if wrong >= 0:
