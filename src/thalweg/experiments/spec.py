@@ -81,7 +81,7 @@ class Spec(BaseModel):
     )
     watch: str | None = Field(
         None,
-        description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers when not given.",
+        description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers by default.",
     )
     seed: int = Field(
         0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
