@@ -179,12 +179,23 @@ HEALTHY = (
     Run("diabetes linear", "diabetes", mlp(), adam(2e-2), 60),
     Run("circles", "circles", mlp(32, 32), adam(5e-3), 40, batch=32),
     Run("rare class", "rare", mlp(16), adam(5e-3), 25),
+    Run("digits rmsprop", "digits", mlp(64, 64), lambda p: torch.optim.RMSprop(p, lr=1e-3), 25),
+    Run("circles momentum", "circles", mlp(32, 32), sgd(0.05, 0.9), 60, batch=32),
 )
 FAULTY = (
     Run("sgd blows up", "digits", mlp(64, 64), sgd(50.0), 8, accept(DIVERGED, HIGH)),
     Run("regression blows up", "diabetes", mlp(32), sgd(5.0), 10, accept(DIVERGED, HIGH)),
     Run("adam far too high", "digits", mlp(64, 64), adam(1.0), 20, accept(HIGH, DIVERGED, ONE), decay=False),
     Run("adam too high", "digits", mlp(64, 64, 64), adam(0.2), 20, accept(HIGH, ONE), decay=False),
+    Run("momentum kills all units", "digits", mlp(64, 64), sgd(5.0, 0.9), 15, accept(HIGH, DIVERGED)),
+    Run(
+        "tanh saturated at the start",
+        "digits",
+        mlp(*[64] * 4, activation=nn.Tanh, std=1.0),
+        sgd(0.01),
+        15,
+        accept(EXPLODING),
+    ),
     Run("sgd too low", "digits", mlp(64, 64), sgd(1e-4), 20, accept(LOW)),
     Run("adam too low", "digits", mlp(64, 64), adam(1e-6), 20, accept(LOW)),
     Run("too few epochs", "digits", mlp(64, 64), sgd(0.02), 6, accept(BUDGET, LOW), decay=False),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
+from diagnose.runs import FAULTY, HEALTHY
 from thalweg.diagnose import Finding, examine
 from thalweg.history import History
 from thalweg.report import RateReport, RunReport
-
-sys.path.insert(0, __file__.rsplit("/", 2)[0])
-from diagnose.runs import FAULTY, HEALTHY
 
 ADAMW = """m ← β1 m + (1 − β1) g
 v ← β2 v + (1 − β2) g²

@@ -109,6 +109,20 @@ def test_nothing_recorded_nothing_drawn() -> None:
     assert outcome.by_class(RUN) == []
 
 
+def test_layers_keep_their_colour_and_zeros_are_gaps() -> None:
+    history = History()
+    history.record(1, {"grad_norm/0.weight": 0.0, "grad_norm/2.weight": 1.0, "update_ratio/2.weight": 1e-3})
+    history.record(2, {"grad_norm/0.weight": 0.5, "grad_norm/2.weight": 1.0})
+    history.record(2, {"update_ratio/2.weight": 1e-3, "update_ratio/0.weight": 2e-3})
+    gradients, ratios = curves.gradients(history), curves.ratios(history)
+    for figure in (gradients, ratios):
+        assert {trace["name"]: trace["line"]["color"] for trace in figure.data} == {
+            "0.weight": "--layer-0",
+            "2.weight": "--layer-7",
+        }
+    assert np.isnan(named(gradients)["0.weight"]["y"]).tolist() == [True, False]
+
+
 def test_numbers_that_are_none_are_left_out() -> None:
     history = History()
     for step, value in enumerate((1.0, math.nan, math.inf, 4.0)):

@@ -27,7 +27,7 @@ class Facts:
 
     ``class_shares`` are the shares of the classes in the training part, in any order, adding up to 1; without them all
     ``classes`` are taken as equally frequent. ``epochs`` is the budget, not the passes made. ``stopped`` says why the run
-    ended before its budget, empty where it did not. ``clip_norm`` is the largest gradient norm the update was allowed.
+    ended before its budget, empty where it did not.
     """
 
     task: str = "multiclass"
@@ -38,7 +38,6 @@ class Facts:
     epochs: int = 0
     batch_size: int = 0
     rule: str = ""
-    clip_norm: float | None = None
     stopped: str = ""
 
     def __post_init__(self) -> None:

@@ -106,7 +106,7 @@ def _best(run: RunReport, history: History, name: str, *, lowest: bool) -> str:
     best = int(values.argmin() if lowest else values.argmax())
     unit, at = clock(history)
     where = f"{unit} {number(float(at(steps[best : best + 1])[0]))}"
-    last = number(float(at(steps[-1:])[0]))
+    last = number(float(at(dev.steps[-1:])[0]))
     extreme = "lowest" if lowest else "highest"
     said = f"The dev {label(name)} is {extreme}, {measure(name, float(values[best]))}, at {where} of {last}"
     train = history.column(f"train/{name}")
@@ -148,9 +148,12 @@ def by_layer(columns: Mapping[str, Column]) -> list[dict[str, Any]]:
     drawn = []
     for index, name in enumerate(names):
         column = finite(columns[name])
+        column = Column(
+            column.steps, np.where(column.values > 0, column.values, np.nan)
+        )  # zero has no place on a log axis
         colour = f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(names) - 1, 1))}"
         drawn.append(line(name, column, column.steps, colour, width=1.5, showlegend=index in named))
-    return [trace for trace in drawn if len(trace["x"])]
+    return [trace for trace in drawn if np.isfinite(trace["y"]).any()]
 
 
 def _values(drawn: list[dict[str, Any]]) -> np.ndarray:
@@ -183,7 +186,9 @@ def gradients(history: History) -> Figure | None:
 
 def ratios(history: History) -> Figure | None:
     """How far a step moves each layer's weights, in parts of their size, over the healthy band."""
-    columns = history.under("update_ratio")
+    found = history.under("update_ratio")
+    # A weight that starts at zero has its first ratio later; the model's order is the one of the gradients.
+    columns = {name: found[name] for name in dict.fromkeys([*history.under("grad_norm"), *found]) if name in found}
     drawn = by_layer(columns)
     if not drawn:
         return None
