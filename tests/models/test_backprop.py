@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from thalweg.errors import InputError
 from thalweg.models import ACTIVATIONS, Backprop, mlp
+from thalweg.models.backprop import Eager
+from thalweg.models.compiled import Compiled
 
 WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 0.1])
 LOSSES: dict[str, Callable[[], nn.Module]] = {
@@ -318,6 +320,99 @@ def test_what_it_does_not_know_is_refused_in_a_sentence(model: Callable[[], nn.M
     assert words in reason and "\n" not in reason
     with pytest.raises(InputError, match="use autograd"):
         Backprop(network, loss)
+
+
+layers_of_the_kernel = st.lists(
+    st.tuples(
+        st.integers(1, 40), st.booleans(), st.sampled_from([None, 0.0, 0.01, 0.4]), st.sampled_from([None, 0.0, 0.3])
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    layers_of_the_kernel,
+    st.integers(1, 40),
+    st.sampled_from(sorted(LOSSES)),
+    st.integers(0, 10**6),
+    st.sets(st.integers(0, 9)),
+)
+def test_the_kernel_gives_the_numbers_of_autograd(
+    kinds: list, rows: int, loss: str, seed: int, frozen: set[int]
+) -> None:
+    """Any depth, width and batch size, with and without bias, activation and dropout, some parameters frozen."""
+    torch.manual_seed(seed)
+    n_out, x, y = problem(loss, rows, 20, torch.float32)
+    modules: list[nn.Module] = []
+    width = 20
+    for units, bias, slope, dropped in kinds:
+        modules.append(nn.Linear(width, units, bias=bias))
+        if slope is not None:
+            modules.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
+        if dropped is not None:
+            modules.append(nn.Dropout(dropped))
+        width = units
+    model = nn.Sequential(*modules, nn.Linear(width, n_out))
+    for index, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(index not in frozen)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        next(iter(model.parameters())).requires_grad_(True)
+    criterion = LOSSES[loss]()
+    backprop = Backprop(model, criterion)
+    assert_equal_to_autograd(backprop, model, criterion, x, y)
+    model.eval()
+    assert_equal_to_autograd(backprop, model, criterion, x, y)
+    assert isinstance(backprop._plans[rows], Compiled)
+
+
+def test_each_way_is_taken_where_it_should_be() -> None:
+    x, y = torch.randn(8, 6), torch.randint(0, CLASSES, (8,))
+    for options, kind in (({}, Compiled), ({"activation": "leaky_relu"}, Compiled), ({"activation": "tanh"}, Eager)):
+        backprop = Backprop(mlp(6, CLASSES, **options), nn.CrossEntropyLoss())
+        backprop(x, y)
+        assert isinstance(backprop._plans[8], kind)
+    double = Backprop(mlp(6, CLASSES).double(), nn.CrossEntropyLoss())
+    double(x.double(), y)
+    assert isinstance(double._plans[8], Eager)
+
+
+def test_inputs_and_targets_may_lie_in_any_way() -> None:
+    backprop, model, criterion, x, y = ready()
+    sideways = x.t().contiguous().t()
+    every_other = torch.stack([y, y], 1)[:, 0]
+    assert_equal_to_autograd(backprop, model, criterion, sideways, every_other)
+    wide = torch.zeros(8, 12)
+    wide[:, ::2] = x
+    assert_equal_to_autograd(backprop, model, criterion, wide[:, ::2], y)
+    x.requires_grad_(True)
+    assert_equal_to_autograd(backprop, model, criterion, x, y)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_said(value: float) -> None:
+    for activation in ("relu", "tanh"):
+        backprop, _, _, x, y = ready(activation=activation)
+        if activation == "relu":
+            x[3, 2] = value
+        else:
+            x[3, 2] = float("nan")
+        assert not torch.isfinite(backprop(x, y))
+
+
+def test_what_the_kernel_cannot_read_is_refused() -> None:
+    """It reads memory as it is told to, so nothing may reach it that is not as told."""
+    backprop, _, _, x, y = ready()
+    for inputs, targets, words in (
+        (x[:, :5], y, r"takes torch.float32 \(B, 6\)"),
+        (x.double(), y, "torch.float64"),
+        (x, y[:7], "class numbers"),
+        (x, y.int(), "class numbers"),
+        (x, torch.full((8,), CLASSES), f"class {CLASSES} in the targets"),
+        (x, torch.full((8,), -1), "class -1 in the targets"),
+    ):
+        with pytest.raises(InputError, match=words):
+            backprop(inputs, targets)
 
 
 def test_targets_that_do_not_fit_are_named() -> None:

@@ -157,7 +157,6 @@ class Backprop:
         self._flattens = any(isinstance(module, nn.Flatten) for module in ahead)
         self._modules = [module for module in modules if not isinstance(module, nn.Flatten | nn.Identity)]
         self._blocks = blocks(self._modules)
-        self._compiled = False
         linears = [module for module in self._modules if isinstance(module, nn.Linear)]
         # Reading module.weight goes through nn.Module.__getattr__, ten times as slow as the dictionary behind it.
         self._owners: list[tuple[dict[str, Any], str]] = [
@@ -208,8 +207,7 @@ class Backprop:
 
     def _plan(self, rows: int) -> Plan:
         assert self.criterion is not None
-        if self._compiled:
-            assert self._blocks is not None
+        if self._blocks is not None and fits(self._blocks, rows):
             return Compiled(self._blocks, self.criterion, rows)
         return Eager(self._modules, self.criterion, rows)
 
@@ -223,4 +221,3 @@ class Backprop:
             self._watched.append(
                 Watched(owner, name, parameter, parameter.data_ptr(), parameter.requires_grad, parameter.grad)
             )
-        self._compiled = fits(self._blocks)

@@ -9,17 +9,47 @@ the three losses. Everything else goes the eager way.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from thalweg.cache import folder, write
 from thalweg.errors import InputError
 from thalweg.models.losses import wanted_distributions
 
 MOST_OUTPUTS = 512
 """Above this the kernel's scalar exponentials cost more than PyTorch's overhead."""
+FEW_OPERATIONS = 1e8
+"""Floating-point operations in a step from which several threads, where PyTorch may use them, outrun the kernel's one."""
+
+
+@cache
+def kernels() -> ModuleType:
+    """``thalweg.models.kernels``, imported from the cache folder, where Numba keeps its machine code beside it.
+
+    Numba compiles anew when the file of a function changes, not when one does that it calls from: so the copy is named
+    after the text of both.
+    """
+    here = Path(__file__).parent
+    text = (here / "kernels.py").read_text(encoding="utf-8")
+    digest = sha256((text + (here / "tiles.py").read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+    path = folder() / f"backprop-{digest}.py"
+    if not path.exists():
+        write(path, text)
+    spec = importlib.util.spec_from_file_location(f"thalweg_backprop_{digest}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Numba finds the module of cached machine code by its name
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True)
@@ -51,11 +81,14 @@ def blocks(modules: list[nn.Module]) -> list[Block] | None:
     return found if last.slope == 1.0 and last.dropout is None and all(block.slope >= 0 for block in found) else None
 
 
-def fits(found: list[Block] | None) -> bool:
-    """Whether these blocks can go the compiled way, here and now."""
-    if found is None or found[-1].linear.out_features > MOST_OUTPUTS:
-        return False
+def fits(found: list[Block], rows: int) -> bool:
+    """Whether these blocks can and should go the compiled way, here and now, with batches of ``rows``."""
     parameters = [parameter for block in found for parameter in block.linear.parameters()]
+    operations = 6 * rows * sum(parameter.numel() for parameter in parameters)
+    if torch.get_num_threads() > 1 and operations > FEW_OPERATIONS:
+        return False
+    if found[-1].linear.out_features > MOST_OUTPUTS:
+        return False
     return all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters)
 
 
@@ -63,9 +96,8 @@ class Compiled:
     """Buffers and table for one batch size. Parameters and their gradients are where they were when it was made."""
 
     def __init__(self, found: list[Block], criterion: nn.Module, rows: int) -> None:
-        from thalweg.models import kernels
-
-        self.step, self.mask = kernels.step, kernels.MASK
+        code = kernels()
+        self.step, self.mask = code.step, code.MASK
         self.rows = rows
         self.n_in, self.n_out = found[0].linear.in_features, found[-1].linear.out_features
         self.layers = np.zeros((len(found), 11), dtype=np.int64)
@@ -90,25 +122,25 @@ class Compiled:
             self._kept += [place for place in places if place is not None]
             addresses = [0 if place is None else place.data_ptr() for place in places]
             self.layers[index] = [linear.in_features, width, *addresses, 0, trained]
-            self.factors[index, kernels.SLOPE] = block.slope
+            self.factors[index, code.SLOPE] = block.slope
             if block.dropout is not None and block.dropout.p > 0:
-                self.factors[index, kernels.SCALE] = 1.0 / (1.0 - block.dropout.p)
+                self.factors[index, code.SCALE] = 1.0 / (1.0 - block.dropout.p)
                 self.masks.append((index, block.dropout, weight.new_empty(rows, width)))
         self.blank = torch.empty((), dtype=torch.float32)
         self.work = np.empty((3, rows), dtype=np.float32)
         self.wanted = np.empty((0, 0), dtype=np.float32)
-        self.kind = kernels.SQUARES if isinstance(criterion, nn.MSELoss) else kernels.BINARY
+        self.kind = code.SQUARES if isinstance(criterion, nn.MSELoss) else code.BINARY
         self.classes = isinstance(criterion, nn.CrossEntropyLoss)
         if isinstance(criterion, nn.CrossEntropyLoss):
-            self.kind = kernels.CROSS_ENTROPY
+            self.kind = code.CROSS_ENTROPY
             self.wanted = wanted_distributions(criterion, self._kept[0].new_empty(rows, self.n_out)).numpy()
 
     def run(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss; gradients are left in their buffers."""
         if inputs.shape != (self.rows, self.n_in) or not inputs.is_cpu or inputs.dtype != torch.float32:
-            shape = tuple(inputs.shape)
             raise InputError(
-                f"the inputs are {shape} on {inputs.device}, but the first layer takes (B, {self.n_in}) on cpu"
+                f"the inputs are {inputs.dtype} {tuple(inputs.shape)} on {inputs.device}, but the first layer takes "
+                f"torch.float32 (B, {self.n_in}) on cpu"
             )
         if not inputs.is_contiguous():
             inputs = inputs.contiguous()
