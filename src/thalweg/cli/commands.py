@@ -29,9 +29,9 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or i
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from thalweg import __version__
+        import thalweg
 
-        print(f"thalweg {__version__}")
+        print(f"thalweg {thalweg.__version__}")
         raise typer.Exit
 
 

@@ -175,9 +175,9 @@ def conduct(
             history.rewind(offset)
     watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
     every_run = (
+        *monitors.default(history),  # before whatever changes the gradient or ends the run: they see what was there
         *steering,
         Guard(norm=norm),
-        *monitors.default(history),
         early,
         Flush(history),
         watcher,

@@ -121,6 +121,7 @@ def write_page(folder: Folder) -> None:
         layers=result.get("layers", []),
         rule=result.get("rule", ""),
         metrics=result.get("metrics", {}),
+        part=result.get("part", "test"),
         best_epoch=result.get("best_epoch"),
         rate=rate,
         confusion=result.get("confusion"),
@@ -140,10 +141,13 @@ def _status(result: dict[str, Any]) -> str:
 def _facts(spec: Spec, result: dict[str, Any]) -> Any:
     from thalweg import diagnose
 
-    parts = result.get("parts", {})
+    parts, counts = result.get("parts", {}), result.get("data", {}).get("classes") or {}
+    rows = sum(counts.values())
     return diagnose.Facts(
         task=result.get("task", "multiclass"),
-        classes=len(result.get("data", {}).get("classes", {})) or 1,
+        classes=len(counts) or 1,
+        class_shares=tuple(count / rows for count in counts.values()),
+        stopped=result.get("stopped", ""),
         n_train=parts.get("train", 0),
         n_dev=parts.get("dev", 0),
         epochs=spec.epochs,

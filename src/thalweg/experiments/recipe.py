@@ -51,7 +51,7 @@ def open_settings(
         else:
             wanted += [
                 ("skip", False, ""),
-                ("dropout", 0.2 if rows < SOME_ROWS else 0.0, said if rows < SOME_ROWS else ""),
+                ("dropout", 0.3 if rows < SOME_ROWS else 0.0, said if rows < SOME_ROWS else ""),
             ]
     values, choices = {}, []
     for name, value, why in wanted:

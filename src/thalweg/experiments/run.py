@@ -138,6 +138,8 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
             except InputError as error:
                 result |= {"status": f"failed: {error}"}
                 folder.write_json(folder.result, result)
+                history.flush()
+                write_page(folder)  # what the doctor says of it matters most now
                 raise
             finally:
                 history.close()
