@@ -217,6 +217,20 @@ def test_threads_are_torchs() -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_torchs_number_of_threads_stays_as_it_was_set(threads: int) -> None:
+    """Numba's start sets it for both: one thread became two, and every small torch operation twenty times as slow."""
+    code = (
+        f"import torch; torch.set_num_threads({threads})\n"
+        "from thalweg import optim\n"
+        f"w = torch.nn.Parameter(torch.ones({2 * MANY})); w.grad = torch.ones({2 * MANY})\n"
+        "optim.SGD([w], lr=0.5, clip_norm=1.0).step(); print(torch.get_num_threads())\n"
+    )
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "4"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(threads)]
+
+
 def test_two_python_threads_may_step_at_once() -> None:
     """Two models trained side by side in one process."""
     program = rules.momentum_sum.program()

@@ -137,12 +137,26 @@ class CpuKernel:
 
 def _threads() -> int:
     """As many threads as torch uses: whoever set that number owns the cores."""
+    wanted = torch.get_num_threads()
+    if wanted == 1:
+        return 1
     import numba
 
-    wanted = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    _launch()
+    wanted = min(wanted, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if numba.get_num_threads() != wanted:
         numba.set_num_threads(wanted)
     return wanted
+
+
+@cache
+def _launch() -> None:
+    """Starts Numba's threads. Both ask one OpenMP, and the start undoes ``torch.set_num_threads``, so it is set again."""
+    import numba
+
+    before = torch.get_num_threads()
+    numba.get_num_threads()
+    torch.set_num_threads(before)
 
 
 class Cpu:
