@@ -377,6 +377,20 @@ def test_each_way_is_taken_where_it_should_be() -> None:
     assert isinstance(double._plans[8], Eager)
 
 
+def test_the_same_step_gives_the_same_bits_wherever_it_lies_in_memory() -> None:
+    """What makes a resumed run equal to one that was never stopped."""
+    found = []
+    for offset in range(4):
+        torch.manual_seed(2)
+        model = mlp(6, CLASSES, hidden=(37, 21))
+        x, y = torch.randn(29, 6), torch.randint(0, CLASSES, (29,))
+        moved = torch.empty(29 * 6 + offset)[offset:].view(29, 6).copy_(x)
+        loss = Backprop(model, nn.CrossEntropyLoss())(moved, y)
+        found.append([loss, *(p.grad for p in model.parameters())])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
 def test_inputs_and_targets_may_lie_in_any_way() -> None:
     backprop, model, criterion, x, y = ready()
     sideways = x.t().contiguous().t()

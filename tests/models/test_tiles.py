@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thalweg.models import tiles
 from thalweg.models.tiles import multiply, transpose
 
 GUARD = np.float32(-12345.0)
@@ -58,3 +62,31 @@ def test_what_is_not_finite_goes_through(value: float) -> None:
     multiply(a.ctypes.data, 33, 1, b.ctypes.data, 40, c.ctypes.data, 40, 9, 40, 33)
     np.testing.assert_array_equal(c[8], np.float32(value))
     np.testing.assert_array_equal(c[:8], np.float32(33))
+
+
+@pytest.mark.parametrize("features, shape", [({"avx2": True}, (6, 8)), ({}, (8, 4))], ids=["AVX2", "neither"])
+def test_tiles_of_other_processors(
+    features: dict[str, bool], shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their tiles run here too, only slower."""
+    import numba
+    from llvmlite import binding
+
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    spec = importlib.util.spec_from_file_location(f"tiles_{shape[0]}_{shape[1]}", tiles.__file__)
+    assert spec is not None and spec.loader is not None
+    other = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(other)
+    assert shape == (other.ROWS, other.LANES)
+    draw = np.random.default_rng(0)
+    for rows, columns, inner in ((1, 1, 1), (7, 9, 5), (13, 16, 3), (20, 33, 40)):
+        a, b = (draw.integers(-4, 5, size).astype(np.float32) for size in ((rows, inner), (inner, columns)))
+        buffer, c = guarded(rows, columns)
+        other.multiply(a.ctypes.data, inner, 1, b.ctypes.data, columns, c.ctypes.data, columns, rows, columns, inner)
+        assert np.array_equal(c, a @ b)
+        assert_guards_stand(buffer, c.size)
+        buffer, turned = guarded(inner, rows)
+        other.transpose(a.ctypes.data, turned.ctypes.data, rows, inner)
+        assert np.array_equal(turned, a.T)
+        assert_guards_stand(buffer, turned.size)
