@@ -15,7 +15,10 @@ def folder() -> Path:
     """The cache folder, made if need be; private to the user, for what lies in it is executed."""
     named = os.environ.get("THALWEG_CACHE")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    own = Path(tempfile.gettempdir()) / f"thalweg-{os.getuid() if os.name == 'posix' else os.environ.get('USERNAME', 'user')}"
+    own = (
+        Path(tempfile.gettempdir())
+        / f"thalweg-{os.getuid() if os.name == 'posix' else os.environ.get('USERNAME', 'user')}"
+    )
     for candidate in (Path(named) if named else home / "thalweg", own):
         try:
             candidate.mkdir(parents=True, exist_ok=True, mode=0o700)

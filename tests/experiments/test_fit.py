@@ -139,7 +139,7 @@ def test_faults_are_sentences() -> None:
         thalweg.fit(net(), blobs(), rule="adamm", epochs=1)
     with pytest.raises(InputError, match='the setting "epochs" cannot be 0'):
         thalweg.fit(net(), blobs(), epochs=0)
-    with pytest.raises(InputError, match="there are 300 rows of inputs but 299 targets|300.*299"):
+    with pytest.raises(InputError, match=r"300.*299"):
         thalweg.fit(net(), (blobs()[0], blobs()[1][:-1]), epochs=1)
     with pytest.raises(Diverged, match=r"at step \d+ .*first in"):
         thalweg.fit(net(1), (blobs()[0], blobs()[0][:, 0]), rule="sgd", lr=1e9, clip_norm=None, epochs=5)

@@ -77,14 +77,14 @@ class Spec(BaseModel):
         None, ge=1, description="Examples in a mini-batch; chosen from the data when not given."
     )
     patience: int = Field(
-        15, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops."
+        30, ge=0, description="Epochs without improvement on the dev part before stopping; 0 never stops."
     )
     watch: str | None = Field(
         None,
         description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers by default.",
     )
     seed: int = Field(
-        0, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
+        1, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     precision: Literal["float32", "bfloat16"] = Field(
