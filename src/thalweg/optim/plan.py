@@ -36,7 +36,7 @@ class Group:
         self.settings = settings
         self.form = form
         self.size = len(settings["params"])
-        self.read = itemgetter(*(name for name in settings if name != "params"))
+        self.read = itemgetter(*(name for name in settings if name not in ("params", "param_names")))
         self.program: Program | None = None
         """None while no parameter of the group has a gradient."""
         self.arguments: list[float] = []
@@ -75,7 +75,8 @@ class Row:
 
     def finish(self, names: tuple[str, ...]) -> None:
         """All members are in: their counts become views of one array."""
-        counts = torch.tensor([[self.steps, *self.hosts]] * len(self.members), dtype=torch.get_default_dtype())
+        dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as PyTorch's own step
+        counts = torch.tensor([[self.steps, *self.hosts]] * len(self.members), dtype=dtype)
         for member, values in zip(self.members, counts, strict=True):
             for name, value in zip(names, values, strict=True):
                 member[name] = value
