@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import weakref
 from collections import defaultdict
 
 import numpy as np
@@ -278,6 +279,30 @@ def test_gradients_may_change_their_layout() -> None:
             optimizer.step()
         results.append(weight.detach())
     assert torch.allclose(*results, rtol=1e-6)
+
+
+def test_freed_gradients_are_not_kept() -> None:
+    """Held on to, they would double the memory of gradients while the next ones are computed."""
+    for engine in ("cpu", "reference"):
+        weight = torch.nn.Parameter(torch.ones(5))
+        weight.grad = torch.ones(5)
+        optimizer = optim.Adam([weight], engine=engine)
+        optimizer.step()
+        seen = weakref.ref(weight.grad)
+        optimizer.zero_grad()
+        assert seen() is None
+
+
+def test_zero_grad_is_torchs() -> None:
+    for set_to_none in (True, False):
+        found = []
+        for library in (optim, torch.optim):
+            weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+            optimizer = library.SGD(weights)
+            (weights[0].grad,) = torch.autograd.grad((weights[0] ** 3).sum(), weights[0], create_graph=True)
+            optimizer.zero_grad(set_to_none=set_to_none)
+            found.append([None if w.grad is None else (w.grad.tolist(), w.grad.requires_grad) for w in weights])
+        assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])

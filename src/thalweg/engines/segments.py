@@ -54,3 +54,7 @@ class Segments:
         if addresses != self._last:
             self.addresses[GRADIENT] = addresses
             self._last = addresses
+
+    def release(self) -> None:
+        """Lets go of the gradients: what ``zero_grad`` frees must be free while the next ones are computed."""
+        self.gradients = []

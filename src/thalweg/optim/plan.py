@@ -249,6 +249,7 @@ class Plan:
             for index, row in enumerate(batch.rows):
                 batch.scalars[index] = row.advance(batch.program, reduced)
             batch.kernel.update(batch.segments, batch.scalars)
+            batch.segments.release()
             torch.autograd.graph.increment_version(batch.parameters)
 
 

@@ -7,7 +7,7 @@ is taken off the weight at the end.
 ...     exp_avg=beta1 * exp_avg + (1 - beta1) * g,
 ...     exp_avg_sq=beta2 * exp_avg_sq + (1 - beta2) * g**2,
 ...     step=lr * (exp_avg / (1 - beta1**t)) / (sqrt(exp_avg_sq / (1 - beta2**t)) + eps))
->>> print(adam)                      # the formula; adam.latex() for a paper
+>>> print(adam)                      # the formula; adam.latex() for a paper, adam.program() for the machine
 >>> Rule("mine", defaults={"lr": 0.01, "beta": 0.9}, m=beta * m + g, step=lr * sign(m))   # thalweg.optim.FromRule runs it
 
 ``before`` holds assignments to ``g`` and ``w`` that come first (decay, clipping; see ``modifiers``). ``scalars`` are

@@ -1,0 +1,48 @@
+"""The folder for generated things: where it lies and how it is written."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from thalweg.cache import folder, write
+
+
+def test_the_environment_names_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path / "deep" / "own"))
+    assert folder() == tmp_path / "deep" / "own"
+    assert folder().is_dir()
+
+
+def test_otherwise_it_lies_with_the_users_caches(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("THALWEG_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert folder() == tmp_path / "thalweg"
+    if os.name == "posix":
+        assert folder().stat().st_mode & 0o077 == 0
+
+
+def test_where_it_cannot_be_made_another_is_found(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path / "file" / "below"))
+    assert folder().is_dir()
+
+
+def test_a_reader_never_sees_half_a_text(tmp_path) -> None:
+    path, texts = tmp_path / "entry", ["a" * 100_000, "b" * 100_000]
+    write(path, texts[0])
+    done = threading.Event()
+    seen: set[str] = set()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(40):
+        write(path, texts[number % 2])
+    done.set()
+    reader.join()
+    assert seen <= set(texts)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["entry"]
