@@ -319,3 +319,85 @@ def test_counts_do_not_depend_on_a_narrow_default_type(default) -> None:
         assert ours.state[weight]["step"].dtype == theirs.state[weight]["step"].dtype
     finally:
         torch.set_default_dtype(before)
+
+
+@named
+@pytest.mark.parametrize("how", ["cleared", "replaced", "tensors", "count", "counted in place"])
+def test_a_users_change_of_the_state_counts(name, how) -> None:
+    def change(step, model, optimizer) -> None:
+        if step != 6:
+            return
+        for parameter in model.parameters():
+            state = optimizer.state[parameter]
+            if how == "cleared":
+                state.clear()
+            elif how == "replaced":
+                optimizer.state[parameter] = {}
+            elif how == "tensors":
+                state |= {key: value * 0.5 for key, value in state.items() if value is not None and value.ndim}
+            elif "mu_product" not in state and "momentum_buffer" not in state and how == "count":
+                state["step"] = torch.tensor(2.0)
+            elif "mu_product" not in state and "momentum_buffer" not in state:
+                state["step"].fill_(2.0)
+
+    assert_same_story(name, change, **({"momentum": 0.9, "dampening": 0.5} if name == "SGD" else {}))
+
+
+@named
+def test_a_parameter_may_take_the_place_of_another(name) -> None:
+    def change(step, model, optimizer) -> None:
+        if step == 6:
+            model[0].weight = torch.nn.Parameter(model[0].weight.detach() * 0.5)
+            optimizer.param_groups[0]["params"][0] = model[0].weight
+
+    assert_same_story(name, change)
+
+
+def test_momentum_that_begins_late_is_undamped_at_first() -> None:
+    def change(step, model, optimizer) -> None:
+        optimizer.param_groups[0]["momentum"] = 0.9 if step >= 6 else 0.0
+
+    assert_same_story("SGD", change, dampening=0.5)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_weight_cut_where_it_lay_does_not_spoil_what_lies_behind(name) -> None:
+    weight = torch.nn.Parameter(torch.zeros(4, 3))
+    whole = weight.data
+    optimizer = getattr(optim, name)([weight], lr=0.1)
+    weight.grad = torch.ones(4, 3)
+    optimizer.step()
+    behind = whole[2:].clone()
+    weight.data = whole[:2]
+    weight.grad = torch.ones(2, 3)
+    if name == "SGD":
+        optimizer.step()
+    else:
+        with pytest.raises(InputError, match=r"group 0 has the shape \(2, 3\), its exp_avg \(4, 3\)"):
+            optimizer.step()
+    assert torch.equal(whole[2:], behind)
+
+
+def test_a_weight_turned_where_it_lay() -> None:
+    weights = []
+    for library in (optim, torch.optim):
+        weight = torch.nn.Parameter(torch.zeros(3, 3))
+        optimizer = library.SGD([weight], lr=0.1)
+        for _ in range(2):
+            weight.grad = torch.arange(9.0).reshape(3, 3)
+            optimizer.step()
+            weight.data = weight.data.t()
+        weights.append(weight.detach())
+    assert torch.equal(*weights)
+
+
+def test_a_state_of_another_shape_is_refused() -> None:
+    small, large = (torch.nn.Parameter(torch.zeros(size)) for size in (2, 3))
+    saved = optim.Adam([small])
+    small.grad = torch.ones(2)
+    saved.step()
+    optimizer = optim.Adam([large])
+    optimizer.load_state_dict(saved.state_dict())
+    large.grad = torch.ones(3)
+    with pytest.raises(InputError, match="its exp_avg"):
+        optimizer.step()

@@ -9,7 +9,9 @@ so it is as short as it can be.
 from __future__ import annotations
 
 import math
-from operator import attrgetter, itemgetter
+from collections.abc import Iterable
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 _gradient = attrgetter("grad")
+_shape = attrgetter("shape")
+_version = attrgetter("_version")
 _address = Tensor.data_ptr
 _contiguous = Tensor.is_contiguous
 
@@ -35,7 +39,7 @@ class Group:
         self.optimizer = optimizer
         self.settings = settings
         self.form = form
-        self.size = len(settings["params"])
+        self.parameters = settings["params"]
         self.read = itemgetter(*(name for name in settings if name not in ("params", "param_names")))
         self.program: Program | None = None
         """None while no parameter of the group has a gradient."""
@@ -45,7 +49,7 @@ class Group:
 
     def fits(self) -> bool:
         """Takes in changed numbers; False where what changed asks for another kernel or another table."""
-        if len(self.settings["params"]) != self.size:
+        if self.settings["params"] is not self.parameters:
             return False
         now = self.read(self.settings)
         if self.mutable or now != self.seen:
@@ -76,10 +80,12 @@ class Row:
     def finish(self, names: tuple[str, ...]) -> None:
         """All members are in: their counts become views of one array."""
         dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as PyTorch's own step
-        counts = torch.tensor([[self.steps, *self.hosts]] * len(self.members), dtype=dtype)
+        with torch.inference_mode(False):  # an inference tensor has no version
+            counts = torch.tensor([[self.steps, *self.hosts]] * len(self.members), dtype=dtype)
         for member, values in zip(self.members, counts, strict=True):
             for name, value in zip(names, values, strict=True):
                 member[name] = value
+        self.tensor = counts  # who writes through torch leaves a version on it
         self.counts = counts.numpy()
 
     def advance(self, program: Program, reduced: tuple[float, ...]) -> tuple[float, ...]:
@@ -117,6 +123,7 @@ class Batch:
         self.scalars = np.empty((len(self.rows), len(self.program.scalars)))
         self.complex = any(parameter.is_complex() for parameter in self.parameters)
         self.addresses = list(map(_address, self.parameters))
+        self.shapes = list(map(_shape, self.parameters))
 
     def point(self) -> bool:
         """Hands this step's gradients to the table; False where weights or gradients no longer fit it."""
@@ -131,6 +138,10 @@ class Batch:
         except (TypeError, RuntimeError, NotImplementedError):  # None, or a layout without an address
             return False
         if list(map(_address, self.parameters)) != self.addresses or self.weights[0].dtype != self.dtype:
+            return False
+        if list(map(_shape, self.parameters)) != self.shapes or (
+            self.fused and not all(map(_contiguous, self.parameters))  # a slice or a transposed view lies where it lay
+        ):
             return False
         self.segments.point(gradients, where)
         return True
@@ -161,7 +172,12 @@ class Plan:
             batch.finish()
         self.clips = any("clip_norm" in group.form.modifiers for group in self.groups)
         self.state = optimizer.state
-        self.known = len(self.state)
+        rows_of_all = [row for batch in self.batches for row in batch.rows]
+        self.counts = [row.tensor for row in rows_of_all]
+        # Views, not copies: what the user puts in, takes out or replaces shows in them.
+        self.live: list[Iterable[Any]] = [group.parameters for group in self.groups]
+        self.live += [self.state.values(), *(member.values() for row in rows_of_all for member in row.members)]
+        self.seen = list(chain.from_iterable(self.live))
 
     def _add(
         self,
@@ -181,6 +197,12 @@ class Plan:
         state = optimizer.state[parameter]
         self._initialise(state, group, parameter)
         weight = _real(parameter)
+        for word, tensor in (("gradient", gradient), *((key, state[key]) for key in program.states)):
+            if tensor.shape != parameter.shape:
+                raise InputError(
+                    f"{type(optimizer).__name__}: a parameter of group {number} has the shape {tuple(parameter.shape)}, its "
+                    f"{word} {tuple(tensor.shape)}: was it replaced? Forget its state: del optimizer.state[parameter]"
+                )
         states = [_real(state[key]) for key in program.states]
         name = choose(weight, _real(gradient))
         if not all(tensor.is_contiguous() and tensor.dtype == weight.dtype for tensor in states):
@@ -209,11 +231,9 @@ class Plan:
         """PyTorch's state for a parameter; what a checkpoint brought stays."""
         program = group.program
         assert program is not None
-        if "step" not in state:
-            begun = any(state.get(name) is not None for name in program.states)
-            state["step"] = torch.tensor(
-                1.0 if begun else 0.0
-            )  # PyTorch's SGD keeps no count: a buffer says it has begun
+        begun = any(state.get(name) is not None for name in program.states)
+        if "step" not in state or not (begun or self.optimizer.keeps_step):
+            state["step"] = torch.tensor(float(begun))  # PyTorch's SGD keeps no count: a buffer says it has begun
         for name, start, _ in program.hosts:
             if name not in state:
                 state[name] = torch.tensor(float(start))
@@ -227,7 +247,10 @@ class Plan:
         """Whether nothing has changed that the plan was made for (gradients apart)."""
         optimizer = self.optimizer
         groups = optimizer.param_groups
-        if len(groups) != len(self.groups) or optimizer.state is not self.state or len(self.state) != self.known:
+        if len(groups) != len(self.groups) or optimizer.state is not self.state:
+            return False
+        now = list(chain.from_iterable(self.live))
+        if len(now) != len(self.seen) or not all(map(is_, now, self.seen)) or any(map(_version, self.counts)):
             return False
         for settings, group in zip(groups, self.groups, strict=True):
             if settings is not group.settings or not group.fits():
