@@ -112,10 +112,11 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 
 def report(lines: list[Line], threads: int, note: str) -> str:
+    count = f"{threads} thread{'s' * (threads > 1)}"
     rows = [
         "# One step of an optimizer",
         "",
-        f"{platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'}, torch {torch.__version__}, Python {platform.python_version()}, "
+        f"{platform.machine()}, {count}, torch {torch.__version__}, Python {platform.python_version()}, "
         f"{time.strftime('%Y-%m-%d')}. {note}",
         "",
         "Ratios are their time / ours, median (quartiles) over the rounds: above 1 we are faster.",
