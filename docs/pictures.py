@@ -31,6 +31,33 @@ def crop(browser: Browser, page: Path, top: str, bottom: str, to: Path) -> None:
     to.write_bytes(base64.b64decode(shot["data"]))
 
 
+def speed() -> str:
+    """The small nets' rows of ``benchmarks/results/steps.md`` as bars, in plain HTML."""
+    table = (ROOT / "benchmarks/results/steps.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
+    ]
+    small = [
+        (row[0], row[2], float(row[3].split()[0]), row[3].split("(")[-1].rstrip(")"))
+        for row in rows
+        if row[1].startswith("9 ")
+    ]
+    widest = max(ratio for _, _, ratio, _ in small)
+    bars = "".join(
+        f"<tr><th>{name}</th><td><div style='width:{560 * ratio / widest:.0f}px'></div>"
+        f"<b>{ratio:.1f} ×</b> torch {form}<i>{ours} µs</i></td></tr>"
+        for name, ours, ratio, form in small
+    )
+    return (
+        "<!doctype html><meta charset=utf-8><style>body{font:15px system-ui;background:#f6f5f2;color:#16202c;margin:20px 32px}"
+        "table{border-spacing:0 7px}th{text-align:right;font-weight:500;padding-right:14px;white-space:nowrap}td div{height:18px;"
+        "background:#0d6478;border-radius:4px;display:inline-block;vertical-align:middle;margin-right:10px}i{color:#667;"
+        "margin-left:12px;font-size:13px}h3{margin:4px 0 12px}</style><body data-charts=1><h3>One step of a net of 9 thousand "
+        f"weights: how many times as fast as PyTorch's fastest form</h3><table id=bars>{bars}</table>"
+        "<script>document.documentElement.dataset.charts=1</script>"
+    )
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as place, Browser() as browser:
         for words in (["digits"], [str(ROOT / "examples/diabetes.csv"), "--target", "progression"]):
@@ -39,6 +66,8 @@ def main() -> None:
         crop(browser, digits, "body", "#learning", ROOT / "docs/page.png")
         crop(browser, diabetes, "#errors", "#errors", ROOT / "docs/table.png")
         crop(browser, digits, "#signals", "#signals", ROOT / "docs/signals.png")
+        (Path(place) / "speed.html").write_text(speed(), encoding="utf-8")
+        crop(browser, Path(place) / "speed.html", "h3", "#bars", ROOT / "docs/steps.png")
         crop(browser, digits, "#rate", "#rate", ROOT / "docs/rate.png")
 
 
