@@ -50,7 +50,8 @@ def speed() -> str:
     )
     return (
         "<!doctype html><meta charset=utf-8><style>body{font:15px system-ui;background:#f6f5f2;color:#16202c;margin:20px 32px}"
-        "table{border-spacing:0 7px}th{text-align:right;font-weight:500;padding-right:14px;white-space:nowrap}td div{height:18px;"
+        "table{border-spacing:0 7px}th{text-align:right;font-weight:500;padding-right:14px;white-space:nowrap}td div{"
+        "height:18px;"
         "background:#0d6478;border-radius:4px;display:inline-block;vertical-align:middle;margin-right:10px}i{color:#667;"
         "margin-left:12px;font-size:13px}h3{margin:4px 0 12px}</style><body data-charts=1><h3>One step of a net of 9 thousand "
         f"weights: how many times as fast as PyTorch's fastest form</h3><table id=bars>{bars}</table>"
