@@ -99,8 +99,13 @@ def initialise(spec: Spec, model: torch.nn.Module) -> list[Choice]:
     return [Choice("init", schemes, "fits what follows each layer")] if spec.init is None else []
 
 
-def build_optimizer(spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr: float) -> torch.optim.Optimizer:
-    """The optimizer of a spec. Raises ``InputError`` for a rule or an option that does not exist."""
+def build_optimizer(
+    spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr: float, measured: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of a spec. Raises ``InputError`` for a rule or an option that does not exist.
+
+    ``measured`` has it measure the gradient's norm in each step even where nothing is clipped.
+    """
     from thalweg import optim
 
     rule = look_up(spec.rule, optim.NAMED, "rule")
@@ -109,7 +114,8 @@ def build_optimizer(spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr:
         for name, parameter in inspect.signature(rule).parameters.items()
         if name not in ("self", "params")
     }
-    arguments: dict[str, Any] = {"lr": lr, "clip_norm": spec.clip_norm}
+    clip_norm = math.inf if measured and spec.clip_norm is None else spec.clip_norm
+    arguments: dict[str, Any] = {"lr": lr, "clip_norm": clip_norm}
     if spec.weight_decay is not None:
         arguments["weight_decay"] = spec.weight_decay
     for name, value in {**arguments, **spec.options}.items():

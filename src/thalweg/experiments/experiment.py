@@ -66,7 +66,10 @@ class Experiment:
 
     def check_shapes(self) -> None:
         """Runs two examples through the model: a shape that does not fit is said before anything else happens."""
-        inputs, targets = self.parts.dev[0][:2], self.parts.dev[1][:2]
+        rows = torch.tensor(
+            [0, int(self.parts.dev[1].argmax())], device=self.parts.dev[1].device
+        )  # the highest class too
+        inputs, targets = self.parts.dev[0][rows], self.parts.dev[1][rows]
         training = self.model.training
         self.model.eval()
         try:
@@ -143,7 +146,7 @@ def conduct(
 
     spec, model, parts, objective = experiment.spec, experiment.model, experiment.parts, experiment.objective
     own = experiment.optimizer
-    optimizer = build_optimizer(spec, model.parameters(), lr=spec.lr or 1.0) if own is None else own
+    optimizer = build_optimizer(spec, model.parameters(), lr=spec.lr or 1.0, measured=True) if own is None else own
     steps = spec.epochs * len(experiment.batches)
 
     def measure() -> dict[str, float]:
@@ -157,7 +160,7 @@ def conduct(
     if own is None:
         factor, rate = build_schedule(spec, steps=steps), float(spec.lr or 1.0)
         steering.append(Scheduled("lr", lambda step: rate * factor(step), optimizer=optimizer))
-        norm = _gradient_norm(optimizer) if spec.clip_norm is not None else None
+        norm = _gradient_norm(optimizer)
     else:
         steering += [ClipNorm(spec.clip_norm)] if spec.clip_norm is not None else []
         norm = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thalweg.data import Data, Preprocessor
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-LARGEST_SAMPLE = 10_000
+SMALLEST_SAMPLE, LARGEST_SAMPLE = 256, 10_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def prepare(
 
 
 def _sample(train: Pair, size: int, seed: int) -> Pair:
-    size = min(len(train[1]), max(size, 1000), LARGEST_SAMPLE)
+    size = min(len(train[1]), max(size, SMALLEST_SAMPLE), LARGEST_SAMPLE)
     if size == len(train[1]):
         return train
     rows = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(seed))[:size].to(train[1].device)

@@ -192,7 +192,7 @@ def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in experiment.model.state_dict().items()
     }
     temporary = folder.path / ".model.safetensors"
-    save_file(weights, temporary, metadata={"format": "pt", "thalweg": "1"})
+    save_file(weights, temporary, metadata={"format": "pt"})  # one entry: more come in any order
     temporary.replace(folder.model)
     return {
         "status": "finished",

@@ -111,7 +111,8 @@ class Guard(Hook):
 
 def weights_are_finite(model: torch.nn.Module) -> bool:
     """Whether every parameter is free of NaN and infinity."""
-    return all(bool(torch.isfinite(parameter.detach()).all()) for parameter in model.parameters())
+    sizes = torch._foreach_norm([p.detach() for p in model.parameters() if p.numel()], float("inf"))
+    return not sizes or math.isfinite(max(map(float, sizes), key=lambda size: math.inf if math.isnan(size) else size))
 
 
 def first_bad_layer(model: torch.nn.Module) -> str | None:
