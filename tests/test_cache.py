@@ -46,3 +46,21 @@ def test_a_reader_never_sees_half_a_text(tmp_path) -> None:
     reader.join()
     assert seen <= set(texts)
     assert [entry.name for entry in tmp_path.iterdir()] == ["entry"]
+
+
+def test_threads_that_write_the_same_entry_do_not_meet(tmp_path) -> None:
+    failed: list[OSError] = []
+
+    def put() -> None:
+        try:
+            for _ in range(200):
+                write(tmp_path / "entry", "text")
+        except OSError as error:
+            failed.append(error)
+
+    writers = [threading.Thread(target=put) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failed == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 
@@ -30,7 +31,7 @@ def folder() -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """Puts a text into the cache whole: processes that start together do not see half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Puts a text into the cache whole: processes and threads that start together do not see half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

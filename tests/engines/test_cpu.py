@@ -250,3 +250,26 @@ def test_two_python_threads_may_step_at_once() -> None:
     for found in results.values():
         assert all(torch.equal(one, two) for one, two in zip(found, expected, strict=True))
     assert len(results) == 2
+
+
+@pytest.mark.parametrize("torn", ["", "import numpy as np\n"])
+def test_a_torn_source_is_written_anew(tmp_path, monkeypatch, torn) -> None:
+    from thalweg.engines.cpu import _module
+
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path))
+    text = f"whole = {len(torn)}\n"
+    _module("torn", text)
+    (path,) = tmp_path.glob("torn-*.py")
+    path.write_text(torn)
+    _module.cache_clear()
+    assert _module("torn", text).whole == len(torn)
+
+
+def test_an_entry_that_is_no_program_is_lowered_anew(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path))
+    rules.lowered.cache_clear()
+    program = rules.lowered("adam")
+    (path,) = tmp_path.glob("adam-*.json")
+    path.write_text("[]")
+    rules.lowered.cache_clear()
+    assert rules.lowered("adam") == program

@@ -143,3 +143,28 @@ def test_symbols_made_elsewhere_mean_the_same_letters() -> None:
 def test_hyperparameters_are_what_is_left() -> None:
     assert rules.nadam.hyperparameters == ("lr", "beta1", "beta2", "eps", "momentum_decay")
     assert Rule("mine", step=lr * g / t).hyperparameters == ("lr",)
+
+
+@pytest.mark.parametrize("name", ["lambda", "s0", "table", "sqrt", "a b", "T"])
+def test_names_that_generated_code_cannot_have_are_refused(name) -> None:
+    symbol = sympy.Symbol(name)
+    with pytest.raises(InputError, match=f'a symbol cannot be called "{name}"'):
+        Rule("mine", step=lr * g * symbol)
+    with pytest.raises(InputError, match=f'a state cannot be called "{name}"'):
+        Rule("mine", **{name: symbol + g}, step=lr * symbol)
+
+
+@pytest.mark.parametrize("name", ["", "../mine", "a\0b", 'a"""', "a" * 100])
+def test_a_name_that_no_file_can_have_is_refused(name) -> None:
+    with pytest.raises(InputError, match="a rule cannot be called"):
+        Rule(name, step=lr * g)
+
+
+def test_infinity_is_refused() -> None:
+    with pytest.raises(InputError, match="the step contains oo"):
+        Rule("mine", step=lr * g * sympy.oo)
+
+
+def test_an_unknown_modifier_is_refused() -> None:
+    with pytest.raises(InputError, match="there is no modifier nope; choose among maximize"):
+        rules.variant("adam", modifiers=("nope",))

@@ -108,3 +108,21 @@ def test_the_rule_runs_as_an_optimizer_of_its_own() -> None:
 def test_a_hyperparameter_the_rule_has_not_is_refused() -> None:
     with pytest.raises(InputError, match="the rule sgd has no hyperparameter beta; it has lr"):
         FromRule([torch.nn.Parameter(torch.ones(1))], rules.sgd, hyperparameters={"beta": 0.9})
+
+
+@pytest.mark.parametrize("given", [{"hyperparameters": {"weight_decay": 0.5}}, {"weight_decay": 0.5}])
+def test_a_rule_with_a_decay_of_its_own_decays_once(given) -> None:
+    weights = [torch.nn.Parameter(torch.full((3,), 10.0, dtype=torch.float64)) for _ in range(2)]
+    ours = FromRule(weights[:1], rules.adamw, 0.1, **given)
+    theirs = torch.optim.AdamW(weights[1:], 0.1, weight_decay=0.5)
+    for _ in range(3):
+        for weight, optimizer in zip(weights, (ours, theirs), strict=True):
+            weight.grad = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+            optimizer.step()
+    assert weights[0].tolist() == pytest.approx(weights[1].tolist(), rel=1e-12)
+
+
+def test_a_rule_that_takes_a_key_of_the_groups_is_refused() -> None:
+    rule = Rule("mine", step=lr * g * sympy.Symbol("clip_norm"))
+    with pytest.raises(InputError, match="mine has clip_norm in its equations"):
+        FromRule([torch.nn.Parameter(torch.ones(1))], rule, hyperparameters={"clip_norm": 0.1})

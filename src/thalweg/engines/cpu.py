@@ -101,7 +101,7 @@ def _module(name: str, text: str) -> ModuleType:
     """Imports generated source from the cache folder."""
     digest = sha256((text + _own_source()).encode()).hexdigest()[:16]
     path = folder() / f"{name}-{digest}.py"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != text.encode():  # a full disk or a power cut leaves half a file
         write(path, text)
     spec = importlib.util.spec_from_file_location(f"thalweg_kernel_{digest}", path)
     assert spec is not None and spec.loader is not None

@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from thalweg.errors import InputError
-from thalweg.optim.optimizer import Form, Optimizer
+from thalweg.optim.optimizer import COMMON, Form, Optimizer
 
 if TYPE_CHECKING:
     from thalweg.rules import Program, Rule
+
+
+BROUGHT = {"params", "decoupled_weight_decay", "clip_norm", "clip_value", *COMMON}
+"""Keys of a parameter group that have a meaning here."""
 
 
 class FromRule(Optimizer):
@@ -42,12 +46,17 @@ class FromRule(Optimizer):
                 raise InputError(
                     f"the rule {rule.name} has no hyperparameter {name}; it has {', '.join(rule.hyperparameters)}"
                 )
-        numbers = {**USUAL, **(rule.defaults or {}), **given}
+        numbers = {**USUAL, "weight_decay": weight_decay, **(rule.defaults or {}), **given}
         for name in rule.hyperparameters:
+            if name in BROUGHT:
+                raise InputError(
+                    f"the rule {rule.name} has {name} in its equations, which means something else to FromRule: "
+                    f"give it the rule without, and FromRule({name}=…), or another name"
+                )
             if name not in numbers:
                 raise InputError(f'the rule {rule.name} needs a number for {name}: hyperparameters={{"{name}": …}}')
         defaults = {name: numbers[name] for name in rule.hyperparameters} | {
-            "weight_decay": weight_decay, "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
+            "weight_decay": numbers["weight_decay"], "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
             "clip_norm": clip_norm, "clip_value": clip_value,
         }  # fmt: skip
         self._programs: dict[tuple[str, ...], Program] = {}
@@ -58,6 +67,13 @@ class FromRule(Optimizer):
 
     def decay_of(self, group: dict[str, Any]) -> str:
         return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
+
+    def form(self, group: dict[str, Any]) -> Form:
+        form = super().form(group)
+        if "weight_decay" not in self.rule.hyperparameters:
+            return form
+        own = tuple(name for name in form.modifiers if name != self.decay_of(group))
+        return form._replace(modifiers=own)  # the rule decays by itself, as adamw
 
     def program(self, form: Form) -> Program:
         if form.modifiers not in self._programs:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import sympy
 
+from thalweg.errors import InputError
 from thalweg.rules.rule import Equations, Rule
 from thalweg.rules.symbols import clip_norm, clip_value, g, gradient_norm, lr, w, weight_decay
 
@@ -31,6 +32,8 @@ ORDER = tuple(ASSIGNMENTS)
 def modified(rule: Rule, names: Iterable[str]) -> Rule:
     """The rule with the named modifiers before it, in their own order."""
     wanted = set(names)
+    if not wanted <= set(ORDER):
+        raise InputError(f"there is no modifier {min(wanted - set(ORDER))}; choose among {', '.join(ORDER)}")
     before: Equations = tuple(ASSIGNMENTS[name] for name in ORDER if name in wanted)
     reductions = ("gradient_norm",) if "clip_norm" in wanted else ()
     return rule.replacing(before=(*before, *rule.before), reductions=(*rule.reductions, *reductions))

@@ -16,6 +16,8 @@ recurrences of one number for a whole group, kept on the host (NAdam's product o
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +39,13 @@ ELEMENTWISE = (
     sympy.core.relational.Relational, sympy.logic.boolalg.Boolean,
 )  # fmt: skip
 LETTERS = {"w", "g", "t", "step"}
+FILE_NAME = re.compile(r"[\w. ()+-]{1,80}")
+"""What a rule may be called: its name is that of a file in the cache folder."""
+TAKEN = re.compile(
+    r"[sx]\d+|at_\w+|i|T|np|table|addresses|scalars|chunk|count|row|tensor|offset|pointer|carray|range|prange|njit|"
+    r"sqrt|square|absolute|sign|exp|log|tanh|maximum|minimum|where|power"
+)
+"""Names that generated code gives to other things."""
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -112,16 +121,25 @@ class Rule:
         return {symbol.name for value in values for symbol in value.free_symbols}
 
     def _check(self) -> None:
+        if not FILE_NAME.fullmatch(self.name):
+            raise InputError(
+                f"a rule cannot be called {self.name!r}: at most 80 letters, digits, spaces and . ( ) + - _"
+            )
         names = [name for name, _ in self.states]
         for name in names:
-            if name in LETTERS or not name.isidentifier():
+            if name in LETTERS or not _usable(name):
                 raise InputError(f'rule {self.name}: a state cannot be called "{name}"; choose another name')
         for name, value in (*self.before, *self.states, ("the step", self.step)):
             for node in sympy.preorder_traversal(value):
+                if node.is_finite is False and node.is_number:
+                    raise InputError(f"rule {self.name}: {name} contains {node}, which is not a number to compute with")
                 if node is sympy.I or (not node.is_Atom and not isinstance(node, ELEMENTWISE)):
                     raise InputError(
                         f"rule {self.name}: {name} uses {type(node).__name__}, which does not act on each element by itself"
                     )
+        for name in self._symbols() - set(names) - LETTERS:
+            if not _usable(name):
+                raise InputError(f'rule {self.name}: a symbol cannot be called "{name}"; choose another name')
         for name, value in self.states:
             if not {symbol.name for symbol in value.free_symbols} & {"g", "w", *names}:
                 raise InputError(
@@ -182,6 +200,11 @@ class Rule:
         from thalweg.rules.stability import analyse
 
         return analyse(self)
+
+
+def _usable(name: str) -> bool:
+    """Whether generated code can call something so."""
+    return name.isidentifier() and not keyword.iskeyword(name) and not TAKEN.fullmatch(name)
 
 
 def _canonical(value: sympy.Expr) -> sympy.Expr:
