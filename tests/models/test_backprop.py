@@ -438,3 +438,54 @@ def test_targets_that_do_not_fit_are_named() -> None:
         backprop(x, torch.cat([y, y]))
     with pytest.raises(InputError, match="Flatten"):
         Backprop(nn.Sequential(nn.Linear(6, 1)), nn.MSELoss())(x[:, None], y)
+
+
+def small(width: int = 16) -> tuple[nn.Sequential, Backprop]:
+    model = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, CLASSES))
+    return model, Backprop(model, nn.CrossEntropyLoss())
+
+
+def assert_as_autograd(model: nn.Module, gradients: Backprop) -> None:
+    _, x, y = problem("cross-entropy", 12, 8, torch.float32)
+    value = gradients(x, y)
+    expected, wanted = by_autograd(model, nn.CrossEntropyLoss(), x, y)
+    torch.testing.assert_close(value, expected)
+    for parameter, gradient in zip(model.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, **TOLERANCE[torch.float32])
+
+
+def test_weights_turned_where_they_lay() -> None:
+    model, gradients = small(8)
+    assert_as_autograd(model, gradients)
+    model[0].weight.data = model[0].weight.data.t()
+    assert_as_autograd(model, gradients)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_layer_pruned_by_hand(in_place) -> None:
+    """Its ``out_features`` stay as they were: the kernel must not read as far as they say."""
+    model, gradients = small()
+    assert_as_autograd(model, gradients)
+    for module, name, cut in (
+        (model[0], "weight", slice(10)), (model[0], "bias", slice(10)), (model[2], "weight", (slice(None), slice(10))),
+    ):  # fmt: skip
+        pruned = getattr(module, name).data[cut]
+        if in_place:
+            getattr(module, name).data = pruned
+        else:
+            setattr(module, name, nn.Parameter(pruned.clone()))
+    assert_as_autograd(model, gradients)
+
+
+def test_layers_that_do_not_meet() -> None:
+    gradients = Backprop(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(1000, CLASSES)), nn.CrossEntropyLoss())
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        gradients(torch.zeros(3, 8), torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_empty_batch_is_refused(dtype) -> None:
+    model, gradients = small()
+    model.to(dtype)
+    with pytest.raises(InputError, match="the mini-batch is empty"):
+        gradients(torch.zeros(0, 8, dtype=dtype), torch.zeros(0, dtype=torch.int64))

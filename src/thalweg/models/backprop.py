@@ -131,6 +131,8 @@ class Watched(NamedTuple):
     name: str
     parameter: nn.Parameter
     address: int
+    count: int
+    contiguous: bool
     trained: bool
     gradient: Tensor | None
 
@@ -177,10 +179,12 @@ class Backprop:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of ``inputs`` ``(B, …)``, 0-dim, detached; leaves ∂L/∂p in ``p.grad``, the same tensors each time."""
-        for owner, name, parameter, address, trained, gradient in self._watched:
+        for owner, name, parameter, address, count, contiguous, trained, gradient in self._watched:
             if (
                 owner[name] is not parameter
                 or parameter.data_ptr() != address
+                or parameter.numel() != count  # a slice or a transposed view lies where it lay
+                or parameter.is_contiguous() is not contiguous
                 or parameter.requires_grad is not trained
             ):
                 self._watched = []
@@ -198,6 +202,8 @@ class Backprop:
         if inputs.requires_grad:
             inputs = inputs.detach()
         rows = inputs.shape[0]
+        if rows == 0:
+            raise InputError("the mini-batch is empty: it has no mean loss")
         plan = self._plans.get(rows)
         if plan is None:
             if len(self._plans) == MOST_SIZES:
@@ -219,5 +225,14 @@ class Backprop:
             parameter = owner[name]
             parameter.grad = torch.empty_like(parameter, requires_grad=False) if parameter.requires_grad else None
             self._watched.append(
-                Watched(owner, name, parameter, parameter.data_ptr(), parameter.requires_grad, parameter.grad)
+                Watched(
+                    owner,
+                    name,
+                    parameter,
+                    parameter.data_ptr(),
+                    parameter.numel(),
+                    parameter.is_contiguous(),
+                    parameter.requires_grad,
+                    parameter.grad,
+                )  # fmt: skip
             )

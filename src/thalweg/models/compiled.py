@@ -42,7 +42,7 @@ def kernels() -> ModuleType:
     text = (here / "kernels.py").read_text(encoding="utf-8")
     digest = sha256((text + (here / "tiles.py").read_text(encoding="utf-8")).encode()).hexdigest()[:16]
     path = folder() / f"backprop-{digest}.py"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != text.encode():
         write(path, text)
     spec = importlib.util.spec_from_file_location(f"thalweg_backprop_{digest}", path)
     assert spec is not None and spec.loader is not None
@@ -83,6 +83,13 @@ def blocks(modules: list[nn.Module]) -> list[Block] | None:
 
 def fits(found: list[Block], rows: int) -> bool:
     """Whether these blocks can and should go the compiled way, here and now, with batches of ``rows``."""
+    widths = [found[0].linear.in_features]
+    for linear in (block.linear for block in found):
+        if linear.weight.shape != (linear.out_features, widths[-1]) or (
+            linear.bias is not None and linear.bias.shape != (linear.out_features,)
+        ):
+            return False  # the kernel reads as far as the layer says; PyTorch's operations look
+        widths.append(linear.out_features)
     parameters = [parameter for block in found for parameter in block.linear.parameters()]
     operations = 6 * rows * sum(parameter.numel() for parameter in parameters)
     if torch.get_num_threads() > 1 and operations > FEW_OPERATIONS:
