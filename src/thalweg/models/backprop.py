@@ -131,7 +131,7 @@ class Watched(NamedTuple):
     name: str
     parameter: nn.Parameter
     address: int
-    count: int
+    elements: int
     contiguous: bool
     trained: bool
     gradient: Tensor | None
@@ -179,11 +179,11 @@ class Backprop:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of ``inputs`` ``(B, …)``, 0-dim, detached; leaves ∂L/∂p in ``p.grad``, the same tensors each time."""
-        for owner, name, parameter, address, count, contiguous, trained, gradient in self._watched:
+        for owner, name, parameter, address, elements, contiguous, trained, gradient in self._watched:
             if (
                 owner[name] is not parameter
                 or parameter.data_ptr() != address
-                or parameter.numel() != count  # a slice or a transposed view lies where it lay
+                or parameter.numel() != elements  # a slice or a transposed view lies where it lay
                 or parameter.is_contiguous() is not contiguous
                 or parameter.requires_grad is not trained
             ):
@@ -234,5 +234,5 @@ class Backprop:
                     parameter.is_contiguous(),
                     parameter.requires_grad,
                     parameter.grad,
-                )  # fmt: skip
+                )
             )
