@@ -6,10 +6,15 @@ temporary folder of the user's own. Everything in it can be deleted at any time:
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
 import threading
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 
 def folder() -> Path:
@@ -35,3 +40,22 @@ def write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+@cache
+def imported(name: str, text: str, *, version: str = "") -> ModuleType:
+    """Python source as a module, imported from a file in the cache folder, where Numba keeps its machine code beside it.
+
+    The file is named after the text and ``version``, which stands for whatever else the machine code depends on (Numba
+    compiles anew when the file of a function changes, not when one does that it calls from).
+    """
+    digest = sha256((text + version).encode()).hexdigest()[:16]
+    path = folder() / f"{name}-{digest}.py"
+    if not path.exists() or path.read_bytes() != text.encode():  # a full disk or a power cut leaves half a file
+        write(path, text)
+    spec = importlib.util.spec_from_file_location(f"thalweg_{name.replace('-', '_')}_{digest}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Numba finds the module of cached machine code by its name
+    spec.loader.exec_module(module)
+    return module

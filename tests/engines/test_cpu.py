@@ -254,15 +254,15 @@ def test_two_python_threads_may_step_at_once() -> None:
 
 @pytest.mark.parametrize("torn", ["", "import numpy as np\n"])
 def test_a_torn_source_is_written_anew(tmp_path, monkeypatch, torn) -> None:
-    from thalweg.engines.cpu import _module
+    from thalweg.cache import imported
 
     monkeypatch.setenv("THALWEG_CACHE", str(tmp_path))
     text = f"whole = {len(torn)}\n"
-    _module("torn", text)
+    imported("torn", text)
     (path,) = tmp_path.glob("torn-*.py")
     path.write_text(torn)
-    _module.cache_clear()
-    assert _module("torn", text).whole == len(torn)
+    imported.cache_clear()
+    assert imported("torn", text).whole == len(torn)
 
 
 def test_an_entry_that_is_no_program_is_lowered_anew(tmp_path, monkeypatch) -> None:

@@ -12,20 +12,16 @@ process starts at once.
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from thalweg.cache import folder, write
+from thalweg.cache import imported
 from thalweg.engines.segments import Segments
 from thalweg.rules import Program
 
@@ -97,21 +93,6 @@ def norm_source(dtype: str) -> str:
 
 
 @cache
-def _module(name: str, text: str) -> ModuleType:
-    """Imports generated source from the cache folder."""
-    digest = sha256((text + _own_source()).encode()).hexdigest()[:16]
-    path = folder() / f"{name}-{digest}.py"
-    if not path.exists() or path.read_bytes() != text.encode():  # a full disk or a power cut leaves half a file
-        write(path, text)
-    spec = importlib.util.spec_from_file_location(f"thalweg_kernel_{digest}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Numba finds the module of cached machine code by its name
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
 def _own_source() -> str:
     return "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("cpu.py", "elementary.py"))
 
@@ -121,8 +102,8 @@ class CpuKernel:
 
     def __init__(self, program: Program, dtype: torch.dtype) -> None:
         kind = TYPES[dtype]
-        module = _module(f"{program.name}-{kind}", source(program, kind))
-        norms = _module(f"norm-{kind}", norm_source(kind))
+        module = imported(f"{program.name}-{kind}", source(program, kind), version=_own_source())
+        norms = imported(f"norm-{kind}", norm_source(kind), version=_own_source())
         self._forms: tuple[Callable[..., Any], Callable[..., Any]] = (module.serial, module.parallel)
         self._norms: tuple[Callable[..., Any], Callable[..., Any]] = (norms.serial, norms.parallel)
 

@@ -9,11 +9,8 @@ the three losses. Everything else goes the eager way.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thalweg.cache import folder, write
+from thalweg.cache import imported
 from thalweg.errors import InputError
 from thalweg.models.losses import wanted_distributions
 
@@ -33,23 +30,10 @@ FEW_OPERATIONS = 1e8
 
 @cache
 def kernels() -> ModuleType:
-    """``thalweg.models.kernels``, imported from the cache folder, where Numba keeps its machine code beside it.
-
-    Numba compiles anew when the file of a function changes, not when one does that it calls from: so the copy is named
-    after the text of both.
-    """
+    """``thalweg.models.kernels``, imported from the cache folder, where Numba keeps its machine code beside it."""
     here = Path(__file__).parent
     text = (here / "kernels.py").read_text(encoding="utf-8")
-    digest = sha256((text + (here / "tiles.py").read_text(encoding="utf-8")).encode()).hexdigest()[:16]
-    path = folder() / f"backprop-{digest}.py"
-    if not path.exists() or path.read_bytes() != text.encode():
-        write(path, text)
-    spec = importlib.util.spec_from_file_location(f"thalweg_backprop_{digest}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Numba finds the module of cached machine code by its name
-    spec.loader.exec_module(module)
-    return module
+    return imported("backprop", text, version=(here / "tiles.py").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
