@@ -46,8 +46,8 @@ def test_idx_is_read_back(tmp_path_factory, array) -> None:
 @pytest.fixture
 def four(tmp_path):
     for part, rows in (("train", slice(0, 20)), ("t10k", slice(20, 30))):
-        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES[rows])))
-        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS[rows])))
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(IMAGES[rows]), mtime=0))
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS[rows]), mtime=0))
     return tmp_path
 
 
@@ -90,7 +90,7 @@ def test_broken_idx(tmp_path, content, sentence) -> None:
 
 
 def test_a_folder_whose_parts_do_not_fit(four) -> None:
-    (four / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS[:3])))
+    (four / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS[:3]), mtime=0))
     with pytest.raises(InputError, match="10 images and 3 labels"):
         read_idx_folder(four)
 
