@@ -164,3 +164,36 @@ class TestOnDisk:
         with pytest.raises(InputError, match=r"nothing\.jsonl does not exist"):
             History.read(tmp_path / "nothing.jsonl")
         assert not (tmp_path / "nothing.jsonl").exists()
+
+
+def test_zero_bytes_after_a_power_cut_stop_nothing(tmp_path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b'{"step":1,"a":1.0}\n\n\0\0\0\n{"step":2,"a":2.0}\n\0\0')
+    history = History(path)
+    assert history.column("a").values.tolist() == [1.0, 2.0]
+    history.record(3, {"a": 3.0})
+    history.close()
+    assert History.read(path).column("a").steps.tolist() == [1, 2, 3]
+
+
+def test_a_reader_follows_a_writer_that_goes_back(tmp_path) -> None:
+    path = tmp_path / "history.jsonl"
+    writer = History(path)
+    offsets = []
+    for step in (1, 2, 3):
+        writer.record(step, {"a": 1.0 * step})
+        offsets.append(writer.flush())
+    reader = History.read(path)
+    writer.rewind(offsets[1])
+    reader.refresh()
+    assert reader.column("a").steps.tolist() == [1, 2]
+    writer.record(3, {"a": 0.12345, "b": 7.0})
+    writer.flush()
+    other = History.read(path)
+    writer.rewind(offsets[0])
+    for step in (2, 3, 4):
+        writer.record(step, {"a": 10.0 + step, "longer": 1.0})
+    writer.flush()
+    other.refresh()
+    assert other.column("a").values.tolist() == [1.0, 12.0, 13.0, 14.0]
+    writer.close()

@@ -110,14 +110,22 @@ class History:
         self._file.seek(0, 2)
 
     def refresh(self) -> int:
-        """Takes in what has been written since; returns the number of new records. For readers of a live run."""
+        """Takes in what has been written since; returns the number of new records. For readers of a live run.
+
+        Where the writer has gone back to a checkpoint in the meantime, all is read anew.
+        """
         if self.path is None:
             return 0
         with self.path.open("rb") as file:
-            file.seek(self._offset)
+            file.seek(max(self._offset - 1, 0))
             data = file.read()
+        if self._offset and not data.startswith(b"\n"):  # the file is shorter now, or its lines lie otherwise
+            self._columns, self._offset = {}, 0
+            return self.refresh()
+        data = data[1:] if self._offset else data
         whole = data[: data.rfind(b"\n") + 1]
-        lines = whole.splitlines()
+        # A machine that lost power can leave zero bytes where a record should be: they say nothing, and stop nothing.
+        lines = [line for line in whole.splitlines() if line.strip(b"\0 ")]
         for number, line in enumerate(lines):
             try:
                 record = json.loads(line)

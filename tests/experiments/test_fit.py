@@ -145,6 +145,23 @@ def test_faults_are_sentences() -> None:
         thalweg.fit(net(1), (blobs()[0], blobs()[0][:, 0]), rule="sgd", lr=1e9, clip_norm=None, epochs=5)
 
 
+@pytest.mark.parametrize(
+    ("model", "optimizer", "sentence"),
+    [
+        (lambda x: x, None, "the model is function, not a"),
+        (net().double(), None, r"the model holds torch\.float64"),
+        (nn.LazyLinear(3), None, "lazy layers"),
+        (net().requires_grad_(False), None, "no parameter to train"),
+        (net(), "adam", "is no torch.optim optimizer"),
+        (net(), torch.optim.SGD, "is no torch.optim optimizer"),
+        (net(), torch.optim.SGD(net().parameters(), lr=0.1), "holds none of the model's parameters"),
+    ],
+)
+def test_what_would_train_nothing_is_said_at_once(model, optimizer, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        thalweg.fit(model, blobs(), optimizer=optimizer, epochs=1)
+
+
 def test_the_callers_threads_and_random_state_of_numpy_are_left_alone() -> None:
     threads, state = torch.get_num_threads(), np.random.get_state()[1].copy()  # noqa: NPY002
     thalweg.fit(copy.deepcopy(net()), blobs(), epochs=1, lr=0.01)

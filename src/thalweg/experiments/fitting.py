@@ -98,6 +98,7 @@ def fit(
         precision=precision, threads=threads,
     )  # fmt: skip
     onlooker = Silent() if watcher is None else watcher
+    _check(model, optimizer)
     if optimizer is None:
         build_optimizer(spec, [torch.nn.Parameter(torch.zeros(1))], lr=lr or 1.0)  # a wrong name is said at once
     place = build_device(device)
@@ -173,6 +174,30 @@ def _assemble(
     experiment = Experiment(spec, model, parts, batches, objective, optimizer, choices)
     experiment.check_shapes()
     return experiment, preprocessor
+
+
+def _check(model: Any, optimizer: Any) -> None:
+    """Says at once what would train nothing, or fail in the middle."""
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(f"the model is {type(model).__name__}, not a torch.nn.Module")
+    parameters = list(model.parameters())
+    if any(isinstance(p, torch.nn.parameter.UninitializedParameter) for p in parameters):
+        raise InputError("the model has lazy layers without sizes yet: call it once on an example before training it")
+    trained = {id(p) for p in parameters if p.requires_grad}
+    if not trained:
+        raise InputError("the model has no parameter to train: all are frozen, or there is none")
+    wide = next((p.dtype for p in parameters if p.is_floating_point() and p.dtype != torch.float32), None)
+    if wide is not None:
+        raise InputError(f"the model holds {wide}, but training runs in float32: call model.float() first")
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, torch.optim.Optimizer) or isinstance(optimizer, torch.optim.LBFGS):
+        raise InputError(
+            f"the optimizer {optimizer!r:.60} is no torch.optim optimizer that steps on gradients: give one over the model's "
+            f"parameters, or a rule by name (rule=)"
+        )
+    if not trained & {id(p) for group in optimizer.param_groups for p in group["params"]}:
+        raise InputError("the optimizer holds none of the model's parameters: make it from model.parameters()")
 
 
 def _task_of(targets: torch.Tensor) -> str:

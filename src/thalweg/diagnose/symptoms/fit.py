@@ -87,7 +87,8 @@ def high_variance(history: History, facts: Facts) -> Finding | None:
     metric = facts.metric
     trained, held = history.column(f"train/{metric}").values, history.column(f"dev/{metric}").values
     losses = history.column("dev/loss").values
-    count = min(len(trained), len(held), len(losses))
+    seen = skill(history, facts, "train")
+    count = min(len(trained), len(held), len(losses), len(seen))
     if count < FEWEST or not np.isfinite([*trained[:count], *held[:count], *losses[:count]]).all():
         return None
     best = int(losses[:count].argmin())
@@ -95,7 +96,6 @@ def high_variance(history: History, facts: Facts) -> Finding | None:
     gap = trained[best] - held[best]
     certain = 2 * _error_of_difference(trained[best], held[best], facts)
     risen = _risen(trained[:count], held[:count], facts)
-    seen = skill(history, facts, "train")[:count]
     end = count - 1
     chance = facts.majority + 2 * standard_error(held[end], facts.n_dev, facts)
     apart = trained[end] - held[end] - 2 * _error_of_difference(trained[end], held[end], facts)

@@ -188,7 +188,7 @@ def _way(history: History, steps: np.ndarray) -> np.ndarray:
     at, rates = finite(history.column("lr"))
     if len(at) < 2 or not (rates > 0).any():
         return steps.astype(float)
-    every = np.arange(1, max(int(steps[-1]), 1) + 1)
+    every = np.arange(1, max(int(steps.max(initial=1)), 1) + 1)
     walked = np.concatenate([[0.0], np.cumsum(np.interp(every, at, rates))])
     return walked[steps]
 
