@@ -20,7 +20,7 @@ def main() -> None:
     """Runs the command line and leaves with its exit status."""
     # Idle OpenMP threads wait asleep, not spinning: on a machine that does anything else, spinning costs a factor of ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from thalweg.cli.commands import app
+    from thalweg.cli.commands import Told, app
 
     as_json = "--json" in sys.argv[1:]
     try:
@@ -29,6 +29,11 @@ def main() -> None:
         _leave(str(error), 2, as_json)
     except KeyboardInterrupt:
         _leave("stopped", 130, as_json)
+    except SystemExit as leaving:  # Typer's own: it has said on standard error what is wrong with the words given
+        if as_json and leaving.code and not isinstance(leaving, Told):
+            sentence = "stopped" if leaving.code == 130 else "the command was not understood: see standard error"
+            print(json.dumps({"error": sentence}))
+        raise
     except BrokenPipeError:  # the reader of our output has gone, as in `thalweg runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,23 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of standard output.")]
 Runs = Annotated[str, typer.Option("--runs", help="The folder that holds all runs.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or its name under runs/.")]
+
+
+class Told(SystemExit):
+    """Leaves with a status after the JSON object has been printed."""
+
+
+def _print_object(value: dict[str, Any]) -> None:
+    """One line of JSON. It has no word for NaN (R² where all targets are equal): null."""
+    print(json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(wanted: bool) -> None:
@@ -105,11 +123,11 @@ def _finish(train_it: Any, what: Any, watcher: Any, *, as_json: bool, **where: s
     except Interrupted as stopped:
         print(f"thalweg: {stopped}", file=sys.stderr)
         if as_json:
-            print(json.dumps({"run": str(stopped.folder.path), "status": "stopped by the user"}))
-        raise typer.Exit(130) from None
+            _print_object({"run": str(stopped.folder.path), "status": "stopped by the user"})
+        raise Told(130) from None
     show_result(folder, result)
     if as_json:
-        print(json.dumps({"run": str(folder.path), "task": result["task"], "metrics": result["metrics"]}))
+        _print_object({"run": str(folder.path), "task": result["task"], "metrics": result["metrics"]})
 
 
 @app.command()
@@ -130,16 +148,24 @@ def predict(
 
     predictor = load(run, runs=runs)
     frame = predictor.predict_file(table, delimiter=delimiter)
-    path = Path(out) if out else Path(table.rstrip("/")).with_suffix(".predictions.csv")
+    path = Path(out) if out else _beside(table)
     try:
         frame.write_csv(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     from thalweg.cli.show import show_predictions
 
     show_predictions(frame, path)
     if as_json:
-        print(json.dumps({"run": str(predictor.folder.path), "predictions": str(path), "rows": frame.height}))
+        _print_object({"run": str(predictor.folder.path), "predictions": str(path), "rows": frame.height})
+
+
+def _beside(table: str) -> Path:
+    """``houses.csv`` gives ``houses.predictions.csv``; a folder named ``.`` or ``..`` has its own name only once resolved."""
+    path = Path(table)
+    if path.name in ("", ".."):
+        path = Path((path.resolve().name or "root") + ".folder")
+    return path.with_suffix(".predictions.csv")
 
 
 @app.command(name="runs")
@@ -153,7 +179,7 @@ def list_runs(
     rows = summaries(folder)
     show_runs(rows, folder)
     if as_json:
-        print(json.dumps({"runs": rows}, ensure_ascii=False))
+        _print_object({"runs": rows})
 
 
 @app.command()
@@ -166,4 +192,4 @@ def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
     write_page(folder)
     print(f"page  {folder.page}")
     if as_json:
-        print(json.dumps({"run": str(folder.path), "page": str(folder.page)}))
+        _print_object({"run": str(folder.path), "page": str(folder.page)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from thalweg.errors import InputError
 from thalweg.experiments.folder import Folder
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def summaries(folder: str) -> list[dict[str, Any]]:
     """One plain record for each run."""
     rows = []
     for run in Folder.all(folder):
-        result: dict[str, Any] = run.read_json(run.result) if run.result.exists() else {"status": "running"}
+        try:
+            result: dict[str, Any] = run.read_json(run.result) if run.result.exists() else {"status": "running"}
+        except InputError as error:  # one damaged run hides no other
+            result = {"status": str(error)}
         metrics: dict[str, dict[str, float]] = result.get("metrics", {})
         final = metrics.get("test") or metrics.get("dev") or {}
         rows.append(

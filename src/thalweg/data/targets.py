@@ -149,6 +149,9 @@ def _amounts(series: polars.Series, name: str) -> np.ndarray:
     amounts = series.cast(pl.Float64).to_numpy()
     if (amounts == amounts[0]).all():
         raise InputError(f'the target "{name}" is {amounts[0]:g} in every row: there is nothing to learn')
+    with np.errstate(over="ignore"):
+        if not np.isfinite(amounts.std()):
+            raise InputError(f'the target "{name}" holds amounts too large to be squared: give it in larger units')
     return amounts
 
 

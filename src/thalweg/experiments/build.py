@@ -21,7 +21,7 @@ from thalweg.experiments.own_module import build_own, is_own
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.train import OBJECTIVES, Objective
-from thalweg.train.objectives import MeanSquaredError
+from thalweg.train.objectives import CrossEntropy, MeanSquaredError
 
 if TYPE_CHECKING:
     from thalweg.schedules import Schedule
@@ -60,8 +60,10 @@ def build_device(name: str) -> torch.device:
     return device
 
 
-def build_objective(task: str, *, scale: float) -> Objective:
+def build_objective(task: str, *, scale: float, classes: int | None = None) -> Objective:
     """The loss of a task; ``scale`` is the size of one unit of standardised regression targets."""
+    if task == "multiclass" and classes is not None:
+        return CrossEntropy(classes=classes)
     return MeanSquaredError(scale=scale) if task == "regression" else OBJECTIVES[task]
 
 

@@ -79,7 +79,7 @@ class Experiment:
             shape = tuple(inputs.shape[1:])
             raise InputError(
                 f"the model cannot take these inputs of shape (batch, {', '.join(map(str, shape))}): "
-                f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
             ) from error
         finally:
             self.model.train(training)

@@ -20,12 +20,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from thalweg.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,27 @@ class Folder:
         """All runs under ``runs``, oldest first."""
         specs = Path(runs).glob("*/spec.toml")
         return [cls(path.parent) for path in sorted(specs, key=lambda path: (path.stat().st_ctime_ns, path))]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the run for this process; the lock goes with the process, however it ends.
+
+        Raises ``InputError`` where another one trains it now: both would write into one history.
+        """
+        if fcntl is None:
+            yield
+            return
+        lock = os.open(self.path, os.O_RDONLY)  # the folder itself: its files are replaced, and a lock with them
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"the run {self.path} is being trained by another process: wait for it") from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+        finally:
+            os.close(lock)
 
     def write(self, path: Path, text: str) -> None:
         """Replaces a file of the run atomically."""

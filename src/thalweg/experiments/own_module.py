@@ -31,7 +31,7 @@ def build_own(model: str, *, input_shape: tuple[int, ...], n_outputs: int) -> to
     file, _, function = model.partition(":")
     path = Path(file)
     if not function:
-        raise InputError(f'model "{model}" names no function: write {model}:build')
+        raise InputError(f'model "{model}" names no function: write {file}:build')
     if not path.is_file():
         raise InputError(f"the model file {path} does not exist")
     make = _load(path, function)
@@ -56,7 +56,9 @@ def build_own(model: str, *, input_shape: tuple[int, ...], n_outputs: int) -> to
     try:
         module = make(**arguments)
     except Exception as error:
-        raise InputError(f"{path}: {function} failed: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{path}: {function} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"{path}: {function} returned {type(module).__name__}, not a torch.nn.Module")
     if not any(parameter.requires_grad for parameter in module.parameters()):
@@ -76,7 +78,9 @@ def _load(path: Path, function: str) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{path} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
     finally:
         sys.path.remove(folder)
     if function not in vars(module):

@@ -12,6 +12,7 @@ a resumed or a repeated run takes it from there.
 from __future__ import annotations
 
 import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -60,8 +61,14 @@ def start(spec: Spec, watcher: Watcher) -> tuple[Folder, dict[str, Any]]:
     data = _load(spec)
     _check_names(spec)
     folder = Folder.create(spec.runs, spec.name, data.name)
-    folder.write(folder.spec, spec.to_toml())
-    return folder, _run(folder, spec, data, watcher)
+    with folder.alone():
+        folder.write(folder.spec, spec.to_toml())
+        try:
+            return folder, _run(folder, spec, data, watcher)
+        except InputError:
+            if not folder.result.exists():  # found wrong before anything was trained: no run to keep
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
 
 
 def resume(run: str | Path, watcher: Watcher, *, runs: str = "runs") -> tuple[Folder, dict[str, Any]]:
@@ -73,7 +80,9 @@ def resume(run: str | Path, watcher: Watcher, *, runs: str = "runs") -> tuple[Fo
     if folder.result.exists() and folder.read_json(folder.result)["status"] == "finished":
         raise InputError(f"the run {folder.path} has finished: there is nothing to resume; see {folder.page}")
     spec = Spec.read(folder.spec)
-    return folder, _run(folder, spec, _load(spec), watcher)
+    data = _load(spec)
+    with folder.alone():
+        return folder, _run(folder, spec, data, watcher)
 
 
 def _load(spec: Spec) -> Data:
@@ -177,7 +186,7 @@ def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Prep
         choices.append(
             Choice("threads", str(spec.threads), "the arithmetic of one step decides whether more threads pay")
         )
-    objective = build_objective(data.task, scale=preprocessor.target_scale)
+    objective = build_objective(data.task, scale=preprocessor.target_scale, classes=preprocessor.n_outputs)
     experiment = Experiment(spec, model, parts, batches, objective, choices=choices)
     experiment.check_shapes()
     return experiment, preprocessor

@@ -29,7 +29,7 @@ Number = int | float | bool | str | list[float]
 class Spec(BaseModel):
     """All settings of a training run. Raises ``InputError`` (one sentence naming the key) for a value that makes no sense."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = Field(
         description="A file (CSV, TSV, Parquet, NPZ, IDX), a folder of class folders with images, or a bundled set: "
@@ -84,14 +84,17 @@ class Spec(BaseModel):
         description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers by default.",
     )
     seed: int = Field(
-        1, ge=0, description="Fixes the split, the initialisation, the order and everything else that is random."
+        1,
+        ge=0,
+        lt=2**63,
+        description="Fixes the split, the initialisation, the order and everything else that is random.",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 runs the forward pass in mixed precision."
     )
     threads: int | None = Field(
-        None, ge=1, description="Processor threads; chosen from the size of the net when not given."
+        None, ge=1, le=1024, description="Processor threads; chosen from the size of the net when not given."
     )
     name: str | None = Field(
         None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given."
@@ -122,6 +125,8 @@ class Spec(BaseModel):
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(f"{path} does not exist: give the TOML file of a run") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is no valid TOML file: {error}") from None
         try:

@@ -131,6 +131,8 @@ def predictions(run: RunReport) -> Figure | None:
     true, said = (np.asarray(run.predictions[key], dtype=float) for key in ("true", "predicted"))
     kept = np.isfinite(true) & np.isfinite(said)
     true, said = true[kept], said[kept]
+    if not len(true):
+        return None
     ends = np.array([min(true.min(), said.min()), max(true.max(), said.max())])
     points = {
         "type": "scatter", "mode": "markers", "name": "examples", "x": true, "y": said,

@@ -99,7 +99,9 @@ class Checkpoints(Hook):
         except InputError:
             raise
         except Exception as error:  # torch.load raises half a dozen kinds for a file that is not what it should be
-            raise InputError(f"{self.path} cannot be resumed from: {str(error).splitlines()[0]}") from error
+            raise InputError(
+                f"{self.path} cannot be resumed from: it is damaged or of another model; start a new run"
+            ) from error
         _restore_random_states(saved["random"])
         return State(model=model, optimizer=optimizer, loss=saved["loss"], **saved["counters"]), int(saved["history"])
 

@@ -53,9 +53,10 @@ def _refuse(outputs: torch.Tensor, targets: torch.Tensor, wanted: str) -> None:
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Softmax cross-entropy from logits."""
+    """Softmax cross-entropy from logits; outputs for ``classes``, no more and no fewer, where their number is known."""
 
     label_smoothing: float = 0.0
+    classes: int | None = None
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)
@@ -68,7 +69,10 @@ class CrossEntropy:
         return {"accuracy": float((outputs.argmax(1) == targets).double().mean())}
 
     def check(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        classes = int(targets.max()) + 1
+        classes = int(targets.max()) + 1 if self.classes is None else self.classes
+        too_wide = self.classes is not None and outputs.ndim == 2 and outputs.shape[1] > classes
+        if too_wide:
+            _refuse(outputs, targets, f"({len(targets)}, {classes}), one column for each class")
         if outputs.ndim != 2 or len(outputs) != len(targets) or outputs.shape[1] < classes:
             _refuse(outputs, targets, f"({len(targets)}, C) with one column for each of the C ≥ {classes} classes")
 
