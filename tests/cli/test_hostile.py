@@ -96,3 +96,45 @@ class TestRuns:
         finally:
             first.kill()
             first.communicate()
+
+
+def test_a_run_is_used_from_any_folder(thalweg) -> None:
+    (thalweg.folder / "m.py").write_text(
+        "from torch import nn\n\ndef build(n_inputs, n_outputs):\n    return nn.Linear(n_inputs, n_outputs)\n"
+    )
+    rows = "\n".join(f"{x},{x * 2},{x % 7}" for x in range(60))
+    (thalweg.folder / "d.csv").write_text("a,b,y\n" + rows + "\n")
+    words = (
+        "train",
+        "m.py:build",
+        "--data",
+        "d.csv",
+        "--target",
+        "y",
+        "--task",
+        "regression",
+        "--epochs",
+        "2",
+        "--lr",
+        "0.01",
+    )
+    assert thalweg(*words, "--name", "first").status == 0
+    below = type(thalweg)(thalweg.folder / "below")
+    below.folder.mkdir()
+    assert below("predict", "../runs/first", "../d.csv", "--out", "out.csv").status == 0
+    assert below("train", "../runs/first/spec.toml").status == 0
+
+
+def test_a_setting_is_no_option(thalweg) -> None:
+    assert '"lr" is a setting of its own' in thalweg.fails("train", "wine", "--lr", "0.01", "--option", "lr=3")
+
+
+def test_a_module_that_fails_in_the_middle_leaves_a_run_that_says_so(thalweg) -> None:
+    (thalweg.folder / "m.py").write_text(
+        "from torch import nn\n\n\nclass Breaks(nn.Module):\n    def __init__(self, n_inputs, n_outputs):\n"
+        "        super().__init__()\n        self.layer, self.calls = nn.Linear(n_inputs, n_outputs), 0\n\n"
+        "    def forward(self, x):\n        self.calls += self.training\n"
+        "        if self.calls > 5:\n            raise RuntimeError('worn out')\n        return self.layer(x)\n"
+    )
+    assert thalweg("train", "m.py:Breaks", "--data", "wine", "--lr", "0.01", "--name", "broken").status != 0
+    assert "failed: RuntimeError: worn out" in (thalweg.folder / "runs/broken/result.json").read_text()

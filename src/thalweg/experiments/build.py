@@ -120,6 +120,9 @@ def build_optimizer(
     arguments: dict[str, Any] = {"lr": lr, "clip_norm": clip_norm}
     if spec.weight_decay is not None:
         arguments["weight_decay"] = spec.weight_decay
+    for name in ("lr", "weight_decay", "clip_norm"):
+        if name in spec.options:
+            raise InputError(f'"{name}" is a setting of its own: give {name}, not an option of the rule')
     for name, value in {**arguments, **spec.options}.items():
         look_up(name, known, f"option of {spec.rule}")
         arguments[name] = tuple(value) if isinstance(value, list) else value

@@ -60,6 +60,7 @@ def start(spec: Spec, watcher: Watcher) -> tuple[Folder, dict[str, Any]]:
     """
     data = _load(spec)
     _check_names(spec)
+    spec = _anywhere(spec)
     folder = Folder.create(spec.runs, spec.name, data.name)
     with folder.alone():
         folder.write(folder.spec, spec.to_toml())
@@ -89,6 +90,19 @@ def _load(spec: Spec) -> Data:
     from thalweg import data
 
     return data.load(spec.data, target=spec.target, task=spec.task, delimiter=spec.delimiter)
+
+
+def _anywhere(spec: Spec) -> Spec:
+    """The spec with whole paths: a run is repeated, resumed and used to predict from any folder."""
+    from thalweg.data import BUNDLED
+
+    changes: dict[str, Any] = {}
+    if spec.data not in BUNDLED and Path(spec.data).exists():
+        changes["data"] = str(Path(spec.data).resolve())
+    if is_own(spec.model):
+        file, _, function = spec.model.partition(":")
+        changes["model"] = f"{Path(file).resolve()}:{function}" if Path(file).is_file() else spec.model
+    return spec.replace(**changes)
 
 
 def _check_names(spec: Spec) -> None:
@@ -144,8 +158,9 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
                     resume=going_on,
                     interrupted=interrupted,
                 )
-            except InputError as error:
-                result |= {"status": f"failed: {error}"}
+            except Exception as error:  # also what the user's own module raises in the middle
+                said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+                result |= {"status": f"failed: {said}"}
                 folder.write_json(folder.result, result)
                 history.flush()
                 write_page(folder)  # what the doctor says of it matters most now
