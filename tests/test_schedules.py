@@ -24,6 +24,9 @@ from thalweg.schedules import (
     one_cycle,
     parse,
     polynomial,
+    restarts,
+    root,
+    sine,
     staircase,
     warmup,
     warmup_constant,
@@ -55,6 +58,12 @@ def joined(optimizer):
     return lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[10])
 
 
+def with_restarts(optimizer):
+    first = lr_scheduler.LinearLR(optimizer, start_factor=1 / 5, end_factor=1.0, total_iters=4)
+    then = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=4)
+    return lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[5])
+
+
 @pytest.mark.parametrize(
     "schedule, make",
     [
@@ -67,6 +76,11 @@ def joined(optimizer):
         (linear(25, start=0.9, end=0.2), lambda o: lr_scheduler.LinearLR(o, 0.9, 0.2, total_iters=25)),
         (cosine(N), lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=N)),
         (cosine(N, end=0.1), lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=N, eta_min=0.1)),
+        (restarts(7), lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=7)),
+        (restarts(3, growth=2), lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=3, T_mult=2)),
+        (restarts(1, growth=3, end=0.1),
+         lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=1, T_mult=3, eta_min=0.1)),
+        (warmup(5) >> restarts(4), with_restarts),
         (polynomial(30, power=3.0), lambda o: lr_scheduler.PolynomialLR(o, total_iters=30, power=3.0)),
         (warmup_constant(12, 0.1), lambda o: lr_scheduler.ConstantLR(o, factor=0.1, total_iters=12)),
         (warmup(10), lambda o: lr_scheduler.LinearLR(o, 1 / 10, 1.0, total_iters=9)),
@@ -80,6 +94,71 @@ def joined(optimizer):
 )  # fmt: skip
 def test_the_rates_are_those_of_pytorch(schedule: Schedule, make) -> None:
     assert [schedule(step) for step in range(N)] == pytest.approx(torch_rates(make), rel=1e-9, abs=1e-12)
+
+
+def one_cycle_by_hand(t: int) -> float:
+    """Rise in 12 of 40 updates, both halves half a wave, the last update with 4e-6."""
+    if t <= 11:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * t / 11)) / 2
+    return 4e-6 + (1 - 4e-6) * (1 + math.cos(math.pi * min(t - 11, 28) / 28)) / 2
+
+
+def restarts_by_hand(t: int) -> float:
+    start, length = 0, 3
+    while t >= start + length:
+        start, length = start + length, 2 * length
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (t - start) / length))
+
+
+FORMULAS = [
+    (constant(0.3), lambda t: 0.3),
+    (every(5, inverse_time(0.5)), lambda t: 1 / (1 + 0.5 * (t // 5))),
+    (every(5, exponential(0.9)), lambda t: 0.9 ** (t // 5)),
+    (every(5, inverse_root(0.7)), lambda t: 0.7 / (1 + t // 5) ** 0.5),
+    (inverse_time(0.5), lambda t: 1 / (1 + 0.5 * t)),
+    (exponential(0.9), lambda t: 0.9**t),
+    (inverse_root(0.7), lambda t: 0.7 / (t + 1) ** 0.5),
+    (staircase((5, 20), (1.0, 0.5, 0.1)), lambda t: 1.0 if t < 5 else 0.5 if t < 20 else 0.1),
+    (warmup(10), lambda t: min((t + 1) / 10, 1)),
+    (warmup_constant(12, 0.1), lambda t: 0.1 if t < 12 else 1.0),
+    (linear(25, 0.9, 0.2), lambda t: 0.9 - 0.7 * min(t, 25) / 25),
+    (cosine(30, 0.9, 0.2), lambda t: 0.2 + 0.7 * (1 + math.cos(math.pi * min(t, 30) / 30)) / 2),
+    (polynomial(30, 3.0, 0.1), lambda t: 0.1 + 0.9 * (1 - min(t, 30) / 30) ** 3),
+    (sine(30, 0.1), lambda t: 0.1 + 0.9 * (1 - math.sin(math.pi / 2 * min(t, 30) / 30))),
+    (root(30, 0.1), lambda t: 0.1 + 0.9 * (1 - (min(t, 30) / 30) ** 0.5)),
+    (restarts(3, 2, 0.1), restarts_by_hand),
+    (one_cycle(40), one_cycle_by_hand),
+    (warmup(10) >> sine(30), lambda t: (t + 1) / 10 if t < 10 else 1 - math.sin(math.pi / 2 * min(t - 10, 30) / 30)),
+    (warmup(10) >> cosine(30), lambda t: (t + 1) / 10 if t < 10 else (1 + math.cos(math.pi * min(t - 10, 30) / 30)) / 2),
+    (warmup(10) >> polynomial(30, 0.5), lambda t: (t + 1) / 10 if t < 10 else (1 - min(t - 10, 30) / 30) ** 0.5),
+    (wsd(40, 0.1, 0.25), lambda t: (t + 1) / 4 if t < 4 else 1.0 if t < 30 else 1 - min(t - 30, 10) / 10),
+    (wsd(40, 0.1, 0.25, fall_shape="root"),
+     lambda t: (t + 1) / 4 if t < 4 else 1.0 if t < 30 else 1 - (min(t - 30, 10) / 10) ** 0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "schedule, formula", FORMULAS, ids=lambda value: repr(value) if isinstance(value, Schedule) else ""
+)
+def test_every_shape_is_its_formula_at_every_step(schedule: Schedule, formula) -> None:
+    assert [schedule(t) for t in range(60)] == pytest.approx([formula(t) for t in range(60)], rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 10, 1000])
+@pytest.mark.parametrize("growth", [1.0, 1.5, 2.0, 3.0, 10.0])
+def test_every_cycle_of_restarts_begins_at_one(steps: int, growth: float) -> None:
+    begin, length = 0.0, float(steps)
+    while begin < 1e7 and length <= 1e6:
+        if begin.is_integer():
+            assert restarts(steps, growth)(int(begin)) == 1.0
+        begin, length = begin + length, length * growth
+        if growth == 1 and begin > 100 * steps:
+            break
+
+
+@given(st.integers(1, 1000), st.floats(1, 100), st.integers(0, 10**8))
+def test_restarts_stay_between_end_and_one(steps: int, growth: float, step: int) -> None:
+    assert 0.0 <= restarts(steps, growth)(step) <= 1.0
 
 
 def test_warm_up_gives_the_first_update_one_nth_and_the_nth_all() -> None:
@@ -138,6 +217,9 @@ shapes = st.one_of(
     st.builds(linear, steps, finite, finite),
     st.builds(cosine, steps, finite, finite),
     st.builds(polynomial, steps, st.floats(0.1, 10), finite),
+    st.builds(sine, steps, finite),
+    st.builds(root, steps, finite),
+    st.builds(restarts, steps, st.floats(1, 100), finite),
     st.builds(one_cycle, st.integers(3, 10**6), st.floats(0.05, 0.95), finite, finite),
     st.builds(wsd, steps, st.floats(0, 0.5), st.floats(0, 0.5)),
 )
@@ -192,7 +274,11 @@ def test_the_text_of_a_schedule_makes_it_again(schedule: Schedule, step: int) ->
         ("one_cycle(2)", "at least 3"),
         ("wsd(100, rise=0.9, fall=0.9)", "shares"),
         ("every(5, 5)", "must be a schedule"),
-        ("constant('a')", "no schedule"),
+        ("constant('a')", "finite number"),
+        ("'cosine'", "no schedule"),
+        ("restarts(10, growth=0.5)", "growth"),
+        ("wsd(100, fall_shape='steep')", "linear, cosine, root"),
+        ("wsd(100, fall_shape=3)", "linear, cosine, root"),
     ],
 )
 def test_what_is_no_schedule_is_refused_in_a_sentence(text: str, words: str) -> None:

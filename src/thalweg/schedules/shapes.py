@@ -51,7 +51,7 @@ class constant(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class inverse_time(Schedule):
-    """``1 / (1 + decay · t)``."""
+    """``1 / (1 + decay · t)``; by passes ``every(steps_per_epoch, inverse_time(decay))``, α₀ / (1 + decay · epoch)."""
 
     decay: float
 
@@ -64,7 +64,7 @@ class inverse_time(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class exponential(Schedule):
-    """``baseᵗ``."""
+    """``baseᵗ``; by passes ``every(steps_per_epoch, exponential(base))``."""
 
     base: float
 
@@ -77,7 +77,7 @@ class exponential(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class inverse_root(Schedule):
-    """``k / √t``, t counted from 1 (the first update gets k)."""
+    """``k / √t``, t counted from 1 (the first update gets k); within ``every``, ``k / √epoch``."""
 
     k: float = 1.0
 
@@ -182,6 +182,71 @@ class polynomial(Schedule):
         return self.steps
 
 
+@dataclass(frozen=True, repr=False)
+class sine(Schedule):
+    """A quarter of a wave from 1 to ``end``: ``1 − sin(½π t/n)``; it falls fastest at once and levels off at the end."""
+
+    steps: int
+    end: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        return self.end + (1.0 - self.end) * (1.0 - math.sin(0.5 * math.pi * min(1.0, step / self.steps)))
+
+    def length(self) -> int | None:
+        return self.steps
+
+
+@dataclass(frozen=True, repr=False)
+class root(Schedule):
+    """``1 − √(t/n)`` from 1 to ``end``: the steepest start of all (Hägele et al. 2024, for the last part of ``wsd``)."""
+
+    steps: int
+    end: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        return self.end + (1.0 - self.end) * (1.0 - math.sqrt(min(1.0, step / self.steps)))
+
+    def length(self) -> int | None:
+        return self.steps
+
+
+@dataclass(frozen=True, repr=False)
+class restarts(Schedule):
+    """Cosine with warm restarts: from 1 to ``end`` in ``steps``, then at 1 again, each cycle ``growth`` times as long.
+
+    ``½ (1 + cos π T_cur/T_i)`` with ``T_i = steps · growthⁱ`` (SGDR, Loshchilov & Hutter 2017, equation 5). Cycle i begins at
+    ``steps · (growthⁱ − 1) / (growth − 1)``, so i is a logarithm of the step.
+    """
+
+    steps: int
+    growth: float = 1.0
+    end: float = 0.0
+
+    def check(self) -> str:
+        return "" if 1 <= self.growth <= 100 else f"growth is {self.growth!r} but must be at least 1 and at most 100"
+
+    def __call__(self, step: int) -> float:
+        cycle = self._cycle(step)
+        passed = (step - self._begin(cycle)) / (self.steps * self.growth**cycle)
+        return self.end + (1.0 - self.end) * 0.5 * (1.0 + math.cos(math.pi * min(max(passed, 0.0), 1.0)))
+
+    def _begin(self, cycle: int) -> float:
+        if self.growth == 1:
+            return float(self.steps * cycle)
+        return self.steps * ((self.growth**cycle - 1) / (self.growth - 1))
+
+    def _cycle(self, step: int) -> int:
+        if self.growth == 1:
+            return step // self.steps
+        cycle = int(math.log1p(step / self.steps * (self.growth - 1)) / math.log1p(self.growth - 1))
+        # The logarithm is off by one where it falls on a restart: there the value would be the end, not the start.
+        while cycle and self._begin(cycle) > step:
+            cycle -= 1
+        while self._begin(cycle + 1) <= step:
+            cycle += 1
+        return cycle
+
+
 def one_cycle(steps: int, rise: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Schedule:
     """Up from ``start`` to 1 in the first share ``rise`` of the steps, down to ``end`` in the rest (Smith & Topin 2018).
 
@@ -194,12 +259,25 @@ def one_cycle(steps: int, rise: float = 0.3, start: float = 0.04, end: float = 4
     return cosine(up, start, 1.0) >> cosine(total - 1 - up, 1.0, end)
 
 
-def wsd(steps: int, rise: float = 0.05, fall: float = 0.2, end: float = 0.0) -> Schedule:
-    """Warm-up, stable, decay: ``rise`` and ``fall`` are shares of ``steps``; the decay is a line (Hu et al. 2024)."""
+FALLS: dict[str, Callable[[int, float], Schedule]] = {
+    "linear": lambda steps, end: linear(steps, 1.0, end),
+    "cosine": lambda steps, end: cosine(steps, 1.0, end),
+    "root": root,
+}
+"""How ``wsd`` can fall at its end."""
+
+
+def wsd(steps: int, rise: float = 0.05, fall: float = 0.2, end: float = 0.0, fall_shape: str = "linear") -> Schedule:
+    """Warm-up, stable, decay (Hu et al. 2024): ``rise`` and ``fall`` are shares of ``steps``.
+
+    The decay is a line, or what ``fall_shape`` says: "cosine", or "root" for ``1 − √t``, which Hägele et al. (2024) prefer.
+    """
     if constant(rise).value < 0 or constant(fall).value < 0 or rise + fall > 1:
         raise InputError(
             f"wsd: rise {rise!r} and fall {fall!r} are shares of the steps: at least 0, together at most 1"
         )
+    if fall_shape not in FALLS:
+        raise InputError(f"wsd: fall_shape is {fall_shape!r} but must be one of {', '.join(FALLS)}")
     total = constant(1.0, steps).steps or 1
     up, down = round(rise * total), round(fall * total)
     parts: list[Schedule] = []
@@ -208,15 +286,15 @@ def wsd(steps: int, rise: float = 0.05, fall: float = 0.2, end: float = 0.0) -> 
     if total > up + down:
         parts.append(constant(1.0, total - up - down))
     if down:
-        parts.append(linear(down, 1.0, end))
+        parts.append(FALLS[fall_shape](down, end))
     return parts[0] if len(parts) == 1 else Joined(tuple(parts))
 
 
 SHAPES: dict[str, Callable[..., Schedule]] = {
     shape.__name__: shape
     for shape in (
-        constant, inverse_time, exponential, inverse_root, staircase, warmup, warmup_constant, linear, cosine, polynomial,
-        one_cycle, wsd, every,
+        constant, inverse_time, exponential, inverse_root, staircase, warmup, warmup_constant, linear, cosine, polynomial, sine,
+        root, restarts, one_cycle, wsd, every,
     )
 }  # fmt: skip
 """Every name of the text form."""

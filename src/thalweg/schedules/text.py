@@ -1,4 +1,4 @@
-"""From text to schedule: a grammar of names, numbers, ``>>``, ``*`` and brackets. Nothing is evaluated.
+"""From text to schedule: a grammar of names, numbers, quoted words, ``>>``, ``*`` and brackets. Nothing is evaluated.
 
 >>> parse("0.1 * (warmup(500) >> cosine(10000, end=0.01))")
 0.1 * (warmup(500) >> cosine(10000, end=0.01))
@@ -22,7 +22,7 @@ LONGEST_TEXT = 2000
 def parse(text: str) -> Schedule:
     """The schedule that ``text`` describes, such as ``0.1 * (warmup(500) >> cosine(10000, end=0.01))``.
 
-    Raises ``InputError`` for anything but the names in ``SHAPES``, numbers, ``>>``, ``*`` and brackets.
+    Raises ``InputError`` for anything but the names in ``SHAPES``, numbers, quoted words, ``>>``, ``*`` and brackets.
     """
     if len(text) > LONGEST_TEXT:
         raise InputError(f"a schedule of {len(text)} characters is too long: at most {LONGEST_TEXT}")
@@ -41,7 +41,7 @@ def parse(text: str) -> Schedule:
 
 def _read(node: ast.expr, text: str) -> Any:
     match node:
-        case ast.Constant(value=int() | float() | None):
+        case ast.Constant(value=int() | float() | str() | None):
             return node.value
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return -value
