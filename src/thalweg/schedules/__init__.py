@@ -13,11 +13,15 @@ nothing to advance, nothing to restore on resume. Most give a factor of the init
 >>> parse("every(23, exponential(0.95))")(46)                  # α₀ · 0.95^epoch with 23 updates in a pass
 0.9025
 
+``plateau`` and ``until`` react to what the run measures; ``begin()`` gives the form that hears of it.
+
 Its text is the expression that makes it: ``parse(repr(schedule)) == schedule``. ``parse`` evaluates nothing but this grammar.
 """
 
 from __future__ import annotations
 
+from thalweg.schedules.reactive import plateau, until
+from thalweg.schedules.running import Running
 from thalweg.schedules.schedule import Joined, Scaled, Schedule
 from thalweg.schedules.shapes import (
     SHAPES,
@@ -43,6 +47,7 @@ from thalweg.schedules.text import parse
 __all__ = [
     "SHAPES",
     "Joined",
+    "Running",
     "Scaled",
     "Schedule",
     "constant",
@@ -54,11 +59,13 @@ __all__ = [
     "linear",
     "one_cycle",
     "parse",
+    "plateau",
     "polynomial",
     "restarts",
     "root",
     "sine",
     "staircase",
+    "until",
     "warmup",
     "warmup_constant",
     "wsd",

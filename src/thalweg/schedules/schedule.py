@@ -19,6 +19,11 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.schedules.running import Fixed, Running, RunningJoined, RunningScaled
+
+Count = int
+"""A whole number from 0, as the annotation of a field; ``int`` is one from 1."""
+LONGEST_WORD = 100
 
 
 def _whole(value: Any) -> int:
@@ -26,6 +31,19 @@ def _whole(value: Any) -> int:
     if number < 1 or isinstance(value, bool):
         raise ValueError("a whole number of at least 1")
     return number
+
+
+def _count(value: Any) -> int:
+    number = operator.index(value)
+    if number < 0 or isinstance(value, bool):
+        raise ValueError("a whole number of at least 0")
+    return number
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_WORD:
+        raise ValueError("a word in quotes")
+    return value
 
 
 def _number(value: Any) -> float:
@@ -43,6 +61,9 @@ def _schedule(value: Any) -> Schedule:
 _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "int": (_whole, "a whole number of at least 1"),
     "int | None": (lambda value: None if value is None else _whole(value), "a whole number of at least 1"),
+    "Count": (_count, "a whole number of at least 0"),
+    "str": (_word, "a word in quotes"),
+    "str | None": (lambda value: None if value is None else _word(value), "a word in quotes"),
     "float": (_number, "a finite number"),
     "tuple[int, ...]": (lambda value: tuple(map(_whole, value)), "whole numbers of at least 1, as in (1000, 5000)"),
     "tuple[float, ...]": (lambda value: tuple(map(_number, value)), "finite numbers, as in (1.0, 0.1, 0.01)"),
@@ -79,6 +100,22 @@ class Schedule:
         """Steps after which it has come to its end; None where it goes on for ever."""
         return None
 
+    def may_be_followed(self) -> bool:
+        """Whether it comes to an end, at a step known now or once the run has measured something."""
+        return self.length() is not None
+
+    def watches(self) -> tuple[str, ...]:
+        """The measurements it reacts to, by the names of the history; none for a schedule of the step alone."""
+        return ()
+
+    def settled(self) -> Schedule:
+        """The same without the parts that last until something is measured, where others follow them."""
+        return self
+
+    def begin(self) -> Running:
+        """The form that a run follows: told what was measured, and kept in checkpoints."""
+        return Fixed(self)
+
     def __rshift__(self, other: Schedule) -> Schedule:
         if not isinstance(other, Schedule):
             return NotImplemented
@@ -112,16 +149,18 @@ def _factor(value: Any) -> float:
 
 @dataclass(frozen=True, repr=False)
 class Joined(Schedule):
-    """One schedule after another; made by ``>>``. All but the last have a length."""
+    """One schedule after another; made by ``>>``. All but the last come to an end."""
 
     parts: tuple[Schedule, ...]
 
     def __post_init__(self) -> None:
         starts = [0]
         for part in self.parts[:-1]:
-            length = part.length()
-            if length is None:
+            if not part.may_be_followed():
                 raise InputError(f"{part!r} never ends, so nothing can follow it: give it a number of steps")
+            length = part.length()
+            if length is None:  # where it ends is for the run to say
+                break
             starts.append(starts[-1] + length)
         object.__setattr__(self, "_starts", tuple(starts))
 
@@ -131,8 +170,21 @@ class Joined(Schedule):
         return self.parts[index](step - starts[index])
 
     def length(self) -> int | None:
-        last = self.parts[-1].length()
-        return None if last is None else self._starts[-1] + last  # type: ignore[attr-defined]
+        lengths = [part.length() for part in self.parts]
+        return None if None in lengths else sum(filter(None, lengths))
+
+    def may_be_followed(self) -> bool:
+        return self.parts[-1].may_be_followed()
+
+    def watches(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.watches()))
+
+    def settled(self) -> Schedule:
+        kept = [part.settled() for part in self.parts[:-1] if part.length() is not None]
+        return Joined((*kept, self.parts[-1].settled())) if kept else self.parts[-1].settled()
+
+    def begin(self) -> Running:
+        return RunningJoined([part.begin() for part in self.parts])
 
     def __repr__(self) -> str:
         return " >> ".join(map(repr, self.parts))
@@ -155,6 +207,18 @@ class Scaled(Schedule):
 
     def length(self) -> int | None:
         return self.schedule.length()
+
+    def may_be_followed(self) -> bool:
+        return self.schedule.may_be_followed()
+
+    def watches(self) -> tuple[str, ...]:
+        return self.schedule.watches()
+
+    def settled(self) -> Schedule:
+        return Scaled(self.factor, self.schedule.settled())
+
+    def begin(self) -> Running:
+        return RunningScaled(self.factor, self.schedule.begin())
 
     def __repr__(self) -> str:
         inner = f"({self.schedule!r})" if isinstance(self.schedule, Joined) else repr(self.schedule)

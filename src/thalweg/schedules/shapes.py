@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from thalweg.errors import InputError
+from thalweg.schedules.reactive import plateau, until
+from thalweg.schedules.running import Running, RunningEvery
 from thalweg.schedules.schedule import Joined, Schedule
 
 
@@ -33,6 +35,18 @@ class every(Schedule):
     def length(self) -> int | None:
         inner = self.schedule.length()
         return None if inner is None else inner * self.steps
+
+    def may_be_followed(self) -> bool:
+        return self.schedule.may_be_followed()
+
+    def watches(self) -> tuple[str, ...]:
+        return self.schedule.watches()
+
+    def settled(self) -> Schedule:
+        return every(self.steps, self.schedule.settled())
+
+    def begin(self) -> Running:
+        return RunningEvery(self.steps, self.schedule.begin())
 
 
 @dataclass(frozen=True, repr=False)
@@ -294,7 +308,7 @@ SHAPES: dict[str, Callable[..., Schedule]] = {
     shape.__name__: shape
     for shape in (
         constant, inverse_time, exponential, inverse_root, staircase, warmup, warmup_constant, linear, cosine, polynomial, sine,
-        root, restarts, one_cycle, wsd, every,
+        root, restarts, one_cycle, wsd, every, plateau, until,
     )
 }  # fmt: skip
 """Every name of the text form."""
