@@ -214,12 +214,23 @@ class TestOwnModule:
 
 class TestKillAndResume:
     words = ("train", "mymodel.py:Slow", "--data", "digits", "--epochs", "8", "--lr", "0.01", "--name")
+    falling = ("--schedule", "until('train/loss', 1.9, constant(0.1)) >> plateau(0.5, patience=0, threshold=0.1)")
 
-    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-    def test_a_killed_run_goes_on_to_the_same_bits(self, mymodel, number) -> None:
-        whole = mymodel(*self.words, "whole")
+    @pytest.mark.parametrize(
+        "number, more",
+        [
+            (signal.SIGKILL, ()),
+            (signal.SIGINT, ()),
+            (signal.SIGTERM, ()),
+            (signal.SIGKILL, falling),
+            (signal.SIGINT, falling),
+        ],
+        ids=["kill", "ctrl-c", "term", "kill, a schedule that reacts", "ctrl-c, a schedule that reacts"],
+    )
+    def test_a_killed_run_goes_on_to_the_same_bits(self, mymodel, number, more) -> None:
+        whole = mymodel(*self.words, "whole", *more)
         assert whole.status == 0, whole.err
-        process = mymodel.start(*self.words, "killed")
+        process = mymodel.start(*self.words, "killed", *more)
         killed = mymodel.folder / "runs/killed"
         deadline = time.monotonic() + 120
         while not (killed / "checkpoint.pt").exists() and time.monotonic() < deadline:
@@ -235,12 +246,14 @@ class TestKillAndResume:
         finished = mymodel("resume", "killed", "--json")
         assert finished.status == 0, finished.err
         assert same_bits(mymodel.folder / "runs/whole", killed)
-        for name in ("batch/loss", "dev/loss", "train/accuracy"):
+        for name in ("batch/loss", "dev/loss", "train/accuracy", "lr"):
             first, second = (
                 History.read(mymodel.folder / "runs" / run / "history.jsonl").column(name)
                 for run in ("whole", "killed")
             )
             assert np.array_equal(first.steps, second.steps) and np.array_equal(first.values, second.values), name
+        if more:
+            assert len(set(History.read(killed / "history.jsonl").column("lr").values)) > 2, "nothing was reacted to"
         assert len(before.values) <= len(History.read(killed / "history.jsonl").column("batch/loss").values)
         assert (
             finished.json["metrics"] == json.loads((mymodel.folder / "runs/whole/result.json").read_text())["metrics"]
@@ -270,6 +283,8 @@ class TestFaults:
             (["train", "digits", "--device", "tpu"], 'there is no device "tpu"'),
             (["train", "digits", "--device", "cuda:99"], "is not there"),
             (["train", "digits", "--schedule", "cosinus"], 'there is no schedule "cosinus": did you mean "cosine"'),
+            (["train", "digits", "--schedule", "plateau(metric='dev/auc')"], 'waits for "dev/auc"'),
+            (["train", "digits", "--schedule", "plateau(2)"], "factor is 2.0"),
             (["train", "digits", "--init", "hee"], "hee"),
             (["train", "digits", "--watch", "auc"], "auc"),
             (["train", "digits", "--model", "mpl"], 'there is no model "mpl"'),

@@ -53,6 +53,14 @@ def test_any_module_on_arrays_with_a_rate_found(make) -> None:
     assert len(fitted.history.column("dev/loss").values) >= 10
 
 
+def test_a_warm_up_that_waits_for_a_measurement_does_not_raise_the_rate_found() -> None:
+    waiting = "until('train/accuracy', 0.5, constant(0.1)) >> constant()"
+    plain, waited = (thalweg.fit(net(), blobs(), epochs=4, schedule=text) for text in ("constant()", waiting))
+    assert waited.spec.lr == plain.spec.lr
+    rates = waited.history.column("lr").values / waited.spec.lr
+    assert rates[0] == pytest.approx(0.1) and rates[-1] == pytest.approx(1.0)
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     first, second = (thalweg.fit(Residual(), blobs(), epochs=3).model for _ in range(2))
     assert torch.equal(weights(first), weights(second))

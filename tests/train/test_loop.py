@@ -8,7 +8,19 @@ import pytest
 import torch
 
 from thalweg.errors import Diverged, InputError
-from thalweg.train import OBJECTIVES, Autograd, ClipNorm, EarlyStopping, Guard, Hook, Repeated, Scheduled, State, train
+from thalweg.train import (
+    OBJECTIVES,
+    Autograd,
+    ClipNorm,
+    EarlyStopping,
+    Guard,
+    Hook,
+    Reacting,
+    Repeated,
+    Scheduled,
+    State,
+    train,
+)
 from thalweg.train.checkpoint import Checkpoints
 
 OPTIMIZERS = {
@@ -161,6 +173,45 @@ def test_scheduled_sets_every_group_in_proportion(problem) -> None:
     hooks = (Scheduled("lr", lambda step: 1.0 / (1 + step), optimizer=optimizer), See())
     train(model, optimizer, Autograd(model, OBJECTIVES["multiclass"]), batches, epochs=1, hooks=hooks)
     assert seen == [pytest.approx([1 / (1 + t), 0.5 / (1 + t)]) for t in range(5)]
+
+
+class Halves:
+    """Half as much after each pass whose loss is not below the last one's."""
+
+    def __init__(self) -> None:
+        self.value, self.last = 1.0, float("inf")
+
+    def __call__(self, step: int) -> float:
+        return self.value
+
+    def observe(self, step, measured) -> None:
+        self.value, self.last = self.value if measured["loss"] < self.last else self.value / 2, measured["loss"]
+
+    def state_dict(self) -> dict:
+        return vars(self).copy()
+
+    def load_state_dict(self, saved: dict) -> None:
+        vars(self).update(saved)
+
+
+def test_a_schedule_that_reacts_hears_of_each_pass(problem) -> None:
+    model, batches = problem
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    losses = iter([3.0, 2.0, 2.5, 1.0, 1.0])
+    seen = []
+
+    class See(Hook):
+        def on_step(self, state):
+            seen.append(state.optimizer.param_groups[0]["lr"])
+
+    scheduled = Reacting("lr", Halves(), optimizer=optimizer, measured=lambda: {"loss": next(losses)})
+    hooks = (scheduled, See())
+    train(model, optimizer, Autograd(model, OBJECTIVES["multiclass"]), batches, epochs=5, hooks=hooks)
+    assert seen[:: len(batches)] == [1.0, 1.0, 1.0, 0.5, 0.5]
+    again = Reacting("lr", Halves(), optimizer=optimizer, measured=dict)
+    again.load_state_dict(scheduled.state_dict())
+    again.on_gradient(State(model, optimizer, step=99))
+    assert optimizer.param_groups[0]["lr"] == 0.25
 
 
 def test_clip_norm_is_torchs(problem) -> None:

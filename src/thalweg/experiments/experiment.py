@@ -35,6 +35,7 @@ from thalweg.train import (
     Guard,
     Hook,
     Objective,
+    Reacting,
     Scheduled,
     State,
     evaluate,
@@ -89,6 +90,13 @@ class Experiment:
         known = ["loss", *self.objective.metrics(outputs, targets)]
         if (self.spec.watch or "loss") not in known:
             raise InputError(f'there is no dev metric "{self.spec.watch}" to watch: choose among {", ".join(known)}')
+        measured = [f"{part}/{name}" for part in ("train", "dev") for name in known]
+        awaited = build_schedule(self.spec, steps=1).watches() if self.optimizer is None else ()
+        unknown = [name for name in awaited if name not in measured]
+        if unknown:
+            raise InputError(
+                f'the schedule waits for "{unknown[0]}", which the run does not measure: choose among {", ".join(measured)}'
+            )
 
 
 @dataclass(frozen=True)
@@ -149,25 +157,33 @@ def conduct(
     optimizer = build_optimizer(spec, model.parameters(), lr=spec.lr or 1.0, measured=True) if own is None else own
     steps = spec.epochs * len(experiment.batches)
 
+    newest: dict[str, float] = {}
+
     def measure() -> dict[str, float]:
         at_train, at_dev = evaluate(model, *parts.sample, objective), evaluate(model, *parts.dev, objective)
         record = {f"train/{name}": value for name, value in at_train.items()}
-        history.record(state.step, record | {f"dev/{name}": value for name, value in at_dev.items()})
+        newest.update(record | {f"dev/{name}": value for name, value in at_dev.items()})
+        history.record(state.step, newest)
         return at_dev
 
     early = EarlyStopping(measure, watch=spec.watch or "loss", patience=spec.patience)
-    steering: list[Hook] = []
+    clipping: list[Hook] = []
+    scheduled: list[Scheduled] = []
+    remember: dict[str, Remembers] = {"model": model, "optimizer": optimizer, "early": early}
+    norm = None
     if own is None:
-        factor, rate = build_schedule(spec, steps=steps), float(spec.lr or 1.0)
-        steering.append(Scheduled("lr", lambda step: rate * factor(step), optimizer=optimizer))
+        schedule = float(spec.lr or 1.0) * build_schedule(spec, steps=steps)
         norm = _gradient_norm(optimizer)
-    else:
-        steering += [ClipNorm(spec.clip_norm)] if spec.clip_norm is not None else []
-        norm = None
+        if schedule.watches():
+            reacting = Reacting("lr", schedule.begin(), optimizer=optimizer, measured=lambda: newest)
+            scheduled, remember["schedule"] = [reacting], reacting
+        else:
+            scheduled = [Scheduled("lr", schedule, optimizer=optimizer)]
+    elif spec.clip_norm is not None:
+        clipping = [ClipNorm(spec.clip_norm)]
     clock = time.monotonic()
     torch.manual_seed(spec.seed + 1)
     state = State(model, optimizer)
-    remember: dict[str, Remembers] = {"model": model, "optimizer": optimizer, "early": early}
     saving: list[Hook] = []
     checkpoints = None
     if checkpoint is not None:
@@ -179,9 +195,10 @@ def conduct(
     watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
     every_run = (
         *monitors.default(history),  # before whatever changes the gradient or ends the run: they see what was there
-        *steering,
+        *clipping,
         Guard(norm=norm),
         early,
+        *scheduled,  # after what measures, for it may react to it
         Flush(history),
         watcher,
         *hooks,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import InputError
-from thalweg.experiments.build import build_device, build_objective, build_optimizer, choose_threads
+from thalweg.experiments.build import build_device, build_objective, build_optimizer, build_schedule, choose_threads
 from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.parts import from_loaders, prepare
 from thalweg.experiments.rate import find_rate
@@ -101,6 +101,7 @@ def fit(
     _check(model, optimizer)
     if optimizer is None:
         build_optimizer(spec, [torch.nn.Parameter(torch.zeros(1))], lr=lr or 1.0)  # a wrong name is said at once
+        build_schedule(spec, steps=1)
     place = build_device(device)
     model.to(place)
     before = torch.get_num_threads()

@@ -37,7 +37,8 @@ class ShortRun:
         self.model = copy.deepcopy(experiment.model).train()
         self.optimizer = build_optimizer(experiment.spec, self.model.parameters(), lr=rate)
         self.gradients = experiment.gradients(self.model)
-        self.factor = build_schedule(experiment.spec, steps=max(steps, 1)) if steps else None
+        # Nothing is measured on the way: a warm-up that waits for a measurement would last for all of the short run.
+        self.factor = build_schedule(experiment.spec, steps=steps).settled() if steps else None
         self.rate = rate
         self.step = 0
         self.tick = tick

@@ -28,6 +28,7 @@ from thalweg.experiments.build import (
     build_model,
     build_objective,
     build_optimizer,
+    build_schedule,
     choose_threads,
     initialise,
 )
@@ -110,6 +111,7 @@ def _check_names(spec: Spec) -> None:
     build_device(spec.device)
     probe = [torch.nn.Parameter(torch.zeros(1))]
     build_optimizer(spec, probe, lr=spec.lr or 1.0)
+    build_schedule(spec, steps=1)
 
 
 def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, Any]:

@@ -69,7 +69,8 @@ class Spec(BaseModel):
     clip_norm: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; 'none' to leave it alone.")
     schedule: str = Field(
         "cosine",
-        description="How the rate falls after warm-up: cosine, linear, constant, or an expression of the schedules.",
+        description="How the rate falls after warm-up: cosine, linear, constant, or a whole schedule as an expression, as in "
+        "'warmup(100) >> plateau(0.5, patience=3)'; see thalweg schedule.",
     )
     warmup: float = Field(0.05, ge=0, le=1, description="Share of all steps in which the rate rises to its value.")
     epochs: int = Field(50, ge=1, description="Passes over the training part at most.")

@@ -16,7 +16,7 @@ from thalweg.train.gradients import Autograd
 from thalweg.train.hooks import Batches, Gradients, Hook, State
 from thalweg.train.loop import train
 from thalweg.train.objectives import OBJECTIVES, Objective, evaluate
-from thalweg.train.steering import ClipNorm, Scheduled
+from thalweg.train.steering import ClipNorm, Reacting, Scheduled
 from thalweg.train.stopping import EarlyStopping, Guard
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Guard",
     "Hook",
     "Objective",
+    "Reacting",
     "Repeated",
     "Scheduled",
     "State",

@@ -3,12 +3,16 @@
 >>> hooks = (Scheduled("lr", warmup(100) >> cosine(2000)), ClipNorm(1.0))
 
 A schedule is any function of the number of updates made; it is evaluated in closed form at each step, so there is no
-order to get wrong and nothing to restore on resume.
+order to get wrong and nothing to restore on resume. One that reacts to what the run measures hears of it after each pass
+and has its place in the checkpoint:
+
+>>> hooks = (early, Reacting("lr", plateau(0.5).begin(), optimizer=optimizer, measured=lambda: newest))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 
@@ -35,6 +39,46 @@ class Scheduled(Hook):
                 current.fill_(value * proportion)
             else:
                 group[self.name] = value * proportion
+
+
+class Reacts(Protocol):
+    """A schedule that hears what the run measures, by the names of the history."""
+
+    def __call__(self, step: int) -> float: ...
+
+    def observe(self, step: int, measured: Mapping[str, float]) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, saved: dict[str, Any], /) -> None: ...
+
+
+class Reacting(Scheduled):
+    """``Scheduled`` for a schedule that reacts: after each pass it hears ``measured()``.
+
+    Its place is behind the hook that measures. It belongs among what the checkpoints remember.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schedule: Reacts,
+        *,
+        optimizer: torch.optim.Optimizer,
+        measured: Callable[[], Mapping[str, float]],
+    ) -> None:
+        super().__init__(name, schedule, optimizer=optimizer)
+        self.reacts = schedule
+        self.measured = measured
+
+    def on_epoch(self, state: State) -> None:
+        self.reacts.observe(state.step, self.measured())
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.reacts.state_dict()
+
+    def load_state_dict(self, saved: dict[str, Any], /) -> None:
+        self.reacts.load_state_dict(saved)
 
 
 class ClipNorm(Hook):
