@@ -193,3 +193,34 @@ def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
     print(f"page  {folder.page}")
     if as_json:
         _print_object({"run": str(folder.path), "page": str(folder.page)})
+
+
+@app.command(name="schedule")
+def draw_schedule(
+    text: Annotated[
+        str | None, typer.Argument(metavar="[SCHEDULE]", help="An expression; without one, the words there are.")
+    ] = None,
+    lr: Annotated[float, typer.Option("--lr", metavar="NUMBER", help="The rate that it multiplies.")] = 1.0,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="INTEGER", help="How far to draw; as far as it goes if not given."),
+    ] = None,
+    page: Annotated[
+        str | None, typer.Option("--page", metavar="FILE.html", help="Write a page with the chart, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a schedule: what it does to the rate, step by step.
+
+    \b
+    thalweg schedule 'warmup(500) >> cosine(10000)' --lr 0.1
+    thalweg schedule 'wsd(10000)' --page schedule.html
+    """
+    from thalweg.cli.schedule import draw, list_words
+
+    if text is None:
+        list_words()
+        return
+    found = draw(text, lr=lr, steps=steps, page=page)
+    if as_json:
+        _print_object(found)

@@ -20,7 +20,7 @@ from thalweg.history import History
 from thalweg.report import bundle, sections
 from thalweg.report.markup import data, text
 from thalweg.report.run import RunReport
-from thalweg.report.sheet import Sheet
+from thalweg.report.sheet import Section, Sheet
 
 MARK = (
     '<svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><g fill="none" stroke="currentColor" '
@@ -45,22 +45,33 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
         sections.data(run.data),
         sections.settings(run),
     )
-    shown = [section for section in written if section is not None]
-    links = "".join(f'<a href="#{section.key}">{text(section.title)}</a>' for section in shown)
-    body = "".join(section.html for section in shown)
-    room = files("thalweg.report")
-    style, script = ((room / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    figures = data(sheet.figures)
-    # A script runs only with the nonce, which nobody can know who has not seen the whole page.
-    nonce = hashlib.sha256((run.name + body + figures).encode()).hexdigest()[:32]
-    policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
-        f"base-uri 'none'; form-action 'none'"
-    )
     state, _, why = (text(part.strip()) for part in run.status.partition(":"))
     subtitle = " · ".join(text(part) for part in (run.task, run.data.get("name", ""), run.created) if part)
     reason = f'<p class="subtitle">{why[:1].upper()}{why[1:]}.</p>' if why else ""
     version = text(run.environment.get("thalweg", ""))
+    return document(
+        run.name,
+        heading=f"""<h1>{text(run.name)} <span class="status {state.split(" ")[0]}">{state}</span></h1>
+<p class="subtitle">{subtitle}</p>{reason}""",
+        written=[section for section in written if section is not None],
+        sheet=sheet,
+        footer=f"Made by thalweg {version} from the run's own history. This page loads nothing from elsewhere.",
+    )
+
+
+def document(name: str, *, heading: str, written: Sequence[Section], sheet: Sheet, footer: str) -> str:
+    """A whole page around its sections: one file with its own style, script and chart library."""
+    links = "".join(f'<a href="#{section.key}">{text(section.title)}</a>' for section in written)
+    body = "".join(section.html for section in written)
+    room = files("thalweg.report")
+    style, script = ((room / file).read_text(encoding="utf-8") for file in ("page.css", "page.js"))
+    figures = data(sheet.figures)
+    # A script runs only with the nonce, which nobody can know who has not seen the whole page.
+    nonce = hashlib.sha256((name + body + figures).encode()).hexdigest()[:32]
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"base-uri 'none'; form-action 'none'"
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -68,16 +79,15 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{text(run.name)} · thalweg</title>
+<title>{text(name)} · thalweg</title>
 <style>{style}</style>
 </head>
 <body>
-<a class="skip" href="#findings">Skip to the findings</a>
+<a class="skip" href="#{written[0].key}">Skip to the {text(written[0].title.lower())}</a>
 <header>
 <div class="bar"><span class="brand">{MARK} thalweg</span>
 <button type="button" id="theme" aria-label="Colours: as the system">◐ Auto</button></div>
-<h1>{text(run.name)} <span class="status {state.split(" ")[0]}">{state}</span></h1>
-<p class="subtitle">{subtitle}</p>{reason}
+{heading}
 <nav aria-label="Sections">{links}</nav>
 </header>
 <main>
@@ -85,7 +95,7 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
 <p class="notice" id="notice" role="status" hidden></p>
 {body}
 </main>
-<footer>Made by thalweg {version} from the run's own history. This page loads nothing from elsewhere.</footer>
+<footer>{footer}</footer>
 <script type="application/json" id="figures">{figures}</script>
 <script type="application/octet-stream" id="plotly">{bundle.packed() if sheet.figures else ""}</script>
 <script nonce="{nonce}">{script}</script>

@@ -20,6 +20,7 @@ Its text is the expression that makes it: ``parse(repr(schedule)) == schedule``.
 
 from __future__ import annotations
 
+from thalweg.schedules.outline import Outline, Stretch, outline
 from thalweg.schedules.reactive import plateau, until
 from thalweg.schedules.running import Running
 from thalweg.schedules.schedule import Joined, Scaled, Schedule
@@ -47,9 +48,11 @@ from thalweg.schedules.text import parse
 __all__ = [
     "SHAPES",
     "Joined",
+    "Outline",
     "Running",
     "Scaled",
     "Schedule",
+    "Stretch",
     "constant",
     "cosine",
     "every",
@@ -58,6 +61,7 @@ __all__ = [
     "inverse_time",
     "linear",
     "one_cycle",
+    "outline",
     "parse",
     "plateau",
     "polynomial",

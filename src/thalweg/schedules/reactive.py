@@ -134,6 +134,9 @@ class until(Schedule):
     def __call__(self, step: int) -> float:
         return self.schedule(step)
 
+    def extent(self) -> int:
+        return self.schedule.extent()
+
     def may_be_followed(self) -> bool:
         return True
 

@@ -24,6 +24,8 @@ from thalweg.schedules.running import Fixed, Running, RunningJoined, RunningScal
 Count = int
 """A whole number from 0, as the annotation of a field; ``int`` is one from 1."""
 LONGEST_WORD = 100
+UNENDING = 100
+"""Steps to draw of a schedule that has neither an end nor a speed of its own."""
 
 
 def _whole(value: Any) -> int:
@@ -100,6 +102,10 @@ class Schedule:
         """Steps after which it has come to its end; None where it goes on for ever."""
         return None
 
+    def extent(self) -> int:
+        """Steps in which its shape shows: its length, or what a drawing of one without an end needs."""
+        return self.length() or UNENDING
+
     def may_be_followed(self) -> bool:
         """Whether it comes to an end, at a step known now or once the run has measured something."""
         return self.length() is not None
@@ -173,6 +179,11 @@ class Joined(Schedule):
         lengths = [part.length() for part in self.parts]
         return None if None in lengths else sum(filter(None, lengths))
 
+    def extent(self) -> int:
+        before = sum(part.length() or part.extent() for part in self.parts[:-1])
+        last = self.parts[-1]
+        return before + (last.extent() if last.length() else max(last.extent(), before // 2))
+
     def may_be_followed(self) -> bool:
         return self.parts[-1].may_be_followed()
 
@@ -207,6 +218,9 @@ class Scaled(Schedule):
 
     def length(self) -> int | None:
         return self.schedule.length()
+
+    def extent(self) -> int:
+        return self.schedule.extent()
 
     def may_be_followed(self) -> bool:
         return self.schedule.may_be_followed()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from thalweg.errors import InputError
 from thalweg.schedules.reactive import plateau, until
 from thalweg.schedules.running import Running, RunningEvery
-from thalweg.schedules.schedule import Joined, Schedule
+from thalweg.schedules.schedule import UNENDING, Joined, Schedule
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +36,9 @@ class every(Schedule):
         inner = self.schedule.length()
         return None if inner is None else inner * self.steps
 
+    def extent(self) -> int:
+        return self.steps * self.schedule.extent()
+
     def may_be_followed(self) -> bool:
         return self.schedule.may_be_followed()
 
@@ -47,6 +50,14 @@ class every(Schedule):
 
     def begin(self) -> Running:
         return RunningEvery(self.steps, self.schedule.begin())
+
+
+LONGEST_EXTENT = 10**9
+
+
+def fall_to_a_tenth(steps: float) -> int:
+    """The extent of a shape that falls to a tenth in so many steps."""
+    return math.ceil(min(max(steps, 1.0), LONGEST_EXTENT))
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +86,9 @@ class inverse_time(Schedule):
     def __call__(self, step: int) -> float:
         return 1.0 / (1.0 + self.decay * step)
 
+    def extent(self) -> int:
+        return fall_to_a_tenth(9.0 / self.decay if self.decay else UNENDING)
+
 
 @dataclass(frozen=True, repr=False)
 class exponential(Schedule):
@@ -87,6 +101,9 @@ class exponential(Schedule):
 
     def __call__(self, step: int) -> float:
         return float(self.base**step)
+
+    def extent(self) -> int:
+        return fall_to_a_tenth(math.log(0.1) / math.log(self.base) if self.base < 1 else UNENDING)
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,6 +135,9 @@ class staircase(Schedule):
 
     def length(self) -> int | None:
         return self.steps[-1] if self.steps else None
+
+    def extent(self) -> int:
+        return self.steps[-1] + max(self.steps[-1] // 4, 1) if self.steps else UNENDING
 
 
 @dataclass(frozen=True, repr=False)
@@ -259,6 +279,9 @@ class restarts(Schedule):
         while self._begin(cycle + 1) <= step:
             cycle += 1
         return cycle
+
+    def extent(self) -> int:
+        return math.ceil(min(self._begin(3), LONGEST_EXTENT))
 
 
 def one_cycle(steps: int, rise: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Schedule:
