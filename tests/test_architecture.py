@@ -11,14 +11,14 @@ PACKAGE = Path(__file__).parent.parent / "src" / "thalweg"
 
 FLOORS = [
     {"cache", "errors"},
-    {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history"},
+    {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},
     {"optim", "report", "watch"},
     {"experiments", "testing"},
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-WITHOUT_TORCH = {"cache", "errors", "rules", "schedules", "history", "diagnose", "report"}
+WITHOUT_TORCH = {"averages", "cache", "errors", "rules", "schedules", "history", "diagnose", "report"}
 LONGEST_FILE = 400
 SHELF_NAMES = {"utils", "util", "misc", "common", "helpers", "helper", "core", "tools", "base"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = frozenset({
-    "cli", "data", "diagnose", "engines", "errors", "experiments", "gradcheck", "history", "initializers", "models",
+    "averages", "cli", "data", "diagnose", "engines", "errors", "experiments", "gradcheck", "history", "initializers", "models",
     "monitors", "optim", "report", "rules", "schedules", "search", "surfaces", "testing", "train",
 })  # fmt: skip
 _NAMES = {

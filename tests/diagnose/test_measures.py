@@ -6,42 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from thalweg.diagnose import Facts
-from thalweg.diagnose.measures import average, layers, skill, standard_error, start_loss
+from thalweg.diagnose.measures import layers, skill, standard_error, start_loss
 from thalweg.errors import InputError
 from thalweg.history import History
-
-VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
-
-
-class TestAverage:
-    @given(VALUES, st.floats(1.0, 50.0))
-    def test_is_the_textbook_formula_on_steps_without_gaps(self, values: list[float], window: float) -> None:
-        beta, v, expected = 1 - 1 / window, 0.0, []
-        for t, theta in enumerate(values, start=1):
-            v = beta * v + (1 - beta) * theta
-            expected.append(v / (1 - beta**t))
-        found = average(np.arange(1, len(values) + 1), np.array(values), window=window)
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
-
-    @given(
-        st.floats(-100, 100), st.lists(st.integers(1, 500), min_size=1, max_size=30, unique=True), st.floats(1.0, 100.0)
-    )
-    def test_a_constant_stays(self, value: float, steps: list[int], window: float) -> None:
-        found = average(np.array(sorted(steps)), np.full(len(steps), value), window=window)
-        np.testing.assert_allclose(found, value, rtol=1e-9, atol=1e-9)
-
-    def test_gaps_count_as_steps(self) -> None:
-        """A value repeated for the steps that were left out gives the same."""
-        sparse = average(np.array([1, 4, 5]), np.array([1.0, 2.0, 3.0]), window=3)
-        full = average(np.arange(1, 6), np.array([1.0, 2.0, 2.0, 2.0, 3.0]), window=3)
-        np.testing.assert_allclose(sparse, full[[0, 3, 4]])
-
-    def test_nothing_has_no_average(self) -> None:
-        assert average(np.zeros(0, dtype=int), np.zeros(0), window=5).shape == (0,)
 
 
 class TestFacts:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from thalweg.averages import beta_of, ewa
 from thalweg.diagnose import Chart, Series
-from thalweg.diagnose.measures import average
 from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.report import RateReport, RunReport, curves, outcome
@@ -44,8 +44,8 @@ def test_loss(history: History) -> None:
     assert drawn["dev"]["x"].tolist() == [0, 1, 2, 3]  # passes, not steps
     assert drawn["dev"]["y"].tolist() == [2.4, 0.9, 0.6, 0.7]
     np.testing.assert_allclose(drawn["mini-batch"]["x"], np.arange(1, 13) / 4)
-    expected = average(np.arange(1, 13), 2.0 / np.arange(1, 13), window=2)
-    np.testing.assert_allclose(drawn["mini-batch, averaged"]["y"], expected)
+    expected = ewa(2.0 / np.arange(1, 13), beta_of(2))
+    np.testing.assert_allclose(drawn["mini-batch, averaged over 2 steps"]["y"], expected)
     assert figure.caption.startswith("The dev loss is lowest, 0.6, at epoch 2 of 3; the training part has 0.5 there.")
     assert figure.layout["shapes"][0]["x0"] == 2
 

@@ -1,7 +1,5 @@
-"""Numbers the symptoms are written in: averages, the share learned, standard errors, layers from first to last.
+"""Numbers the symptoms are written in: the share learned, standard errors, layers from first to last.
 
->>> average(np.array([1, 2, 3]), np.array([4.0, 2.0, 3.0]), window=2)
-array([4.        , 2.66666667, 2.85714286])
 >>> skill(history, Facts(task="multiclass", classes=10), "train")[-1]       # 0: the class shares alone; 1: perfect
 0.97…
 """
@@ -14,25 +12,6 @@ import numpy as np
 
 from thalweg.diagnose.finding import Facts
 from thalweg.history import Column, History
-
-
-def average(steps: np.ndarray, values: np.ndarray, *, window: float) -> np.ndarray:
-    """Exponentially weighted average over about the last ``window`` steps, bias-corrected; ``(n,)`` for ``(n,)``.
-
-    ``v ← βv + (1−β)θ``, divided by ``1 − βᵗ``, with ``β = 1 − 1/window`` (Kingma & Ba 2015, section 3). Where steps are left
-    out, ``β`` is raised to the gap, so that the window is one in steps however densely they were recorded.
-    """
-    beta = 1 - 1 / max(window, 1.0)
-    averaged = np.empty(len(values))
-    total = weight = 0.0
-    before = steps[0] - 1 if len(steps) else 0
-    for index, (step, value) in enumerate(zip(steps.tolist(), values.tolist(), strict=True)):
-        kept = beta ** max(step - before, 1)
-        total = kept * total + (1 - kept) * value
-        weight = kept * weight + (1 - kept)
-        averaged[index] = total / weight
-        before = step
-    return averaged
 
 
 def skill(history: History, facts: Facts, part: str) -> np.ndarray:

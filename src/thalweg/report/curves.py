@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.averages import beta_of, ewa
 from thalweg.diagnose import Chart
-from thalweg.diagnose.measures import average, finite
+from thalweg.diagnose.measures import finite
 from thalweg.history import Column, History
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, spread
 from thalweg.report.markup import label, measure, number, text
@@ -46,11 +47,11 @@ def loss(run: RunReport, history: History) -> Figure | None:
         return None
     drawn: list[dict[str, Any]] = []
     if len(batches.steps) > 1:
-        window = max(batches.steps[-1] / 60, 2)
-        smooth = Column(batches.steps, average(*batches, window=window))
+        window = round(max(batches.steps[-1] / 60, 2))
+        smooth = Column(batches.steps, ewa(batches.values, beta_of(window), steps=batches.steps))
         faint = {"width": 1, "opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
         drawn += [line("mini-batch", batches, at(batches.steps), "--batch", **faint)]
-        drawn += [line("mini-batch, averaged", smooth, at(batches.steps), "--batch", width=1.5)]
+        drawn += [line(f"mini-batch, averaged over {window:,} steps", smooth, at(batches.steps), "--batch", width=1.5)]
     colours = {"train": "--train", "dev": "--dev"}
     drawn += [
         line(label(part), column, at(column.steps), colours[part])
@@ -60,7 +61,7 @@ def loss(run: RunReport, history: History) -> Figure | None:
     shown = np.concatenate([np.asarray(trace["y"]) for trace in drawn if trace.get("showlegend", True)])
     caption = _best(run, history, "loss", lowest=True)
     if len(batches.steps) > 1:
-        caption += f" The mini-batch loss is noisy; the grey line averages its last {round(window):,} steps."
+        caption += f" The mini-batch loss is noisy (faint); the grey line averages about its last {window:,} steps."
     layout = {"xaxis": axis(unit), "yaxis": _around(shown), **_best_mark(run, unit)}
     return Figure("loss", "Loss", caption, drawn, layout, 380)
 

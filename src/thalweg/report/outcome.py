@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.diagnose.measures import average, finite
+from thalweg.averages import beta_of, ewa
+from thalweg.diagnose.measures import finite
 from thalweg.history import Column
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, plain, spread
 from thalweg.report.markup import number, text
@@ -63,7 +64,7 @@ def candidates(rate: RateReport) -> Figure | None:
         column = finite(Column(np.arange(1, len(candidate.losses) + 1), candidate.losses))
         if not len(column.steps):
             continue
-        smooth = Column(column.steps, average(*column, window=max(len(column.steps) / 15, 2)))
+        smooth = Column(column.steps, ewa(column.values, beta_of(max(len(column.steps) / 15, 2)), steps=column.steps))
         chosen = bool(np.isclose(candidate.rate, rate.rate))
         colour = "--accent" if chosen else f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(ordered) - 1, 1))}"
         style = {"width": 3} if chosen else {"width": 1.5}
