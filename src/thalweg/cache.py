@@ -37,8 +37,13 @@ def folder() -> Path:
 
 def write(path: Path, text: str) -> None:
     """Puts a text into the cache whole: processes and threads that start together do not see half of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same of bytes."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     os.replace(temporary, path)
 
 

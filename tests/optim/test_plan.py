@@ -196,7 +196,7 @@ def test_every_name_is_a_class_that_descends(name) -> None:
     optimizer.step()
     assert rate > 0
     assert bool((weight.detach() < before).all())
-    assert optim.formula(optimizer).splitlines()[-1].startswith("  w ← w − ")
+    assert "\n  w ← w − " in optim.formula(optimizer)
 
 
 def test_the_formula_has_the_groups_decay_and_clipping() -> None:
@@ -249,13 +249,13 @@ class TestClipping:
 
 class TestRefusals:
     def test_an_engine_that_does_not_exist(self) -> None:
-        with pytest.raises(InputError, match='Adam: there is no engine "gpu": choose auto, cpu or reference'):
-            optim.Adam(net().parameters(), engine="gpu")
+        with pytest.raises(InputError, match='Adam: there is no engine "tpu": choose auto, cpu, gpu or reference'):
+            optim.Adam(net().parameters(), engine="tpu")
 
     def test_the_cpu_engine_where_it_cannot_run(self) -> None:
         weight = torch.nn.Parameter(torch.ones(4, 3).t())
         weight.grad = torch.ones(4, 3).t()
-        with pytest.raises(InputError, match=r"shape \(3, 4\) in group 0 is not contiguous float32 or float64"):
+        with pytest.raises(InputError, match=r"shape \(3, 4\) in group 0 is float32, not contiguous, on cpu, so the cpu engine"):
             optim.Adam([weight], engine="cpu").step()
 
     def test_a_gradient_that_becomes_sparse(self) -> None:

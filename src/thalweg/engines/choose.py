@@ -26,7 +26,7 @@ def choose(weight: torch.Tensor, gradient: torch.Tensor) -> str:
     """``cpu`` for what the fused kernels run, ``reference`` for everything else."""
     fused = (
         weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.float64)
+        and weight.dtype in (torch.float32, torch.float64, torch.bfloat16)
         and gradient.dtype == weight.dtype
         and type(weight.data) is torch.Tensor
         and weight.is_contiguous()

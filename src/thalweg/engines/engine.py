@@ -1,4 +1,4 @@
-"""What an engine is: it makes a kernel from a program, and a kernel carries out one step over a table of tensors.
+"""What an engine is: it makes a kernel from a program, and a kernel carries out its phases over a table of tensors.
 
 An engine has never heard of Adam, a program has never heard of a device. ``reference.Reference`` is the trivial inhabitant and
 the definition: every other engine is tested against it.
@@ -9,27 +9,25 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from thalweg.engines.segments import Segments
+from thalweg.engines.storage import Storage
 from thalweg.rules import Program
 
 
 class Kernel(Protocol):
-    """One program, ready to run on tensors of one type and place."""
+    """One program, ready to run on tensors of one storage and place."""
 
-    def update(self, segments: Segments, scalars: np.ndarray) -> None:
-        """Carries out a step in place. ``scalars`` is float64 ``(rows, len(program.scalars))``: a row for each group."""
-        ...
-
-    def squared_norm(self, segments: Segments) -> float:
-        """Sum of the squares of all gradient elements, accumulated in float64."""
+    def run(self, phase: int, segments: Segments, scalars: np.ndarray) -> np.ndarray | None:
+        """Carries out a phase. ``scalars`` is float64 ``(rows, passed)``; a storage that rolls dice has one column more,
+        the number of the step. Gives the phase's sums, float64 ``(rows, sums)``, accumulated in float64; None for none.
+        """
         ...
 
 
 class Engine(Protocol):
     """A way to run programs."""
 
-    def compile(self, program: Program, dtype: torch.dtype) -> Kernel:
-        """The kernel of a program for tensors of ``dtype``; made once and kept."""
+    def compile(self, program: Program, storage: Storage) -> Kernel:
+        """The kernel of a program for tensors held so; made once and kept."""
         ...

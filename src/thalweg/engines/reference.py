@@ -6,13 +6,15 @@ rounded once, when a result is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from thalweg.engines import storage as held
 from thalweg.engines.segments import Segments
+from thalweg.engines.storage import Storage
 from thalweg.rules import Program
 
 Operand = torch.Tensor | float
@@ -67,32 +69,91 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 class ReferenceKernel:
     """``Kernel`` of the reference engine."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, storage: Storage) -> None:
         self.program = program
-        self.lines = [(name, compile(text, f"<{program.name}: {name}>", "eval")) for name, text in program.lines]
+        self.storage = storage
+        self.slots = (*program.states, *program.scratch)
+        self.formats = dict(zip(("w", *program.states), (storage.weight, *storage.states), strict=True))
+        self.lines = [
+            [(name, compile(text, f"<{program.name}: {name}>", "eval")) for name, text in phase.lines]
+            for phase in program.phases
+        ]
 
     @torch.no_grad()
-    def update(self, segments: Segments, scalars: np.ndarray) -> None:
-        names = [name for name, _ in self.program.scalars]
-        for index, weight in enumerate(segments.weights):
-            wide = torch.float32 if weight.dtype in (torch.bfloat16, torch.float16) else weight.dtype
-            stored = {"w": weight} | {
-                name: column[index] for name, column in zip(self.program.states, segments.states, strict=True)
-            }
-            values: dict[str, Any] = dict(zip(names, scalars[segments.rows[index]].tolist(), strict=True))
-            values |= {name: tensor.to(wide) for name, tensor in stored.items()}
-            values["g"] = segments.gradients[index].to(wide)
-            for name, code in self.lines:
-                values[name] = eval(code, FUNCTIONS, values)
-            for name, line in self.program.results:
-                stored[name].copy_(values[line])
+    def run(self, phase: int, segments: Segments, scalars: np.ndarray) -> np.ndarray | None:
+        plan = self.program.phases[phase]
+        found = np.zeros((segments.count, len(plan.sums)))
+        for index in range(len(segments.weights)):
+            for row, values in self._pieces(phase, index, segments, scalars):
+                for column, reduction in enumerate(plan.sums):
+                    found[row, column] += _total(values[reduction.line], values["w"])
+                for name, line in plan.results:
+                    self._store(name, values[line], values, index, segments, scalars, row)
+        return found if plan.sums else None
 
-    def squared_norm(self, segments: Segments) -> float:
-        return sum(float(gradient.double().square().sum()) for gradient in segments.gradients)
+    def _pieces(
+        self, phase: int, index: int, segments: Segments, scalars: np.ndarray
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """For each row of a tensor, all values of the phase's lines there, and the places where results go."""
+        units = segments.units[index]
+        wide = torch.float64 if self.storage.wide == "float64" else torch.float32
+        stored = {"w": segments.weights[index]} | {
+            name: column[index] for name, column in zip(self.slots, segments.slots, strict=True)
+        }
+        values = {name: self._loaded(name, tensor, index, segments).to(wide) for name, tensor in stored.items()}
+        values["g"] = segments.gradients[index].to(wide)
+        for unit in range(units):
+            row = segments.rows[index] + unit
+            here: dict[str, Any] = dict(
+                zip(self.program.phases[phase].passed, scalars[row].tolist(), strict=False)
+            )
+            here |= {name: value if units == 1 else value[unit] for name, value in values.items()}
+            here |= {f"at_{name}": tensor if units == 1 else tensor[unit] for name, tensor in stored.items()}
+            for name, code in self.lines[phase]:
+                here[name] = eval(code, FUNCTIONS, here)
+            yield row, here
+
+    def _loaded(self, name: str, tensor: torch.Tensor, index: int, segments: Segments) -> torch.Tensor:
+        if self.formats.get(name) != "8bit":
+            return tensor
+        scales = segments.scales[self.slots.index(name)]
+        assert scales is not None
+        return held.decoded(tensor, scales[index])
+
+    def _store(
+        self,
+        name: str,
+        value: torch.Tensor,
+        values: dict[str, Any],
+        index: int,
+        segments: Segments,
+        scalars: np.ndarray,
+        row: int,
+    ) -> None:
+        place, kept = values[f"at_{name}"], self.formats.get(name, "")
+        if kept not in ("8bit", "bfloat16~"):
+            place.copy_(value)
+            return
+        slot = 0 if name == "w" else 1 + self.slots.index(name)
+        key = held.key_of(int(scalars[row, -1]), int(segments.addresses[2, index]), slot)
+        value = value.expand(place.shape).contiguous()
+        if kept == "bfloat16~":
+            first = (row - segments.rows[index]) * place.numel()
+            place.copy_(held.narrowed(value, key, first))
+            return
+        scales = segments.scales[self.slots.index(name)]
+        assert scales is not None
+        codes, fresh = held.encoded(value, key)
+        place.copy_(codes)
+        scales[index].copy_(fresh)
+
+
+def _total(value: Operand, like: torch.Tensor) -> float:
+    return float(torch.as_tensor(value, dtype=torch.float64).expand(like.shape).sum())
 
 
 class Reference:
     """``Engine`` that runs everything everywhere, slowly."""
 
-    def compile(self, program: Program, dtype: torch.dtype) -> ReferenceKernel:
-        return ReferenceKernel(program)
+    def compile(self, program: Program, storage: Storage) -> ReferenceKernel:
+        return ReferenceKernel(program, storage)

@@ -7,40 +7,24 @@
 ``NAMED`` is the table of all classes by the name a spec uses.
 """
 
-from thalweg.optim.named import (
-    NAMED,
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    AdamW,
-    AMSGrad,
-    HeavyBall,
-    Momentum,
-    NAdam,
-    Nesterov,
-    RMSprop,
-)
+from thalweg.optim.beyond import (
+    LAMB, LARS, AdaBelief, Adan, AMSGrad, HeavyBall, Lion, Momentum, NAdamW, Nesterov, Yogi,
+)  # fmt: skip
+from thalweg.optim.muon import Muon
+from thalweg.optim.named import NAMED
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.own import FromRule
+from thalweg.optim.schedulefree import ScheduleFreeAdamW, ScheduleFreeSGD
+from thalweg.optim.swats import SWATS, Switch
+from thalweg.optim.torchs import (
+    ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop,
+)  # fmt: skip
 
 __all__ = [
-    "NAMED",
-    "SGD",
-    "AMSGrad",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "FromRule",
-    "HeavyBall",
-    "Momentum",
-    "NAdam",
-    "Nesterov",
-    "Optimizer",
-    "RMSprop",
-    "formula",
-]
+    "ASGD", "LAMB", "LARS", "NAMED", "SGD", "SWATS", "AMSGrad", "AdaBelief", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax",
+    "Adan", "FromRule", "HeavyBall", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
+    "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Switch", "Yogi", "formula",
+]  # fmt: skip
 
 
 def formula(optimizer: Optimizer) -> str:

@@ -12,7 +12,9 @@ parameters into one table for one kernel call.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from inspect import unwrap
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,13 +22,18 @@ import torch
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from thalweg.errors import InputError
+from thalweg.optim.inpass import OURS, PARTS, InPass, check, modifiers_of, taken
 from thalweg.optim.plan import Plan
+from thalweg.optim.scheduled import advance, scheduled, unpack
+from thalweg.optim.states import WEIGHTS
 from thalweg.rules import Program, lowered
 
 # torch hides these from its compiler, and the first call imports that compiler, which takes a second: here they stand bare.
 _add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
 _state_dict = unwrap(torch.optim.Optimizer.state_dict)
 _load_state_dict = unwrap(torch.optim.Optimizer.load_state_dict)
+KIND = ("decoupled_weight_decay", "amsgrad", "nesterov", "centered")
+"""Keys of a group that say what optimizer it is."""
 COMMON: dict[str, Any] = {
     "maximize": False,
     "foreach": None,
@@ -34,14 +41,12 @@ COMMON: dict[str, Any] = {
     "differentiable": False,
     "fused": None,
 }
-OURS: dict[str, Any] = {"clip_norm": None, "clip_value": None}
-
 
 class Form(NamedTuple):
     """Which form of which rule a group follows: what decides the kernel, not the numbers in it."""
 
     rule: str
-    options: tuple[tuple[str, bool], ...]
+    options: tuple[tuple[str, bool | str], ...]
     modifiers: tuple[str, ...]
 
 
@@ -52,25 +57,28 @@ class Optimizer(torch.optim.Optimizer):
     renamed: ClassVar[dict[str, tuple[str, int | None]]] = {}
     """The rule's hyperparameter → the group's key, and the index in it where it is a tuple."""
     decay: ClassVar[str] = "coupled_decay"
+    decays_itself: ClassVar[bool] = False
+    """Whether the rule's own equations have the weight decay."""
     keeps_step: ClassVar[bool] = True
     """Whether PyTorch's state has ``step`` for this class."""
-    start: ClassVar[dict[str, str]] = {}
-    """State → the group's key that holds its initial value; others start at 0."""
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any], *, engine: str = "auto") -> None:
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any], in_pass: InPass) -> None:
+        ours, engine = taken(in_pass)
+        defaults = {**COMMON, **ours, **defaults}
         if defaults.get("differentiable"):
             raise InputError(
                 f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one"
             )
-        if engine not in ("auto", "cpu", "reference"):
-            raise InputError(f'{type(self).__name__}: there is no engine "{engine}": choose auto, cpu or reference')
-        _check_common(defaults)
+        at_first = {name: scheduled(value) for name, value in defaults.items()}
+        _check_common(at_first)
+        check(at_first, engine, type(self).__name__)
         self.engine = engine
         self.gradient_norm = math.nan
         self._plan: Plan | None = None
-        super().__init__(params, {**COMMON, **OURS, **defaults})
+        self._scheduled = False
+        super().__init__(params, defaults)
 
-    def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool], ...]:
+    def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool | str], ...]:
         """The form of the rule that a group's flags choose."""
         return ()
 
@@ -84,22 +92,14 @@ class Optimizer(torch.optim.Optimizer):
 
     def form(self, group: dict[str, Any]) -> Form:
         """What decides the group's kernel."""
-        modifiers = []
-        if group["maximize"]:
-            modifiers.append("maximize")
-        if group["clip_norm"] is not None:
-            modifiers.append("clip_norm")
-        if group["clip_value"] is not None:
-            modifiers.append("clip_value")
-        if group.get("weight_decay", 0) != 0:
-            modifiers.append(self.decay_of(group))
-        return Form(self.rule_of(group), self.options(group), tuple(modifiers))
+        modifiers = modifiers_of(group, "" if self.decays_itself else self.decay_of(group))
+        return Form(self.rule_of(group), self.options(group), modifiers)
 
     def arguments(self, group: dict[str, Any], names: tuple[str, ...]) -> list[float]:
         """The numbers of a group for the hyperparameters ``names``."""
         values = []
         for name in names:
-            key, index = self.renamed.get(name, (name, None))
+            key, index = self.renamed.get(name) or PARTS.get(name, (name, None))
             value = group[key] if index is None else group[key][index]
             values.append(float(value))
         return values
@@ -121,12 +121,15 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._scheduled:
+            advance(self.param_groups)
         plan = self._plan
         if plan is None or not plan.fits() or not plan.point():
             plan = self._plan = Plan(self)
             if not plan.point():
                 raise InputError(f"{type(self).__name__}: a gradient changed while the step was being prepared")
         plan.run()
+        self.stepped(plan)
         if self._optimizer_step_post_hooks or _global_optimizer_post_hooks:
             for hook in (*self._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()):
                 hook(self, arguments, {})
@@ -135,10 +138,42 @@ class Optimizer(torch.optim.Optimizer):
     # torch would wrap ``step`` in a profiler range that costs as much as a small net's whole step; hooks are called above.
     step.hooked = True  # type: ignore[attr-defined]
 
+    def stepped(self, plan: Plan) -> None:
+        """Called after each step: what an optimizer does with the numbers its rule keeps on the host."""
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters, as in PyTorch; they begin with their own first step."""
         self._plan = None
         _add_param_group(self, param_group)
+        self._scheduled = unpack(self.param_groups[-1]) or self._scheduled
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it, the weights are their average (``ema``, ``swa``, ASGD's, a schedule-free rule's); others stay as they are.
+
+        >>> with optimizer.averaged():
+        ...     evaluate(model)
+        """
+        kept = [(parameter, parameter.detach().clone(), average) for parameter, average in self.averages()]
+        try:
+            with torch.no_grad():
+                for parameter, _, average in kept:
+                    parameter.copy_(average)
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, weight, _ in kept:
+                    parameter.copy_(weight)
+
+    def averages(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Each parameter that has an average, and the average."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state.get(parameter, {})
+                for name in WEIGHTS:
+                    if isinstance(state.get(name), torch.Tensor):
+                        yield parameter, state[name]
+                        break
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients; with ``set_to_none=False`` they are kept and filled with zeros."""
@@ -165,8 +200,37 @@ class Optimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes a state written by this class or by the ``torch.optim`` class of the same name."""
+        before = [dict(group) for group in self.param_groups]
         _load_state_dict(self, state_dict)
         self._plan = None
+        self._keep_types(state_dict)
+        self._scheduled = any("schedules" in group for group in self.param_groups)
+        self._tell_what_changed(before)
+
+    def _keep_types(self, saved: dict[str, Any]) -> None:
+        """PyTorch gives states their parameter's type, which would widen or cut what is stored otherwise."""
+        indices = [index for group in saved["param_groups"] for index in group["params"]]
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        for index, parameter in zip(indices, parameters, strict=True):
+            for name, value in saved["state"].get(index, {}).items():
+                found = self.state[parameter][name]
+                if isinstance(value, torch.Tensor) and name != "step" and found.dtype != value.dtype:
+                    self.state[parameter][name] = value.detach().clone().to(found.device)
+
+    def _tell_what_changed(self, before: list[dict[str, Any]]) -> None:
+        """A checkpoint of another kind of optimizer changes what this one is; PyTorch says nothing of it."""
+        changed = [
+            f"{name} from {old[name]!r} to {new[name]!r}"
+            for old, new in zip(before, self.param_groups, strict=True)
+            for name in KIND
+            if name in old and name in new and old[name] != new[name]
+        ]
+        if changed:
+            warnings.warn(
+                f"{type(self).__name__}: the checkpoint changes {', '.join(dict.fromkeys(changed))}: it was written by an "
+                f"optimizer of another kind; set it back in optimizer.param_groups if that is not what you want",
+                stacklevel=3,
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "engine": self.engine, "gradient_norm": self.gradient_norm}
@@ -176,6 +240,7 @@ class Optimizer(torch.optim.Optimizer):
         self._plan = None
         self.__dict__.setdefault("engine", "auto")
         self.__dict__.setdefault("gradient_norm", math.nan)
+        self._scheduled = any("schedules" in group for group in self.param_groups)
         for group in self.param_groups:
             for name, value in {**COMMON, **OURS, **self.defaults}.items():
                 group.setdefault(name, value)
@@ -195,6 +260,3 @@ def _check_common(defaults: dict[str, Any]) -> None:
     for index, beta in enumerate(defaults.get("betas", ())):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
-    for name in ("clip_norm", "clip_value"):
-        if defaults.get(name) is not None and not defaults[name] > 0.0:
-            raise InputError(f"{name} = {defaults[name]} must be above 0; None leaves the gradient alone")

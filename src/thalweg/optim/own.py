@@ -11,18 +11,19 @@ it and schedulers may change it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import Tensor
 
 from thalweg.errors import InputError
+from thalweg.optim.inpass import OURS, InPass
 from thalweg.optim.optimizer import COMMON, Form, Optimizer
 
 if TYPE_CHECKING:
     from thalweg.rules import Program, Rule
 
 
-BROUGHT = {"params", "decoupled_weight_decay", "clip_norm", "clip_value", *COMMON}
+BROUGHT = {"params", "decoupled_weight_decay", *OURS, *COMMON}
 """Keys of a parameter group that have a meaning here."""
 
 
@@ -35,7 +36,7 @@ class FromRule(Optimizer):
     def __init__(
         self, params: Iterable[Any], rule: Rule, lr: float | Tensor | None = None, *,
         hyperparameters: Mapping[str, float] | None = None, weight_decay: float = 0.0, decoupled_weight_decay: bool = False,
-        maximize: bool = False, clip_norm: float | None = None, clip_value: float | None = None, engine: str = "auto",
+        maximize: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         from thalweg.rules.symbols import USUAL
 
@@ -57,10 +58,9 @@ class FromRule(Optimizer):
                 raise InputError(f'the rule {rule.name} needs a number for {name}: hyperparameters={{"{name}": …}}')
         defaults = {name: numbers[name] for name in rule.hyperparameters} | {
             "weight_decay": numbers["weight_decay"], "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize,
-            "clip_norm": clip_norm, "clip_value": clip_value,
         }  # fmt: skip
         self._programs: dict[tuple[str, ...], Program] = {}
-        super().__init__(params, defaults, engine=engine)
+        super().__init__(params, defaults, in_pass)
 
     def rule_of(self, group: dict[str, Any]) -> str:
         return self.rule.name

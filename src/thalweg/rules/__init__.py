@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FROM = {"Rule": "rule", "modified": "modifiers", "TABLE": "named", "Stability": "stability"} | dict.fromkeys(
     ("average", "average_square", "compose", "heavy_ball", "plain", "running_max", "sign", "single_max", "sum_square"),
     "moments",
-)
+) | dict.fromkeys(("norm", "orthogonal", "sum_all", "sum_group", "sum_tensor", "sum_unit"), "symbols")
 _FILES = {path.stem for path in Path(__file__).parent.glob("*.py")}
 _ALIASES = {"adamw": ("adam", {}, ("decoupled_decay",)), "amsgrad": ("adam", {"amsgrad": True}, ())}
 
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'thalweg.rules' has no rule {name!r}") from None
 
 
-def variant(name: str, *, modifiers: tuple[str, ...] = (), **options: bool) -> Rule:
+def variant(name: str, *, modifiers: tuple[str, ...] = (), **options: bool | str) -> Rule:
     """A named rule in the form that the options choose, with modifiers. Raises ``KeyError`` for an unknown name."""
     from thalweg.rules.modifiers import modified
     from thalweg.rules.named import TABLE
@@ -62,7 +62,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def lowered(name: str, options: tuple[tuple[str, bool], ...] = (), modifiers: tuple[str, ...] = ()) -> Program:
+def lowered(name: str, options: tuple[tuple[str, bool | str], ...] = (), modifiers: tuple[str, ...] = ()) -> Program:
     """The program of a named rule's form; from the cache folder where it is there."""
     key = f"{name}-{sha256(repr((options, modifiers, _own_source())).encode()).hexdigest()[:16]}.json"
     path = folder() / key

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import sympy
 from sympy.core.relational import Relational
 
+from thalweg.rules.symbols import Sum, orthogonal
+
 GREEK = {
     "lr": r"\alpha", "alpha": r"\rho", "beta": r"\beta", "eps": r"\epsilon", "rho": r"\rho", "momentum": r"\mu",
     "weight_decay": r"\lambda", "momentum_decay": r"\psi", "mu_product": r"\Pi",
@@ -93,7 +95,17 @@ class _Writer:
             return f"{self.piece(value.lhs)[0]} {mark} {self.piece(value.rhs)[0]}", SUM
         if isinstance(value, sympy.Abs):
             return style.absolute.format(self.piece(value.args[0])[0]), ATOM
+        if isinstance(value, Sum):
+            mark = f"Σ_{value.scope} " if style is TEXT else rf"\sum_{{\mathrm{{{value.scope}}}}} "
+            return mark + self.held(value.args[0], PRODUCT), PRODUCT
+        if isinstance(value, (sympy.And, sympy.Or)):
+            both = isinstance(value, sympy.And)
+            mark = (" and " if both else " or ") if style is TEXT else (r" \land " if both else r" \lor ")
+            return mark.join(self.piece(part)[0] for part in sorted(value.args, key=str)), SUM
         word = type(value).__name__.lower()
+        if isinstance(value, (orthogonal, sympy.Mod)):
+            arguments = ", ".join(self.piece(part)[0] for part in value.args)
+            return (word if style is TEXT else rf"\operatorname{{{word}}}") + style.bracket.format(arguments), ATOM
         arguments = ", ".join(self.piece(part)[0] for part in sorted(value.args, key=self._rank))
         return (word if style is TEXT else rf"\operatorname{{{word}}}") + style.bracket.format(arguments), ATOM
 

@@ -1,9 +1,10 @@
-"""What may be done to any rule in the same pass: decay, clipping, ascent. Each takes a rule and gives a rule.
+"""What may be done to any rule in the same pass: ascent, clipping, decay, shrinking, averaging. Each takes a rule and gives a rule.
 
-They are assignments to ``g`` or ``w`` that come before the rule's own. Their order is fixed by ``ORDER``, PyTorch's: first the
-sign (``maximize``), then clipping, then decay; so the decay always shrinks the weights and is never clipped.
+They are assignments around the rule's own, in the fixed order of ``BEFORE`` and ``AFTER``. Before it, PyTorch's: first the sign
+(``maximize``), then clipping, then decay; so the decay always shrinks the weights and is never clipped. After it, the
+proximal step of L1, then the average of the weights that result.
 
->>> modified(rule, ("maximize", "coupled_decay"))
+>>> modified(rule, ("maximize", "coupled_decay", "l1", "ema"))
 """
 
 from __future__ import annotations
@@ -14,26 +15,74 @@ import sympy
 
 from thalweg.errors import InputError
 from thalweg.rules.rule import Equations, Rule
-from thalweg.rules.symbols import clip_norm, clip_value, g, gradient_norm, lr, w, weight_decay
+from thalweg.rules.symbols import (
+    clip_adaptive,
+    clip_norm,
+    clip_tensor_norm,
+    clip_value,
+    ema,
+    g,
+    gradient_norm,
+    l1,
+    lr,
+    norm,
+    state,
+    sum_all,
+    sum_unit,
+    swa_every,
+    swa_start,
+    t,
+    w,
+    weight_decay,
+)
 
 TINY = sympy.Float(1e-6)
 """PyTorch's ``clip_grad_norm_`` adds it to the norm before dividing."""
+SMALLEST_WEIGHT, SMALLEST_GRADIENT = sympy.Float(1e-3), sympy.Float(1e-6)
+"""Brock et al. 2021: units that begin at zero could never move without the first; timm's second avoids 0/0."""
 
-ASSIGNMENTS: dict[str, tuple[str, sympy.Expr]] = {
-    "maximize": ("g", -g),
-    "clip_norm": ("g", sympy.Min(1, clip_norm / (gradient_norm + TINY)) * g),
-    "clip_value": ("g", sympy.Max(sympy.Min(g, clip_value), -clip_value)),
-    "coupled_decay": ("g", g + weight_decay * w),
-    "decoupled_decay": ("w", w * (1 - lr * weight_decay)),
+ema_weight, swa_weight = state("ema_weight"), state("swa_weight")
+_limit = clip_adaptive * sympy.Max(norm(w, sum_unit), SMALLEST_WEIGHT)
+_length = norm(g, sum_unit)
+
+BEFORE: dict[str, Equations] = {
+    "maximize": (("g", -g),),
+    "clip_norm": (
+        (gradient_norm.name, norm(g, sum_all)),
+        ("g", sympy.Min(1, clip_norm / (gradient_norm + TINY)) * g),
+    ),
+    "clip_tensor_norm": (("g", sympy.Min(1, clip_tensor_norm / (norm(g) + TINY)) * g),),
+    "clip_adaptive": (
+        ("g", sympy.Piecewise((1, _length < _limit), (_limit / sympy.Max(_length, SMALLEST_GRADIENT), True)) * g),
+    ),
+    "clip_value": (("g", sympy.Max(sympy.Min(g, clip_value), -clip_value)),),
+    "coupled_decay": (("g", g + weight_decay * w),),
+    "decoupled_decay": (("w", w * (1 - lr * weight_decay)),),
 }
-ORDER = tuple(ASSIGNMENTS)
+AFTER: dict[str, Equations] = {
+    "l1": (("w", sympy.Max(w - lr * l1, 0) + sympy.Min(w + lr * l1, 0)),),
+    "ema": ((ema_weight.name, sympy.Piecewise((w, sympy.Eq(t, 1)), (ema * ema_weight + (1 - ema) * w, True))),),
+    "swa": (
+        (
+            swa_weight.name,
+            swa_weight
+            + (w - swa_weight)
+            * sympy.Piecewise(
+                (1, t < swa_start),
+                (1 / ((t - swa_start) / swa_every + 1), sympy.Eq(sympy.Mod(t - swa_start, swa_every), 0)),
+                (0, True),
+            ),
+        ),
+    ),
+}
+ORDER = (*BEFORE, *AFTER)
 
 
 def modified(rule: Rule, names: Iterable[str]) -> Rule:
-    """The rule with the named modifiers before it, in their own order."""
+    """The rule with the named modifiers around it, in their own order."""
     wanted = set(names)
     if not wanted <= set(ORDER):
         raise InputError(f"there is no modifier {min(wanted - set(ORDER))}; choose among {', '.join(ORDER)}")
-    before: Equations = tuple(ASSIGNMENTS[name] for name in ORDER if name in wanted)
-    reductions = ("gradient_norm",) if "clip_norm" in wanted else ()
-    return rule.replacing(before=(*before, *rule.before), reductions=(*rule.reductions, *reductions))
+    before = tuple(equation for name in BEFORE if name in wanted for equation in BEFORE[name])
+    after = tuple(equation for name in AFTER if name in wanted for equation in AFTER[name])
+    return rule.replacing(before=(*before, *rule.before), after=(*rule.after, *after))

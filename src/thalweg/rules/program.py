@@ -1,14 +1,11 @@
 """The narrow place of the update river: a rule lowered to what an engine runs, as plain text and names.
 
-``lower`` takes a rule through three steps:
+A program is a list of *phases*, each one pass over all elements. The last phase stores what is new; those before it only read:
+they take the sums that later scalars need (a norm, a dot product) or fill the scratch matrices that a matrix function works
+on. A phase's scalars are computed on the host, for a whole row of parameters, in float64 (``1 − β₁ᵗ`` costs nothing per element).
 
-1. *hoist*: every largest subexpression of hyperparameters, ``t`` and constants becomes one scalar, computed once a step for a
-   whole group, in float64 (``1 − β₁ᵗ`` costs nothing per element);
-2. *share*: subexpressions that stand in several lines become a line of their own;
-3. *phase*: reductions (the gradient's norm) are computed before; the scalars may use them.
-
->>> print(lower(adam()).listing())
-scalars of (beta1, beta2, eps, lr, t)
+>>> print(adam.program().listing())
+scalars of (lr, beta1, beta2, eps, t)
   s0 = beta1
   …
 for every element
@@ -22,49 +19,104 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import sympy
-
-    from thalweg.rules.rule import Rule
+from typing import Any
 
 FUNCTIONS = ("sqrt", "square", "absolute", "sign", "exp", "log", "tanh", "maximum", "minimum", "where", "power")
 """All that the text of a line may call, besides ``+ - * /`` and comparisons."""
+SCOPES = ("all", "group", "tensor", "unit")
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A sum of a line over a scope: after the phase, ``name`` is a scalar. ``meaning`` is the expression as the rule has it:
+    sums over all parameters with one meaning are one sum, whichever program they stand in."""
+
+    name: str
+    scope: str
+    line: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A function of whole matrices, carried out in place on a scratch slot after the phase; ``arguments`` are scalars."""
+
+    slot: str
+    function: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over all elements.
+
+    ``scalars`` are computed before it, in this order, each ``(name, expression)``; ``passed`` names those that the lines
+    use. ``lines`` are in static single assignment over ``w``, ``g``, the states, the scratch slots, what was passed and earlier
+    lines. ``results`` says which line is the new value of what.
+    """
+
+    scalars: tuple[tuple[str, str], ...]
+    passed: tuple[str, ...]
+    lines: tuple[tuple[str, str], ...]
+    results: tuple[tuple[str, str], ...] = ()
+    sums: tuple[Reduction, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A rule as scalars computed on the host and lines computed for every element.
-
-    ``lines`` are in static single assignment: ``(name, expression)`` over ``w``, ``g``, the states, scalar names and earlier
-    lines. ``results`` says which line is the new value of the weight and of each state.
-    """
+    """A rule as phases over elements, and numbers kept on the host."""
 
     name: str
     states: tuple[str, ...]
+    starts: tuple[tuple[str, str], ...]
+    """What states and hosts begin as, where it is not 0: an expression of hyperparameters, or ``w``."""
     arguments: tuple[str, ...]
     """Names of the hyperparameters, in the order ``evaluate`` takes them."""
-    hosts: tuple[tuple[str, float, str], ...]
-    """Recurrences of one number for a group: name, start, next value."""
-    reductions: tuple[str, ...]
-    scalars: tuple[tuple[str, str], ...]
-    lines: tuple[tuple[str, str], ...]
-    results: tuple[tuple[str, str], ...]
+    hosts: tuple[tuple[str, str], ...]
+    """Numbers kept for a row of parameters: the name, and the last phase's scalar that is its next value."""
+    shapes: tuple[str, ...]
+    """Which numbers of a tensor's shape the scalars use."""
+    scratch: tuple[str, ...]
+    phases: tuple[Phase, ...]
+
+    @property
+    def last(self) -> Phase:
+        """The phase that stores."""
+        return self.phases[-1]
+
+    @cached_property
+    def reductions(self) -> tuple[Reduction, ...]:
+        """All sums, in the order in which they are taken."""
+        return tuple(found for phase in self.phases for found in phase.sums)
+
+    @cached_property
+    def grain(self) -> str:
+        """For what a row of scalars is: a ``group``, each ``tensor`` or each ``unit`` of each tensor."""
+        scopes = {found.scope for found in self.reductions}
+        return "unit" if "unit" in scopes else "tensor" if "tensor" in scopes or self.shapes else "group"
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """What scalars are computed of: hyperparameters, ``t``, hosts, shapes, the sums taken so far."""
+        hosts = tuple(name for name, _ in self.hosts)
+        return (*self.arguments, "t", *hosts, *self.shapes, *(found.name for found in self.reductions))
 
     def listing(self) -> str:
         """The program as text, for people."""
-        rows = [
-            f"scalars of ({', '.join((*self.arguments, 't', *(name for name, *_ in self.hosts), *self.reductions))})"
-        ]
-        rows += [f"  {name} = {text}" for name, _, text in self.hosts]
-        rows += [f"  {name} = {text}" for name, text in self.scalars]
-        rows += ["for every element", *(f"  {name} = {text}" for name, text in self.lines)]
-        rows += [f"  {name} ← {line}" for name, line in self.results]
+        known = len(self.inputs) - len(self.reductions)
+        rows = [f"scalars of ({', '.join(self.inputs[:known])})"]
+        for phase in self.phases:
+            rows += [f"  {name} = {text}" for name, text in phase.scalars]
+            rows += ["for every element", *(f"  {name} = {text}" for name, text in phase.lines)]
+            rows += [f"  {name} ← {line}" for name, line in phase.results]
+            rows += [f"then {found.name} = sum of {found.line} over each {found.scope}" for found in phase.sums]
+            rows += [f"then {m.slot} = {m.function}({', '.join((m.slot, *m.arguments))})" for m in phase.matrices]
+        rows += [f"{name} ← {line}" for name, line in self.hosts]
         return "\n".join(rows)
 
     def to_json(self) -> str:
@@ -72,7 +124,18 @@ class Program:
 
     @classmethod
     def from_json(cls, text: str) -> Program:
-        return cls(**{key: _tuples(value) for key, value in json.loads(text).items()})
+        fields = json.loads(text)
+        phases = tuple(
+            Phase(
+                **{
+                    **{key: _tuples(value) for key, value in phase.items()},
+                    "sums": tuple(Reduction(**found) for found in phase["sums"]),
+                    "matrices": tuple(Matrix(**{k: _tuples(v) for k, v in m.items()}) for m in phase["matrices"]),
+                }
+            )
+            for phase in fields.pop("phases")
+        )
+        return cls(**{key: _tuples(value) for key, value in fields.items()}, phases=phases)
 
     @cached_property
     def digest(self) -> str:
@@ -80,33 +143,78 @@ class Program:
         return sha256(self.to_json().encode()).hexdigest()[:16]
 
     @cached_property
-    def evaluate(self) -> Callable[..., tuple[float, ...]]:
-        """``evaluate(*arguments, t, *hosts, *reductions)`` → the scalars, in float64."""
-        return self._compiled([text for _, text in self.scalars])
+    def evaluate(self) -> tuple[Callable[..., tuple[float, ...]], ...]:
+        """For each phase: ``f(*inputs known by then)`` → the passed scalars, then the matrices' arguments.
+
+        The last one gives the passed scalars, then the hosts' next values.
+        """
+        return tuple(_of_numbers(*parts) for parts in self._sources())
 
     @cached_property
-    def advance(self) -> Callable[..., tuple[float, ...]]:
-        """``advance(*arguments, t, *hosts, *reductions)`` → the hosts' next values."""
-        return self._compiled([text for _, _, text in self.hosts])
+    def evaluate_rows(self) -> tuple[Callable[..., tuple[Any, ...]], ...]:
+        """The same of arrays with one number for each row; what is the same for all rows may be a number."""
+        return tuple(_of_arrays(*parts) for parts in self._sources())
 
-    def _compiled(self, expressions: list[str]) -> Callable[..., tuple[float, ...]]:
-        names = [*self.arguments, "t", *(name for name, *_ in self.hosts), *self.reductions]
-        body = ", ".join(expressions) + ("," if expressions else "")
-        source = f"def scalars({', '.join(names)}):\n    return ({body})\n"
-        space: dict[str, Any] = dict(SCALAR_FUNCTIONS)
-        exec(compile(source, f"<scalars of {self.name}>", "exec"), space)
-        fast: Callable[..., tuple[float, ...]] = space["scalars"]
+    def _sources(self) -> list[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]]:
+        known = len(self.inputs) - len(self.reductions)
+        parts = []
+        for phase in self.phases:
+            wanted = phase.passed + tuple(name for matrix in phase.matrices for name in matrix.arguments)
+            if phase is self.last:
+                wanted += tuple(line for _, line in self.hosts)
+            parts.append((self.name, self.inputs[:known], phase.scalars, wanted))
+            known += len(phase.sums)
+        return parts
 
-        def careful(*values: float) -> tuple[float, ...]:
-            try:
-                return fast(*values)
-            except (ZeroDivisionError, OverflowError):  # IEEE arithmetic has answers where Python's floats raise
-                import numpy as np
+    def start(self, name: str, numbers: Mapping[str, float]) -> float | None:
+        """What a state or host begins as, given the hyperparameters; None for the weight itself."""
+        text = dict(self.starts).get(name, "0.0")
+        if text == "w":
+            return None
+        evaluate = _of_numbers(self.name, self.arguments, (("start", text),), ("start",))
+        return evaluate(*(numbers[argument] for argument in self.arguments))[0]
 
-                with np.errstate(all="ignore"):
-                    return tuple(float(value) for value in fast(*map(np.float64, values)))
 
-        return careful
+def _function(
+    title: str,
+    inputs: tuple[str, ...],
+    scalars: tuple[tuple[str, str], ...],
+    wanted: tuple[str, ...],
+    space: dict[str, Any],
+) -> Callable[..., tuple[Any, ...]]:
+    body = "".join(f"    {name} = {text}\n" for name, text in scalars)
+    source = f"def scalars({', '.join(inputs)}):\n{body}    return ({', '.join(wanted)}{',' * bool(wanted)})\n"
+    exec(compile(source, f"<scalars of {title}>", "exec"), space)
+    function: Callable[..., tuple[Any, ...]] = space["scalars"]
+    return function
+
+
+def _of_numbers(*parts: Any) -> Callable[..., tuple[float, ...]]:
+    fast = _function(*parts, space=dict(SCALAR_FUNCTIONS))
+
+    def careful(*values: float) -> tuple[float, ...]:
+        try:
+            return fast(*values)
+        except (ZeroDivisionError, OverflowError):  # IEEE arithmetic has answers where Python's floats raise
+            return tuple(float(value) for value in _of_arrays(*parts)(*values))
+
+    return careful
+
+
+def _of_arrays(*parts: Any) -> Callable[..., tuple[Any, ...]]:
+    import numpy as np
+
+    space = {
+        "sqrt": np.sqrt, "square": np.square, "absolute": np.abs, "sign": np.sign, "exp": np.exp, "log": np.log,
+        "tanh": np.tanh, "maximum": np.maximum, "minimum": np.minimum, "where": np.where, "power": np.power,
+    }  # fmt: skip
+    function = _function(*parts, space=space)
+
+    def quiet(*values: Any) -> tuple[Any, ...]:
+        with np.errstate(all="ignore"):
+            return function(*(np.asarray(value, dtype=np.float64)[()] for value in values))
+
+    return quiet
 
 
 def _tuples(value: Any) -> Any:
@@ -134,163 +242,3 @@ SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
     "where": lambda condition, a, b: a if condition else b,
     "power": lambda x, y: x**y,
 }
-
-
-def lower(rule: Rule) -> Program:
-    """Lowers a rule: hoist, share, phase."""
-    import sympy
-
-    from thalweg.rules.symbols import hyper
-
-    assigned = [name for name, _ in rule.assignments]
-    hosts = {name for name, *_ in rule.scalars}
-    uniform = {*rule.hyperparameters, "t", *hosts, *rule.reductions}
-    version: dict[sympy.Symbol, sympy.Symbol] = {}
-    count: dict[str, int] = {}
-    read: set[str] = set()
-    ssa: list[tuple[str, sympy.Expr]] = []
-    hoisted = _Hoist(uniform)
-    for name, value in rule.assignments:
-        read |= {symbol.name for symbol in value.free_symbols if symbol not in version}
-        count[name] = count.get(name, 0) + 1
-        fresh = sympy.Symbol(f"{name}_{count[name]}", real=True)
-        ssa.append((fresh.name, hoisted(value.xreplace(version))))
-        version[hyper(name)] = fresh
-    states = tuple(name for name, _ in rule.states if name in read)
-    final = {symbol.name: fresh.name for symbol, fresh in version.items()}
-    return Program(
-        name=rule.name,
-        states=states,
-        arguments=rule.hyperparameters,
-        hosts=tuple((name, float(start), _emit(value)) for name, start, value in rule.scalars),
-        reductions=rule.reductions,
-        scalars=tuple((symbol.name, _emit(value)) for value, symbol in hoisted.scalars.items()),
-        lines=_share(ssa, used={final[name] for name in (*states, "w")}),
-        results=tuple((name, final[name]) for name in (*states, "w") if name in assigned),
-    )
-
-
-class _Hoist:
-    """Replaces subexpressions that are the same for all elements by scalars ``s0``, ``s1`` …"""
-
-    def __init__(self, uniform: set[str]) -> None:
-        self.uniform = uniform
-        self.scalars: dict[sympy.Expr, sympy.Symbol] = {}
-
-    def __call__(self, value: sympy.Expr) -> sympy.Expr:
-        import sympy
-
-        if not isinstance(value, sympy.Expr) or isinstance(value, sympy.functions.elementary.piecewise.ExprCondPair):
-            return value if value.is_Atom else value.func(*map(self, value.args))  # only their numbers can be scalars
-        if all(symbol.name in self.uniform for symbol in value.free_symbols):
-            return self._scalar(value)
-        if isinstance(value, (sympy.Add, sympy.Mul)):
-            same = [part for part in value.args if all(s.name in self.uniform for s in part.free_symbols)]
-            rest = [self(part) for part in value.args if part not in same]
-            return value.func(*([self._scalar(value.func(*same))] if same else []), *rest)
-        if isinstance(value, sympy.Pow):
-            exponent = value.exp if value.exp.is_number else self(value.exp)
-            return sympy.Pow(self(value.base), exponent)
-        if value.is_Atom:
-            return value
-        return value.func(*map(self, value.args))
-
-    def _scalar(self, value: sympy.Expr) -> sympy.Expr:
-        import sympy
-
-        return self.scalars.setdefault(value, sympy.Symbol(f"s{len(self.scalars)}", real=True))
-
-
-def _share(ssa: list[tuple[str, sympy.Expr]], used: set[str]) -> tuple[tuple[str, str], ...]:
-    """Common subexpressions as lines of their own, each just before its first use; lines nobody needs left out."""
-    import sympy
-
-    shared, values = sympy.cse(
-        [value for _, value in ssa], symbols=(sympy.Symbol(f"x{i}", real=True) for i in range(10**6))
-    )
-    waiting = dict(shared)
-    lines: list[tuple[str, sympy.Expr]] = []
-
-    def need(value: sympy.Expr) -> None:
-        for symbol in sorted(value.free_symbols, key=lambda symbol: symbol.name):
-            if symbol in waiting:
-                found = waiting.pop(symbol)
-                need(found)
-                lines.append((symbol.name, found))
-
-    for (name, _), value in zip(ssa, values, strict=True):
-        need(value)
-        lines.append((name, value))
-    needed = set(used)
-    for name, value in reversed(lines):
-        if name in needed:
-            needed |= {symbol.name for symbol in value.free_symbols}
-    return tuple((name, _emit(value)) for name, value in lines if name in needed)
-
-
-def _emit(value: Any) -> str:
-    """An expression as text in the small language of ``FUNCTIONS``."""
-    import sympy
-
-    if isinstance(value, (bool, sympy.logic.boolalg.BooleanAtom)):
-        return str(bool(value))
-    if value.is_Symbol:
-        return str(value.name)
-    if value.is_Integer:
-        return f"{int(value)}.0" if value >= 0 else f"({int(value)}.0)"
-    if value.is_number:
-        return repr(float(value)) if value >= 0 else f"({float(value)!r})"
-    if isinstance(value, sympy.Add):
-        return "(" + " + ".join(map(_emit, value.args)) + ")"
-    if isinstance(value, sympy.Mul):
-        above = [part for part in value.args if not _divides(part)]
-        below = [part.base ** (-part.exp) for part in value.args if _divides(part)]
-        product = "*".join(map(_emit, above)) if above else "1.0"
-        return (
-            f"({product}/{_emit(sympy.Mul(*below)) if len(below) > 1 else _emit(below[0])})"
-            if below
-            else f"({product})"
-        )
-    if isinstance(value, sympy.Pow):
-        return _emit_power(value)
-    if isinstance(value, (sympy.Max, sympy.Min)):
-        name = "maximum" if isinstance(value, sympy.Max) else "minimum"
-        first, *rest = map(_emit, value.args)
-        for other in rest:
-            first = f"{name}({first}, {other})"
-        return first
-    if isinstance(value, sympy.Piecewise):
-        text = "0.0"
-        for part, condition in reversed(value.args):
-            text = _emit(part) if condition == True else f"where({_emit(condition)}, {_emit(part)}, {text})"  # noqa: E712
-        return text
-    if isinstance(value, sympy.core.relational.Relational):
-        return f"({_emit(value.lhs)} {value.rel_op} {_emit(value.rhs)})"
-    if isinstance(value, sympy.ITE):  # nested cases make SymPy join their conditions
-        condition, yes, no = value.args
-        return _emit(sympy.Or(sympy.And(condition, yes), sympy.And(sympy.Not(condition), no)))
-    if isinstance(value, (sympy.And, sympy.Or)):
-        return "(" + (" & " if isinstance(value, sympy.And) else " | ").join(map(_emit, value.args)) + ")"
-    if isinstance(value, sympy.Not):
-        return f"({_emit(value.args[0])} == False)"
-    names = {sympy.Abs: "absolute", sympy.sign: "sign", sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh"}
-    return f"{names[type(value)]}({', '.join(map(_emit, value.args))})"
-
-
-def _divides(part: Any) -> bool:
-    import sympy
-
-    return isinstance(part, sympy.Pow) and part.exp.is_number and bool(part.exp < 0)
-
-
-def _emit_power(value: sympy.Pow) -> str:
-    import sympy
-
-    base, exponent = value.base, value.exp
-    if exponent == sympy.Rational(1, 2):
-        return f"sqrt({_emit(base)})"
-    if exponent == 2:
-        return f"square({_emit(base)})"
-    if _divides(value):
-        return f"(1.0/{_emit(base**-exponent)})"
-    return f"power({_emit(base)}, {_emit(exponent)})"

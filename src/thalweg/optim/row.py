@@ -1,0 +1,152 @@
+"""Parameter groups, and rows: parameters of one group at the same step, which share the numbers their kernel works with.
+
+A row computes those numbers phase by phase, from the group's hyperparameters, the step, its own host numbers, the tensors' shapes
+and the sums taken so far. Where they differ from tensor to tensor (``LAMB``) or from unit to unit (adaptive clipping),
+all are computed at once as arrays.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from thalweg.rules import Program
+
+if TYPE_CHECKING:
+    from thalweg.optim.optimizer import Form, Optimizer
+
+Tensor = torch.Tensor
+Numbers = float | np.ndarray
+SHRINKING = ("weight_decay", "l1")
+"""What a bare parameter, a bias or a norm's, is spared where its group says so."""
+
+
+class Group:
+    """A parameter group as it was when the plan was made, and the numbers in it."""
+
+    def __init__(self, optimizer: Optimizer, settings: dict[str, Any], form: Form) -> None:
+        self.optimizer = optimizer
+        self.settings = settings
+        self.form = form
+        self.parameters = settings["params"]
+        self.read = itemgetter(*(name for name in settings if name not in ("params", "param_names", "schedules")))
+        self.program: Program | None = None
+        """None while no parameter of the group has a gradient."""
+        self.arguments: list[float] = []
+        self.bare_arguments: list[float] = []
+        self.seen: tuple[Any, ...] = ()
+        self.mutable = False
+
+    def fits(self) -> bool:
+        """Takes in changed numbers; False where what changed asks for another kernel or another table."""
+        if self.settings["params"] is not self.parameters:
+            return False
+        now = self.read(self.settings)
+        if self.mutable or now != self.seen:
+            if self.optimizer.form(self.settings) != self.form:
+                return False
+            self.seen = now
+            self.mutable = any(isinstance(value, (Tensor, list)) for value in now) or any(
+                isinstance(part, Tensor) for value in now if isinstance(value, tuple) for part in value
+            )  # what can change in place has to be read in each step
+            if self.program is not None:
+                names = self.program.arguments
+                self.arguments = self.optimizer.arguments(self.settings, names)
+                self.bare_arguments = [
+                    0.0 if name in SHRINKING else value for name, value in zip(names, self.arguments, strict=True)
+                ]
+        return True
+
+
+class Row:
+    """Parameters of one group at the same step.
+
+    ``counts`` is float32 ``(parameters, 1 + hosts)``; the parameters' own ``step`` (and host) tensors are views of it, so that
+    they are right at any time for one assignment a step.
+    """
+
+    def __init__(self, group: Group, steps: int, *, bare: bool) -> None:
+        self.group = group
+        self.steps = steps
+        self.bare = bare
+        self.members: list[dict[str, Any]] = []
+        self.hosts: tuple[Numbers, ...] = ()
+        self.units: list[int] = []
+        self.shapes: list[tuple[float, ...]] = []
+        self.sums: list[Numbers] = []
+        self.first = 0
+
+    def finish(self, program: Program, first: int) -> None:
+        """All members are in: their counts become views of one array. The row begins at ``first`` of the scalars."""
+        self.program = program
+        self.fine = program.grain != "group"
+        self.first = first
+        self.width = sum(self.units) if self.fine else 1
+        dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as PyTorch's own step
+        names = ("step", *(name for name, _ in program.hosts))
+        stored = [[self.steps, *(float(member[name]) for name in names[1:])] for member in self.members]
+        with torch.inference_mode(False):  # an inference tensor has no version
+            counts = torch.tensor(stored, dtype=dtype)
+        for member, values in zip(self.members, counts, strict=True):
+            for name, value in zip(names, values, strict=True):
+                member[name] = value
+        self.tensor = counts  # who writes through torch leaves a version on it
+        self.counts = counts.numpy()
+        self.shape_numbers = [np.repeat(column, self.units) for column in zip(*self.shapes, strict=True)]
+        self._take_hosts()
+
+    def _take_hosts(self) -> None:
+        """As stored, so that a resumed run is the same to the bit."""
+        if self.program.hosts:
+            kept = self.counts[:, 1:].astype(np.float64)
+            self.hosts = tuple(np.repeat(kept, self.units, axis=0).T) if self.fine else tuple(kept[0].tolist())
+
+    def begin(self) -> None:
+        """Counts a step."""
+        self.steps += 1
+        self.sums = []
+
+    def fill(self, phase: int, into: np.ndarray) -> list[list[float]]:
+        """Computes a phase's scalars into its rows of ``into``; the last phase moves the hosts on. Gives, for each member,
+        the numbers its matrix functions take."""
+        program = self.program
+        arguments = self.group.bare_arguments if self.bare else self.group.arguments
+        width = len(program.phases[phase].passed)
+        if not self.fine:
+            values = program.evaluate[phase](*arguments, self.steps, *self.hosts, *self.sums)
+            into[self.first, :width] = values[:width]
+        else:
+            values = program.evaluate_rows[phase](
+                *arguments, self.steps, *self.hosts, *self.shape_numbers, *self.sums
+            )
+            for column in range(width):
+                into[self.first : self.first + self.width, column] = values[column]
+        if into.shape[1] > width:
+            into[self.first : self.first + self.width, -1] = self.steps
+        rest = values[width:]
+        if phase == len(program.phases) - 1:
+            self._store(rest)
+            return []
+        return [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self._starts()] if rest else []
+
+    def _starts(self) -> list[int]:
+        """Where each member's rows begin."""
+        if not self.fine:
+            return [0] * len(self.members)
+        return [0, *np.cumsum(self.units)[:-1].tolist()]
+
+    def _store(self, hosts: tuple[Numbers, ...]) -> None:
+        if not hosts:
+            self.counts.fill(self.steps)
+            return
+        self.counts[:, 0] = self.steps
+        for column, value in enumerate(hosts, 1):
+            self.counts[:, column] = np.broadcast_to(value, self.width)[self._starts()]
+        self._take_hosts()
+
+    def per_tensor(self, found: np.ndarray) -> np.ndarray:
+        """A sum of this row's units → the same over each tensor, for each of its units."""
+        return np.repeat(np.add.reduceat(found, self._starts()), self.units)
