@@ -59,13 +59,14 @@ def outline(schedule: Schedule, steps: int | None = None) -> Outline:
     if not schedule.watches():
         return Outline(schedule, last, stretches, "")
     running = schedule.begin()
-    reached = []
+    reached, improving = [], set(schedule.watches())
     for stretch, following in pairwise(stretches):
         bounds = _bounds(stretch.schedule)
         if bounds:
             running.observe(following.start, dict.fromkeys(schedule.watches(), 0.0) | bounds)
+            improving -= set(bounds)
             reached += [f"{metric} reaches {bound:g} at step {following.start:,}" for metric, bound in bounds.items()]
-    kept = " and ".join([*reached, "everything improves"])
+    kept = " and ".join([*reached, *(f"{metric} always improves" for metric in sorted(improving))])
     return Outline(running, last, stretches, f"it reacts to {', '.join(schedule.watches())}; drawn as if {kept}")
 
 

@@ -281,7 +281,7 @@ class restarts(Schedule):
         return cycle
 
     def extent(self) -> int:
-        return math.ceil(min(self._begin(3), LONGEST_EXTENT))
+        return max(math.ceil(min(self._begin(3), LONGEST_EXTENT)) - 1, 1)  # before the next restart
 
 
 def one_cycle(steps: int, rise: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Schedule:
