@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+
 import numpy as np
 import pytest
 import sympy
@@ -11,7 +14,7 @@ from thalweg import rules
 from thalweg.engines.cpu import CpuKernel
 from thalweg.engines.reference import ReferenceKernel
 from thalweg.errors import InputError
-from thalweg.optim import FromRule
+from thalweg.optim import FromRule, class_from
 from thalweg.rules import Rule
 from thalweg.rules.moments import average, compose, nesterov, running_max, sign
 from thalweg.rules.symbols import beta, beta1, beta2, g, lr, momentum, state, t, w
@@ -54,19 +57,19 @@ def test_a_rule_that_moves_at_rate_zero_is_found() -> None:
 
 
 def test_an_engine_that_is_off_is_found(monkeypatch) -> None:
-    update = CpuKernel.update
+    run = CpuKernel.run
 
-    def slightly_off(self, segments, scalars) -> None:
-        update(self, segments, scalars * (1 + 1e-3))
+    def slightly_off(self, phase, segments, scalars):
+        return run(self, phase, segments, scalars * (1 + 1e-3))
 
-    monkeypatch.setattr(CpuKernel, "update", slightly_off)
+    monkeypatch.setattr(CpuKernel, "run", slightly_off)
     with pytest.raises(BrokenContract, match=r"promise of engines: for a torch\.float32 tensor of shape"):
         check_rule(rules.sgd)
 
 
 def test_a_lowering_that_is_off_is_found(monkeypatch) -> None:
-    update = ReferenceKernel.update
-    monkeypatch.setattr(ReferenceKernel, "update", lambda self, segments, scalars: update(self, segments, scalars * 2))
+    run = ReferenceKernel.run
+    monkeypatch.setattr(ReferenceKernel, "run", lambda self, phase, found, scalars: run(self, phase, found, scalars * 2))
     with pytest.raises(BrokenContract, match="promise of equations: after step 1 the weights are"):
         check_rule(rules.sgd)
 
@@ -103,6 +106,22 @@ def test_the_rule_runs_as_an_optimizer_of_its_own() -> None:
         optimizer.step()
     for weight, numbers in zip(weights, expected, strict=True):
         assert weight.detach().numpy() == pytest.approx(numbers, abs=1e-12)
+
+
+def test_a_rule_gives_a_class_with_its_hyperparameters_as_named_arguments() -> None:
+    rule = Rule("signum", defaults={"lr": 0.2, "beta": 0.5}, m=beta * m + (1 - beta) * g, step=lr * sympy.sign(m))
+    Signum = class_from(rule)
+    assert str(inspect.signature(Signum)).startswith("(params, *, lr=0.2, beta=0.5, weight_decay=0.0, ")
+    weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+    optimizers = [Signum([weights[0]], beta=0.1, clip_value=1.0), FromRule([weights[1]], rule, hyperparameters={"beta": 0.1})]
+    for weight, optimizer in zip(weights, optimizers, strict=True):
+        weight.grad = torch.tensor([3.0, -2.0, 0.5])
+        optimizer.step()
+    assert torch.equal(*weights) and isinstance(optimizers[0], FromRule)
+    twin = pickle.loads(pickle.dumps(optimizers[0]))
+    assert twin.rule.name == "signum" and twin.param_groups[0]["beta"] == 0.1
+    with pytest.raises(TypeError, match="gamma"):
+        Signum([weights[0]], gamma=0.1)
 
 
 def test_a_hyperparameter_the_rule_has_not_is_refused() -> None:

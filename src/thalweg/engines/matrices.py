@@ -16,6 +16,8 @@ def orthogonal(x: torch.Tensor, a: float, b: float, c: float, eps: float, steps:
 
     In bfloat16, as in PyTorch's Muon: the iteration forgives its own rounding (Jordan et al. 2024).
     """
+    if not x.numel():
+        return
     flat = x.reshape(x.shape[0], -1)
     m = flat.bfloat16()
     turned = m.shape[0] > m.shape[1]

@@ -13,7 +13,8 @@ from thalweg.optim.beyond import (
 from thalweg.optim.muon import Muon
 from thalweg.optim.named import NAMED
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.own import FromRule
+from thalweg.optim.own import FromRule, class_from
+from thalweg.optim.schedulers import Follow
 from thalweg.optim.schedulefree import ScheduleFreeAdamW, ScheduleFreeSGD
 from thalweg.optim.swats import SWATS, Switch
 from thalweg.optim.torchs import (
@@ -22,8 +23,9 @@ from thalweg.optim.torchs import (
 
 __all__ = [
     "ASGD", "LAMB", "LARS", "NAMED", "SGD", "SWATS", "AMSGrad", "AdaBelief", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax",
-    "Adan", "FromRule", "HeavyBall", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
-    "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Switch", "Yogi", "formula",
+    "Adan", "Follow", "FromRule", "HeavyBall", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
+    "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Switch", "Yogi", "class_from",
+    "formula",
 ]  # fmt: skip
 
 

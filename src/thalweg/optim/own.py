@@ -10,6 +10,8 @@ it and schedulers may change it.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -88,3 +90,42 @@ class FromRule(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._programs = {}
         super().__setstate__(state)
+
+
+def class_from(rule: Rule) -> type[FromRule]:
+    """An optimizer class of a rule, its hyperparameters as named arguments with the rule's defaults.
+
+    >>> Signum = class_from(signum)
+    >>> Signum(model.parameters(), lr=1e-3, beta=0.95, weight_decay=0.01)
+    """
+    from thalweg.rules.symbols import USUAL
+
+    numbers = {**USUAL, **(rule.defaults or {})}
+    own = [name for name in rule.hyperparameters if name not in BROUGHT]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    arguments = [inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    arguments += [
+        inspect.Parameter(name, keyword, default=numbers.get(name, inspect.Parameter.empty)) for name in own
+    ]
+    common = {"weight_decay": 0.0, "decoupled_weight_decay": False, "maximize": False, **OURS, "engine": "auto"}
+    arguments += [inspect.Parameter(name, keyword, default=value) for name, value in common.items() if name not in own]
+    signature = inspect.Signature(arguments)
+
+    def begin(self: FromRule, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(*args, **kwargs).arguments
+        params = given.pop("params")
+        hyperparameters = {name: given.pop(name) for name in own if name in given}
+        FromRule.__init__(self, params, rule, hyperparameters=hyperparameters, **given)
+
+    title = "".join(part.capitalize() for part in re.split(r"\W+|_", rule.name)) or "Own"
+    body = {"__init__": begin, "__signature__": signature, "__doc__": str(rule), "__reduce_ex__": _as_from_rule}
+    return type(title, (FromRule,), body)
+
+
+def _as_from_rule(self: FromRule, protocol: int) -> tuple[Any, ...]:
+    """A class made at run time cannot be found by name: what is pickled is the ``FromRule`` that it is."""
+    return _empty, (), self.__getstate__()
+
+
+def _empty() -> FromRule:
+    return FromRule.__new__(FromRule)
