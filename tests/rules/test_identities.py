@@ -28,14 +28,12 @@ START = sympy.Symbol("w0", real=True)
 def weights(rule: Rule, gradients=GRADIENTS, **numbers) -> list[sympy.Expr]:
     """The weight after each step, as an expression in w0, the gradients and the hyperparameters left free."""
     fixed = {sympy.Symbol(name, real=True): sympy.sympify(value) for name, value in numbers.items()}
-    values = {sympy.Symbol(name, real=True): sympy.S.Zero for name, _ in rule.states}
-    hosts = {sympy.Symbol(name, real=True): sympy.sympify(start) for name, start, _ in rule.scalars}
+    starts = {name: value.xreplace(fixed) for name, value in rule.starts.items()}
+    values = {sympy.Symbol(name, real=True): starts.get(name, sympy.S.Zero) for name in rule.persistent}
+    values = {symbol: START if value == w else value for symbol, value in values.items()}
     weight, seen = START, []
     for number, gradient in enumerate(gradients, 1):
-        now = {**values, **hosts, **fixed, g: gradient, w: weight, t: sympy.Integer(number)}
-        for name, _, value in rule.scalars:
-            now[sympy.Symbol(name, real=True)] = value.xreplace(now)
-            hosts[sympy.Symbol(name, real=True)] = now[sympy.Symbol(name, real=True)]
+        now = {**values, **fixed, g: gradient, w: weight, t: sympy.Integer(number)}
         for name, value in rule.assignments:
             now[sympy.Symbol(name, real=True)] = value.xreplace(now)
         values = {symbol: now[symbol] for symbol in values}
@@ -104,7 +102,7 @@ def test_nesterov_is_the_look_ahead_form_after_a_change_of_variable() -> None:
         iterate = iterate - lr * velocity
         own_ahead.append(sympy.expand(iterate - lr * beta * velocity))
     weight, buffer, ours = START, sympy.S.Zero, []
-    ((name, update),) = rules.nesterov.states
+    ((name, update),) = rules.nesterov.equations
     for _ in range(STEPS):
         now = {w: weight, g: curvature * weight, sympy.Symbol(name, real=True): buffer}
         buffer = update.xreplace(now)
@@ -133,6 +131,7 @@ def test_nesterov_is_the_look_ahead_form_after_a_change_of_variable() -> None:
 )
 def test_composed_rules_are_the_named_ones(composed: Rule, named: Rule) -> None:
     """Equation by equation."""
+    assert composed.equations == named.equations
     assert composed.states == named.states
     assert sympy.simplify(composed.step - named.step) == 0
 
@@ -140,7 +139,7 @@ def test_composed_rules_are_the_named_ones(composed: Rule, named: Rule) -> None:
 def test_adagrad_is_composed_of_a_sum() -> None:
     composed = compose(first=plain(), second=sum_square())
     positive = sympy.symbols("g1:4", positive=True)
-    assert same(weights(composed, positive), weights(rules.adagrad, positive, lr_decay=0))
+    assert same(weights(composed, positive), weights(rules.adagrad, positive, lr_decay=0, initial_accumulator_value=0))
 
 
 def test_torchs_momentum_buffer_is_the_sum_form_without_dampening() -> None:

@@ -14,7 +14,21 @@ from thalweg import rules
 from thalweg.errors import InputError
 from thalweg.rules import Rule
 from thalweg.rules.formula import LATEX, TEXT, written
-from thalweg.rules.symbols import beta, g, hyper, lr, state, t, w
+from thalweg.rules.symbols import (
+    beta,
+    g,
+    hyper,
+    lr,
+    norm,
+    orthogonal,
+    state,
+    sum_all,
+    sum_group,
+    sum_tensor,
+    sum_unit,
+    t,
+    w,
+)
 
 m = state("m")
 
@@ -31,8 +45,8 @@ def test_adam_is_written_as_in_the_paper() -> None:
 def test_modifiers_are_part_of_the_formula_in_torchs_order() -> None:
     lines = str(rules.variant("sgd", modifiers=("coupled_decay", "clip_norm", "maximize"))).splitlines()
     assert lines[1:] == [
-        "  gradient_norm ← ‖g‖₂ over all parameters",
         "  g ← −g",
+        "  gradient_norm ← √(Σ_all g²)",
         "  g ← min(1, clip_norm/(1e-06 + gradient_norm))·g",
         "  g ← g + weight_decay·w",
         "  w ← w − lr·g",
@@ -43,14 +57,30 @@ def test_first_steps_are_cases() -> None:
     assert "(1 if t = 1 else 1 − dampening)·g" in str(rules.variant("sgd", momentum_on=True))
 
 
+def test_several_cases_are_told_apart() -> None:
+    value = sympy.Piecewise((1, g > 0), (lr, (m > 0) & ((w > 1) | (w < -1))), (0, True))
+    assert written(value, ("m",)) == "(1 if g > 0, lr if (w < −1 or w > 1) and m > 0 else 0)"
+    assert written(value, ("m",), LATEX) == (
+        r"\left(1\ \text{if}\ g > 0,\ \alpha\ \text{if}\ \left(w < -1 \lor w > 1\right) \land m > 0\ \text{else}\ 0\right)"
+    )
+
+
+def test_a_sum_ends_where_its_bracket_does() -> None:
+    assert written(w * sum_tensor(g**2) / norm(w, sum_unit), ()) == "(Σ_tensor g²)·w/√(Σ_unit w²)"
+    assert written(sum_all(g + w), ()) == "Σ_all (g + w)"
+    assert written(sum_group(g**2), (), LATEX) == r"\sum_{\mathrm{group}} g^{2}"
+
+
 @pytest.mark.parametrize("name", rules.names())
 def test_latex_has_balanced_braces_and_a_row_for_each_assignment(name: str) -> None:
     rule = rules.variant(name)
     text = rule.latex()
     assert text.count("{") == text.count("}")
     assert text.count(r"\left(") == text.count(r"\right)")
-    assert text.count(r"\leftarrow") == len(rule.assignments) + len(rule.scalars)
-    assert r"\alpha" in text and "_" not in text.replace(r"\_", "").replace(r"\beta_", "")
+    assert text.count(r"\leftarrow") == len(rule.assignments)
+    used = {symbol.name for _, value in rule.assignments for symbol in value.free_symbols}
+    assert (r"\alpha" in text) == ("lr" in used)  # Rprop's rate is only what its steps start as
+    assert "_" not in text.replace(r"\_", "").replace(r"\beta_", "").replace(r"\sum_{", "")
 
 
 a, b, c = sympy.symbols("a b c", positive=True)
@@ -129,8 +159,28 @@ class TestRefusals:
             Rule("mine", **{name: g + 1}, step=lr * g)
 
     def test_a_misspelt_rule(self) -> None:
-        with pytest.raises(AttributeError, match="no rule 'adan'"):
-            _ = rules.adan
+        with pytest.raises(AttributeError, match="no rule 'adamn'"):
+            _ = rules.adamn
+
+    def test_a_number_of_orthogonal_that_differs_by_element(self) -> None:
+        for varied in (w, m, g**2):
+            with pytest.raises(InputError, match="gives orthogonal a number that differs by element"):
+                Rule("mine", m=beta * m + g, step=lr * orthogonal(m, 3, varied, 2, 1e-7, 5))
+        Rule(
+            "mine", m=beta * m + g, step=lr * orthogonal(m, 3, lr * sum_tensor(g**2), 2, 1e-7, 5)
+        )  # one number for each
+
+    def test_a_start_for_a_name_without_equation(self) -> None:
+        with pytest.raises(InputError, match="starts has v, which has no equation"):
+            Rule("mine", m=beta * m + g, step=lr * m, starts={"v": 1})
+
+    def test_a_state_used_only_in_its_own_equation(self) -> None:
+        with pytest.raises(InputError, match="the state m is used only in its own equation"):
+            Rule("mine", m=beta * m + g, step=lr * g)
+
+    def test_a_number_may_be_kept_for_its_own_sake(self) -> None:
+        rates = hyper("rates")
+        assert Rule("mine", rates=rates + lr, step=lr * g).persistent == ("rates",)
 
 
 def test_symbols_made_elsewhere_mean_the_same_letters() -> None:
@@ -143,6 +193,45 @@ def test_symbols_made_elsewhere_mean_the_same_letters() -> None:
 def test_hyperparameters_are_what_is_left() -> None:
     assert rules.nadam.hyperparameters == ("lr", "beta1", "beta2", "eps", "momentum_decay")
     assert Rule("mine", step=lr * g / t).hyperparameters == ("lr",)
+
+
+def test_numbers_for_a_whole_group_are_told_from_states() -> None:
+    """Of hyperparameters, the step, sums and one another: a host if kept, else only a name for a value."""
+    norm_of, kept, mean = hyper("norm_of"), hyper("kept"), state("mean")
+    rule = Rule(
+        "mine",
+        norm_of=norm(g),
+        kept=kept + norm_of / t,
+        mean=beta * mean + g / kept,
+        step=lr * mean,
+        after=(("mean", mean / (1 + norm_of)),),
+    )
+    assert rule.uniform == {"norm_of", "kept"}
+    assert rule.persistent == ("kept", "mean")
+    assert [name for name, _ in rule.states] == ["mean", "mean"]
+    assert rule.hyperparameters == ("lr", "beta")
+
+
+def test_a_name_made_of_one_that_differs_differs_too() -> None:
+    """Round about: a reads b, b reads a's element."""
+    a_, b_ = state("a"), state("b")
+    rule = Rule("mine", a=b_ * lr, b=a_ + g, step=lr * (a_ + b_))
+    assert rule.uniform == frozenset()
+    assert rule.persistent == ("b",)
+
+
+def test_what_is_around_a_rule_is_replaced_and_its_equations_stay() -> None:
+    rule = Rule("mine", defaults={"beta": 0.9}, m=beta * m + g, step=lr * m, starts={"m": 1})
+    other = rule.replacing(name="other", before=(("g", -g),), after=(("w", w / 2),), starts={"m": w})
+    assert (other.name, other.equations, other.step, other.defaults) == (
+        "other",
+        rule.equations,
+        rule.step,
+        {"beta": 0.9},
+    )
+    assert [name for name, _ in other.assignments] == ["g", "m", "w", "w"]
+    assert other.starts == {"m": w}
+    assert rule.replacing().starts == {"m": 1}
 
 
 @pytest.mark.parametrize("name", ["lambda", "s0", "table", "sqrt", "a b", "T"])

@@ -39,13 +39,15 @@ class Style:
     power: str
     branch: str
     otherwise: str
+    comma: str
+    gap: str
     absolute: str = "|{}|"
 
 
-TEXT = Style("({})", "·", "{}/{}", "√({})", "√{}", "{}^{}", "{} if {}", "else {}")
+TEXT = Style("({})", "·", "{}/{}", "√({})", "√{}", "{}^{}", "{} if {}", "else {}", ", ", " ")
 LATEX = Style(
     r"\left({}\right)", r" \, ", r"\frac{{{}}}{{{}}}", r"\sqrt{{{}}}", r"\sqrt{{{}}}", "{}^{{{}}}", r"{}\ \text{{if}}\ {}",
-    r"\text{{else}}\ {}",
+    r"\text{{else}}\ {}", r",\ ", r"\ ",
 )  # fmt: skip
 
 
@@ -82,14 +84,10 @@ class _Writer:
         if isinstance(value, sympy.Pow):
             return self._power(value.base, value.exp)
         if isinstance(value, sympy.Piecewise):
-            texts = []
-            for part, condition in value.args:
-                text = self.piece(part)[0]
-                last = condition is sympy.true
-                texts.append(
-                    style.otherwise.format(text) if last else style.branch.format(text, self.piece(condition)[0])
-                )
-            return style.bracket.format(" ".join(texts)), ATOM
+            cases = [(self.piece(part)[0], condition) for part, condition in value.args]
+            branches = [style.branch.format(text, self.piece(case)[0]) for text, case in cases if case != True]  # noqa: E712
+            otherwise = [style.otherwise.format(text) for text, case in cases if case == True]  # noqa: E712
+            return style.bracket.format(style.gap.join([style.comma.join(branches), *otherwise])), ATOM
         if isinstance(value, Relational):
             mark = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}.get(value.rel_op, value.rel_op)
             return f"{self.piece(value.lhs)[0]} {mark} {self.piece(value.rhs)[0]}", SUM
@@ -97,17 +95,22 @@ class _Writer:
             return style.absolute.format(self.piece(value.args[0])[0]), ATOM
         if isinstance(value, Sum):
             mark = f"Σ_{value.scope} " if style is TEXT else rf"\sum_{{\mathrm{{{value.scope}}}}} "
-            return mark + self.held(value.args[0], PRODUCT), PRODUCT
+            return mark + self.held(value.args[0], PRODUCT), SUM
         if isinstance(value, (sympy.And, sympy.Or)):
             both = isinstance(value, sympy.And)
             mark = (" and " if both else " or ") if style is TEXT else (r" \land " if both else r" \lor ")
-            return mark.join(self.piece(part)[0] for part in sorted(value.args, key=str)), SUM
+            texts = (self._condition(part, inside_and=both) for part in sorted(value.args, key=str))
+            return mark.join(texts), SUM
         word = type(value).__name__.lower()
         if isinstance(value, (orthogonal, sympy.Mod)):
             arguments = ", ".join(self.piece(part)[0] for part in value.args)
             return (word if style is TEXT else rf"\operatorname{{{word}}}") + style.bracket.format(arguments), ATOM
         arguments = ", ".join(self.piece(part)[0] for part in sorted(value.args, key=self._rank))
         return (word if style is TEXT else rf"\operatorname{{{word}}}") + style.bracket.format(arguments), ATOM
+
+    def _condition(self, value: sympy.Basic, *, inside_and: bool) -> str:
+        text = self.piece(value)[0]
+        return self.style.bracket.format(text) if inside_and and isinstance(value, sympy.Or) else text
 
     def held(self, value: sympy.Basic, tightness: int) -> str:
         """The text, in brackets where it holds less tightly than its place asks for."""
@@ -116,7 +119,7 @@ class _Writer:
 
     def _number(self, value: sympy.Number) -> tuple[str, int]:
         if value < 0:
-            return "−" + self._number(-value)[0], SUM
+            return ("-" if self.style is LATEX else "−") + self._number(-value)[0], SUM
         if isinstance(value, sympy.Rational) and value.q != 1:
             return (f"{value.p}/{value.q}", SUM) if self.style is TEXT else (rf"\frac{{{value.p}}}{{{value.q}}}", ATOM)
         return f"{float(value):.12g}", ATOM

@@ -65,7 +65,7 @@ class Stability:
 
 def analyse(rule: Rule) -> Stability:
     """The iteration matrix of a rule on the quadratic and its stability limit."""
-    names = [name for name, _ in rule.states]
+    names = list(dict.fromkeys(name for name, _ in rule.states))
     variables = [sympy.Symbol(name, real=True) for name in names] + [w]
     now: dict[sympy.Symbol, sympy.Expr] = {variable: variable for variable in variables}
     now[g] = curvature * w
@@ -76,6 +76,8 @@ def analyse(rule: Rule) -> Stability:
     if not all(row.is_polynomial(*variables) and sympy.Poly(row, *variables).total_degree() <= 1 for row in rows):
         return Stability(rule.name, False, None, None)
     matrix = sympy.Matrix([[sympy.simplify(sympy.diff(row, variable)) for variable in variables] for row in rows])
+    if not {symbol.name for symbol in matrix.free_symbols} <= {*rule.hyperparameters, curvature.name}:
+        return Stability(rule.name, False, None, None)  # it changes from step to step: with t or with a host number
     return Stability(rule.name, True, matrix, _limit(matrix))
 
 
