@@ -68,7 +68,10 @@ class _Lowering:
         key = (value.scope, argument)
         if key not in self.sums:
             number = len(self.sums)
-            self.sums[key] = Reduction(f"r{number}", value.scope, f"q{number}", str(value.args[0]))
+            meaning = str(value.args[0])
+            while any((found.scope, found.meaning) == (value.scope, meaning) for found in self.sums.values()):
+                meaning += "′"  # the same letters after an assignment: another sum
+            self.sums[key] = Reduction(f"r{number}", value.scope, f"q{number}", meaning)
             self.lines[f"q{number}"] = argument
             self.level[f"q{number}"] = self._level(argument)
             self.level[f"r{number}"] = self.level[f"q{number}"] + 1
@@ -83,7 +86,7 @@ class _Lowering:
             numbers = tuple(self._scalar(part).name for part in named.args[1:])
             self.matrices[named] = Matrix(slot, type(value).__name__, numbers)
             self.lines[f"{slot}_1"] = argument
-            self.level[f"{slot}_1"] = self._level(argument)
+            self.level[f"{slot}_1"] = max(self._level(argument), *(self.level.get(name, 0) for name in numbers))
             self.level[slot] = self.level[f"{slot}_1"] + 1
         return _symbol(self.matrices[named].slot)
 
