@@ -72,7 +72,7 @@ def swats(*, scope: str = "global", paper: bool = False, switched_over: bool = F
         gamma_avg=sympy.Piecewise((gamma_avg, sympy.Eq(pg, 0)), (beta2 * gamma_avg + (1 - beta2) * gamma, True)),
         gamma_hat=gamma_avg / unbias,
         **watched,
-        now=sympy.Piecewise((1, leading & (gamma_hat > 0) & settled), (0, True)),
+        now=sympy.Piecewise((1, leading & sympy.Ne(pg, 0) & (gamma_hat > 0) & settled), (0, True)),
         rate=sympy.Piecewise((gamma_hat / lr, sympy.Eq(now, 1)), (rate, True)),
         switch_step=sympy.Piecewise((t, sympy.Eq(now, 1)), (switch_step, True)),
         step=sympy.Piecewise((p, leading), ((1 - beta1) * lr * rate * exp_avg, True)),
