@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 Cases = dict[str, tuple[str, dict[str, Any], list[int]]]
 
@@ -41,3 +42,11 @@ def optax_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cases], An
         return at
 
     return run
+
+
+@pytest.fixture
+def float64_counts() -> Iterator[None]:
+    """Counts and a rule's own numbers in float64: they are held in torch's default type, as torch holds its own."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -108,14 +108,6 @@ def test_what_two_libraries_call_by_two_names_is_one_rule(case, engine, equal_of
         assert typed.difference(found[step], equal_of(case, step), typed.weights()) <= 1e-12
 
 
-@pytest.fixture
-def float64_counts():
-    """Counts in float64, as torch holds its own where that is the default type: NAdam's product is then exact."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def test_amsgrad_is_adam_with_a_flag() -> None:
     one, other = parameters(), parameters()
     advance(one, optim.AMSGrad(one, **ADAPTIVE), range(20))
@@ -126,19 +118,21 @@ def test_amsgrad_is_adam_with_a_flag() -> None:
 @pytest.mark.parametrize("name", ["LAMB", "LARS"])
 def test_a_trust_ratio_is_of_one_tensor(name) -> None:
     """Half of a tensor is another tensor: other steps."""
+    numbers = torch.arange(1.0, 9.0, dtype=torch.float64)
     whole, halves = (
-        [torch.nn.Parameter(torch.arange(1.0, 9.0))],
-        list(map(torch.nn.Parameter, torch.arange(1.0, 9.0).split(4))),
+        [torch.nn.Parameter(numbers.clone())],
+        [torch.nn.Parameter(half.clone()) for half in numbers.split(4)],
     )
     for tensors in (whole, halves):
         optimizer = getattr(optim, name)(tensors, lr=0.1)
         for tensor in tensors:
             tensor.grad = torch.ones_like(tensor)
         optimizer.step()
-    assert not torch.allclose(whole[0], torch.cat(halves))
-    one, two = (typed.norm(tensor.detach().numpy() - start) for tensor, start in zip(
-        halves, ([1, 2, 3, 4], [5, 6, 7, 8]), strict=True))  # fmt: skip
-    assert two / one == pytest.approx((25 + 36 + 49 + 64) ** 0.5 / 30**0.5, rel=1e-5)
+    assert not torch.allclose(whole[0], torch.cat(list(halves)), rtol=1e-6, atol=0)
+    one, two = (
+        typed.norm((tensor.detach() - start).numpy()) for tensor, start in zip(halves, numbers.split(4), strict=True)
+    )
+    assert two / one == pytest.approx(typed.norm(numbers[4:].numpy()) / typed.norm(numbers[:4].numpy()))
 
 
 def test_float32_stays_by_float64() -> None:
