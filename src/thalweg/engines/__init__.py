@@ -7,7 +7,7 @@
 >>> print(source(rules.adam.program()))                          # what Numba compiles
 """
 
-from thalweg.engines.choose import choose, engine
+from thalweg.engines.choose import can_run, choose, engine
 from thalweg.engines.cpu import source
 from thalweg.engines.engine import Engine, Kernel
 from thalweg.engines.matrices import MATRICES
@@ -15,6 +15,6 @@ from thalweg.engines.segments import Segments
 from thalweg.engines.storage import Storage, blocks, decoded, encoded, format_of
 
 __all__ = [
-    "MATRICES", "Engine", "Kernel", "Segments", "Storage", "blocks", "choose", "decoded", "encoded", "engine", "format_of",
+    "MATRICES", "Engine", "Kernel", "Segments", "Storage", "blocks", "can_run", "choose", "decoded", "encoded", "engine", "format_of",
     "source",
 ]  # fmt: skip

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 import torch
 
 from thalweg.engines.engine import Engine
 from thalweg.engines.reference import Reference
 
 _ENGINES: dict[str, Engine] = {}
+FUSED_TYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def engine(name: str) -> Engine:
-    """The engine called ``cpu`` or ``reference``; made once."""
+    """The engine called ``cpu``, ``gpu`` or ``reference``; made once."""
     if name not in _ENGINES:
-        if name == "cpu":
-            from thalweg.engines.cpu import Cpu
-
-            _ENGINES[name] = Cpu()
-        else:
-            _ENGINES[name] = Reference()
+        _ENGINES[name] = _made(name)
     return _ENGINES[name]
 
 
+def _made(name: str) -> Engine:
+    if name == "cpu":
+        from thalweg.engines.cpu import Cpu
+
+        return Cpu()
+    if name == "gpu":
+        from thalweg.engines.gpu import Gpu
+
+        return Gpu()
+    return Reference()
+
+
 def choose(weight: torch.Tensor, gradient: torch.Tensor) -> str:
-    """``cpu`` for what the fused kernels run, ``reference`` for everything else."""
+    """``cpu`` or ``gpu`` for what the fused kernels run there, ``reference`` for everything else."""
     fused = (
-        weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.float64, torch.bfloat16)
+        weight.dtype in FUSED_TYPES
         and gradient.dtype == weight.dtype
         and type(weight.data) is torch.Tensor
         and weight.is_contiguous()
         and gradient.is_contiguous()
     )
-    return "cpu" if fused else "reference"
+    if not fused:
+        return "reference"
+    if weight.device.type == "cuda":
+        return "gpu" if find_spec("triton") is not None else "reference"
+    return "cpu" if weight.device.type == "cpu" else "reference"
+
+
+def can_run(name: str, chosen: str) -> bool:
+    """Whether the engine ``name`` can run what ``choose`` gave to ``chosen``. Triton's interpreter reads memory as a GPU would."""
+    interpreted = chosen == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
+    return name in ("auto", "reference", chosen) or (name == "gpu" and interpreted)

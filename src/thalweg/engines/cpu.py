@@ -194,6 +194,8 @@ class CpuKernel:
         self._kernels = [kernels[f"phase{number}"] for number in range(len(program.phases))]
         self._sums = [len(phase.sums) for phase in program.phases]
         self._segments: Segments | None = None
+        self._scalars: list[np.ndarray | None] = [None] * len(program.phases)
+        self._where = [0] * len(program.phases)
         self._counter = np.zeros(1, dtype=np.int64)
         self._job = job_of()
         self._address = 0
@@ -201,14 +203,18 @@ class CpuKernel:
     def run(self, phase: int, segments: Segments, scalars: np.ndarray) -> np.ndarray | None:
         if segments is not self._segments:
             self._take(segments)
+        if scalars is not self._scalars[phase]:  # the same array in each step: asking for its address costs a microsecond
+            self._scalars[phase], self._where[phase] = scalars, scalars.ctypes.data
         self._counter[0] = 0
-        self._job[SCALARS] = scalars.ctypes.data
+        self._job[SCALARS] = self._where[phase]
         partial = None
         if self._sums[phase]:
             partial = np.empty((len(segments.table), self._sums[phase]))
             self._job[PARTIAL] = partial.ctypes.data
-        threads = torch.get_num_threads() if segments.elements >= MANY else 1
-        self._kernels[phase](self._address, threads)
+        if segments.elements < MANY:
+            self._kernels[phase].call(self._address)
+        else:
+            self._kernels[phase](self._address, torch.get_num_threads())
         if partial is None:
             return None
         found = np.zeros((segments.count, partial.shape[1]))

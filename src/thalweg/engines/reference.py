@@ -136,7 +136,7 @@ class ReferenceKernel:
             return
         slot = 0 if name == "w" else 1 + self.slots.index(name)
         key = held.key_of(int(scalars[row, -1]), int(segments.addresses[2, index]), slot)
-        value = value.expand(place.shape).contiguous()
+        value = value.expand(place.shape).float().contiguous()
         if kept == "bfloat16~":
             first = (row - segments.rows[index]) * place.numel()
             place.copy_(held.narrowed(value, key, first))

@@ -114,8 +114,8 @@ def build_optimizer(
     known = {
         name: parameter
         for name, parameter in inspect.signature(rule).parameters.items()
-        if name not in ("self", "params")
-    }
+        if name not in ("self", "params", "in_pass")
+    } | optim.InPass.__annotations__
     clip_norm = math.inf if measured and spec.clip_norm is None else spec.clip_norm
     arguments: dict[str, Any] = {"lr": lr, "clip_norm": clip_norm}
     if spec.weight_decay is not None:

@@ -15,7 +15,7 @@ from thalweg.rules import Program
 
 Tensor = torch.Tensor
 _gradient = attrgetter("grad")
-_shape = attrgetter("shape")
+_size = Tensor.numel
 _address = Tensor.data_ptr
 _contiguous = Tensor.is_contiguous
 
@@ -67,9 +67,11 @@ class Batch:
         self.kernel = engine(self.kind.engine).compile(program, self.kind.storage)
         rolls = self.kind.storage.rolls
         self.scalars = [np.zeros((first, len(phase.passed) + rolls)) for phase in program.phases]
+        for row in self.rows:
+            row.aim(self.scalars)
         self.special = self.kind.shards is not None or any(parameter.is_complex() for parameter in self.parameters)
         self.addresses = list(map(_address, self.weights if self.special else self.parameters))
-        self.shapes = list(map(_shape, self.parameters))
+        self.sizes = list(map(_size, self.weights))
 
     def point(self) -> bool:
         """Hands this step's gradients to the table; False where weights or gradients no longer fit it."""
@@ -86,7 +88,7 @@ class Batch:
             return False
         if list(map(_address, weights)) != self.addresses or weights[0].dtype != self.kind.dtype:
             return False
-        if list(map(_shape, self.parameters)) != self.shapes or (
+        if list(map(_size, weights)) != self.sizes or (
             self.fused and not all(map(_contiguous, weights))  # a slice or a transposed view lies where it lay
         ):
             return False
@@ -95,7 +97,7 @@ class Batch:
 
     def run(self, phase: int) -> np.ndarray | None:
         """Carries out a phase; gives its sums, over what all processes hold, for each row of scalars."""
-        numbers = [row.fill(phase, self.scalars[phase]) for row in self.rows]
+        numbers = [row.fill(phase) for row in self.rows]
         found = self.kernel.run(phase, self.segments, self.scalars[phase])
         matrices = self.program.phases[phase].matrices
         if matrices:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thalweg.engines import choose, format_of
+from thalweg.engines import can_run, choose, format_of
 from thalweg.errors import InputError
 from thalweg.optim.batch import Batch, Kind
 from thalweg.optim.row import Group, Row
@@ -59,7 +59,9 @@ class Plan:
         self.batches = list(found.values())
         for batch in self.batches:
             batch.finish()
-        self.phases = max((len(batch.program.phases) for batch in self.batches), default=0)
+        self.plain = [batch for batch in self.batches if len(batch.program.phases) == 1]
+        self.phased = [batch for batch in self.batches if len(batch.program.phases) > 1]
+        self.phases = max((len(batch.program.phases) for batch in self.phased), default=0)
         self.state = optimizer.state
         self.rows = [row for batch in self.batches for row in batch.rows]
         self.counts = [row.tensor for row in self.rows]
@@ -123,7 +125,7 @@ class Plan:
         name = choose(weight, gradient)
         if not all(tensor.is_contiguous() for tensor in states):
             name = "reference"
-        if optimizer.engine not in ("auto", "reference") and name != optimizer.engine:
+        if not can_run(optimizer.engine, name):
             raise InputError(
                 f"{type(optimizer).__name__}: a parameter of shape {tuple(parameter.shape)} in group {place} is "
                 f"{format_of(weight)}, {'' if weight.is_contiguous() else 'not contiguous, '}on {weight.device}, so the "
@@ -170,9 +172,13 @@ class Plan:
         norm = math.nan
         for row in self.rows:
             row.begin()
+        for batch in self.plain:
+            for row in batch.rows:
+                row.fill(0)
+            batch.kernel.run(0, batch.segments, batch.scalars[0])
         for phase in range(self.phases):
             taken: list[tuple[Batch, np.ndarray]] = []
-            for batch in self.batches:
+            for batch in self.phased:
                 if phase < len(batch.program.phases):
                     found = batch.run(phase)
                     if found is not None:

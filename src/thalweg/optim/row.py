@@ -104,32 +104,39 @@ class Row:
             kept = self.counts[:, 1:].astype(np.float64)
             self.hosts = tuple(np.repeat(kept, self.units, axis=0).T) if self.fine else tuple(kept[0].tolist())
 
+    def aim(self, scalars: list[np.ndarray]) -> None:
+        """Where the row's numbers go: its part of each phase's scalars; what is left of a line there is the step's number."""
+        widths = [len(phase.passed) for phase in self.program.phases]
+        mine = [into[self.first : self.first + self.width] for into in scalars]
+        self.places = [into[:, :width] if self.fine else into[0, :width] for into, width in zip(mine, widths, strict=True)]
+        self.counters = [into[:, width] for into, width in zip(mine, widths, strict=True) if into.shape[1] > width]
+        self.last = len(widths) - 1
+
     def begin(self) -> None:
         """Counts a step."""
         self.steps += 1
         self.sums = []
+        for counter in self.counters:
+            counter.fill(self.steps)
 
-    def fill(self, phase: int, into: np.ndarray) -> list[list[float]]:
-        """Computes a phase's scalars into its rows of ``into``; the last phase moves the hosts on. Gives, for each member,
-        the numbers its matrix functions take."""
-        program = self.program
+    def fill(self, phase: int) -> list[list[float]]:
+        """Computes a phase's scalars; the last phase moves the hosts on. Gives, for each member, the numbers its matrix
+        functions take."""
+        program, place = self.program, self.places[phase]
         arguments = self.group.bare_arguments if self.bare else self.group.arguments
-        width = len(program.phases[phase].passed)
-        if not self.fine:
-            values = program.evaluate[phase](*arguments, self.steps, *self.hosts, *self.sums)
-            into[self.first, :width] = values[:width]
-        else:
-            values = program.evaluate_rows[phase](
-                *arguments, self.steps, *self.hosts, *self.shape_numbers, *self.sums
-            )
+        width = place.shape[-1]
+        values: tuple[Any, ...]
+        if self.fine:
+            values = program.evaluate_rows[phase](*arguments, self.steps, *self.hosts, *self.shape_numbers, *self.sums)
             for column in range(width):
-                into[self.first : self.first + self.width, column] = values[column]
-        if into.shape[1] > width:
-            into[self.first : self.first + self.width, -1] = self.steps
-        rest = values[width:]
-        if phase == len(program.phases) - 1:
-            self._store(rest)
+                place[:, column] = values[column]
+        else:
+            values = program.evaluate[phase](*arguments, self.steps, *self.hosts, *self.sums)
+            place[:] = values if len(values) == width else values[:width]
+        if phase == self.last:
+            self._store(values[width:])
             return []
+        rest = values[width:]
         return [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self._starts()] if rest else []
 
     def _starts(self) -> list[int]:

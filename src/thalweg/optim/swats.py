@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Unpack
 
+import numpy as np
+
 from thalweg.errors import InputError
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
@@ -74,7 +76,7 @@ class SWATS(Optimizer):
             if group["rate"] is not None or group["scope"] == "tensor":
                 continue
             names = [name for name, _ in row.program.hosts]
-            numbers = dict(zip(names, row.hosts, strict=True))
+            numbers = {name: np.ravel(value)[0] for name, value in zip(names, row.hosts, strict=True)}
             if numbers.get("switched"):
                 group["rate"], group["switch_step"] = float(numbers["rate"]), int(numbers["switch_step"])
         for group in self.param_groups:
