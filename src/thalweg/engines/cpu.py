@@ -40,8 +40,9 @@ from thalweg.engines.elementary import (
 T = np.{wide}
 KERNELS = {kernels}
 '''
-FLAGS = {"fastmath": {"contract", "reassoc"}}
-"""For phases that only sum: a sum may be taken in any order; NaN and infinity stay."""
+FLAGS = {"fastmath": {"contract": True, "reassoc": True}}
+"""For phases that only sum: a sum may be taken in any order; NaN and infinity stay. Dicts, which unlike sets keep their order: the
+text names the entry in the cache."""
 
 
 def source(program: Program, storage: Storage | None = None) -> str:
