@@ -12,6 +12,7 @@ from sklearn.linear_model import Lasso
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from optim import typed
+from optim.stories import fails
 from optim.trials import advance, arrays, engines, ours, parameters
 from thalweg import optim
 from thalweg.errors import InputError
@@ -253,12 +254,25 @@ def test_all_that_clips_acts_in_its_order(engine) -> None:
             assert typed.difference(found[step + 1], now, typed.weights()) <= 1e-12
 
 
-def test_averages_are_in_checkpoints() -> None:
+COUNT = "a class without step in torch's state begins to count anew, and swa begins after a number of steps"
+
+
+@pytest.mark.parametrize(
+    ("name", "averaging"),
+    [
+        ("AdamW", {"ema": 0.9}),
+        ("SGD", {"ema": 0.9}),
+        ("AdamW", {"swa": (3, 2)}),
+        pytest.param("SGD", {"swa": (3, 2)}, marks=fails(COUNT)),
+    ],
+    ids=str,
+)
+def test_averages_are_in_checkpoints(name, averaging) -> None:
     tensors = parameters()
-    optimizer = optim.AdamW(tensors, ema=0.9)
+    optimizer = getattr(optim, name)(tensors, **averaging)
     advance(tensors, optimizer, range(5))
     others = [torch.nn.Parameter(tensor.detach().clone()) for tensor in tensors]
-    resumed = optim.AdamW(others, ema=0.9)
+    resumed = getattr(optim, name)(others, **averaging)
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for pair in ((tensors, optimizer), (others, resumed)):
         advance(*pair, range(5, 9))
