@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 
-from thalweg.cache import folder, write
+import pytest
+
+from thalweg.cache import folder, imported, write, write_bytes
 
 
 def test_the_environment_names_it(tmp_path, monkeypatch) -> None:
@@ -64,3 +66,22 @@ def test_threads_that_write_the_same_entry_do_not_meet(tmp_path) -> None:
     for writer in writers:
         writer.join()
     assert failed == []
+
+
+def test_bytes_are_kept_as_they_are(tmp_path) -> None:
+    content = bytes(range(256)) + b"\r\n"
+    write_bytes(tmp_path / "entry", content)
+    assert (tmp_path / "entry").read_bytes() == content
+    write(tmp_path / "entry", "β₁\n")
+    assert (tmp_path / "entry").read_bytes() == "β₁\n".encode()
+
+
+@pytest.mark.parametrize("torn", ["", "import numpy as np\n"])
+def test_a_torn_source_is_written_anew(tmp_path, monkeypatch, torn) -> None:
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path))
+    text = f"whole = {len(torn)}\n"
+    imported("torn", text)
+    (path,) = tmp_path.glob("torn-*.py")
+    path.write_text(torn)
+    imported.cache_clear()
+    assert imported("torn", text).whole == len(torn)
