@@ -58,12 +58,12 @@ def taken(given: InPass) -> tuple[dict[str, Any], str]:
 def modifiers_of(group: dict[str, Any], decay: str) -> tuple[str, ...]:
     """What a group asks to be done around its rule; ``decay`` is how its weight decay acts,
     if not in the rule itself."""
-    found = [name for name in ASKED_BY_VALUE if group[name] is not None]
-    if group["maximize"]:
+    found = [name for name in ASKED_BY_VALUE if group.get(name) is not None]
+    if group.get("maximize"):
         found.append("maximize")
     if decay and group.get("weight_decay", 0) != 0:
         found.append(decay)
-    if group["l1"] != 0:
+    if group.get("l1", 0.0) != 0:
         found.append("l1")
     return tuple(sorted(found))
 

@@ -34,13 +34,7 @@ _state_dict = unwrap(torch.optim.Optimizer.state_dict)
 _load_state_dict = unwrap(torch.optim.Optimizer.load_state_dict)
 KIND = ("decoupled_weight_decay", "amsgrad", "nesterov", "centered")
 """Keys of a group that say what optimizer it is."""
-COMMON: dict[str, Any] = {
-    "maximize": False,
-    "foreach": None,
-    "capturable": False,
-    "differentiable": False,
-    "fused": None,
-}
+
 
 class Form(NamedTuple):
     """Which form of which rule a group follows: what decides the kernel, not the numbers in it."""
@@ -64,7 +58,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any], in_pass: InPass) -> None:
         ours, engine = taken(in_pass)
-        defaults = {**COMMON, **ours, **defaults}
+        defaults = {**ours, **defaults}
         if defaults.get("differentiable"):
             raise InputError(
                 f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one"
@@ -76,7 +70,7 @@ class Optimizer(torch.optim.Optimizer):
         self.gradient_norm = math.nan
         self._plan: Plan | None = None
         self._scheduled = False
-        super().__init__(params, defaults)
+        super().__init__(params, {name: value for name, value in defaults.items() if name not in OURS or value != OURS[name]})
 
     def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool | str], ...]:
         """The form of the rule that a group's flags choose."""
@@ -110,13 +104,18 @@ class Optimizer(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; ``closure`` recomputes the loss, as in PyTorch."""
+        if torch.compiler.is_dynamo_compiling():
+            return _untraced_step(self, closure)
         arguments: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        keywords: dict[str, Any] = {}
         if _global_optimizer_pre_hooks or self._optimizer_step_pre_hooks:
             for hook in (*_global_optimizer_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
-                changed = hook(self, arguments, {})
+                changed = hook(self, arguments, keywords)
                 if changed is not None:
-                    arguments, _ = changed
-                    closure = arguments[1] if len(arguments) > 1 else None
+                    if not (isinstance(changed, tuple) and len(changed) == 2):
+                        raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                    arguments, keywords = changed
+            closure = arguments[1] if len(arguments) > 1 else keywords.get("closure")
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -132,7 +131,7 @@ class Optimizer(torch.optim.Optimizer):
         self.stepped(plan)
         if self._optimizer_step_post_hooks or _global_optimizer_post_hooks:
             for hook in (*self._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()):
-                hook(self, arguments, {})
+                hook(self, arguments, keywords)
         return loss
 
     # torch would wrap ``step`` in a profiler range that costs as much as a small net's whole step; hooks are called above.
@@ -202,6 +201,9 @@ class Optimizer(torch.optim.Optimizer):
         """Takes a state written by this class or by the ``torch.optim`` class of the same name."""
         before = [dict(group) for group in self.param_groups]
         _load_state_dict(self, state_dict)
+        if not self.keeps_step:
+            for state in self.state.values():
+                state.pop("step", None)
         self._plan = None
         self._keep_types(state_dict)
         self._scheduled = any("schedules" in group for group in self.param_groups)
@@ -213,7 +215,7 @@ class Optimizer(torch.optim.Optimizer):
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         for index, parameter in zip(indices, parameters, strict=True):
             for name, value in saved["state"].get(index, {}).items():
-                found = self.state[parameter][name]
+                found = self.state[parameter].get(name, value)
                 if isinstance(value, torch.Tensor) and name != "step" and found.dtype != value.dtype:
                     self.state[parameter][name] = value.detach().clone().to(found.device)
 
@@ -242,8 +244,12 @@ class Optimizer(torch.optim.Optimizer):
         self.__dict__.setdefault("gradient_norm", math.nan)
         self._scheduled = any("schedules" in group for group in self.param_groups)
         for group in self.param_groups:
-            for name, value in {**COMMON, **OURS, **self.defaults}.items():
+            for name, value in self.defaults.items():
                 group.setdefault(name, value)
+
+
+_untraced_step = torch._disable_dynamo(Optimizer.step)
+"""``step`` as torch's compiler leaves it alone: what it would trace is ours, down to the machine code."""
 
 
 def _check_common(defaults: dict[str, Any]) -> None:

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from thalweg.errors import InputError
 from thalweg.optim.inpass import OURS, InPass
-from thalweg.optim.optimizer import COMMON, Form, Optimizer
+from thalweg.optim.optimizer import Form, Optimizer
 
 if TYPE_CHECKING:
     from thalweg.rules import Program, Rule
 
 
-BROUGHT = {"params", "decoupled_weight_decay", *OURS, *COMMON}
+BROUGHT = {"params", "decoupled_weight_decay", "maximize", *OURS}
 """Keys of a parameter group that have a meaning here."""
 
 

@@ -96,7 +96,7 @@ class Plan:
         self._check_reach(owner, place, parameter, program, storage.states, shards)
         kind = Kind(program, name, storage, weight.dtype, weight.device, shards)
         batch = found.setdefault(kind, Batch(kind))
-        bare = group.settings["decay"] == "matrices" and parameter.ndim <= 1
+        bare = group.settings.get("decay", "all") == "matrices" and parameter.ndim <= 1
         steps = int(state["step"])
         key = (kind, place, steps, bare)
         if program.grain == "group":

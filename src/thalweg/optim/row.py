@@ -32,6 +32,7 @@ class Group:
         self.settings = settings
         self.form = form
         self.parameters = settings["params"]
+        self.size = len(settings)
         self.read = itemgetter(*(name for name in settings if name not in ("params", "param_names", "schedules")))
         self.program: Program | None = None
         """None while no parameter of the group has a gradient."""
@@ -42,7 +43,7 @@ class Group:
 
     def fits(self) -> bool:
         """Takes in changed numbers; False where what changed asks for another kernel or another table."""
-        if self.settings["params"] is not self.parameters:
+        if self.settings["params"] is not self.parameters or len(self.settings) != self.size:
             return False
         now = self.read(self.settings)
         if self.mutable or now != self.seen:

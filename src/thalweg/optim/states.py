@@ -26,13 +26,13 @@ def storage_of(program: Program, weight: Tensor, settings: dict[str, Any]) -> St
     """How a parameter and its states are held."""
     own = format_of(weight)
     wide = "float64" if own == "float64" else "float32"
-    asked = settings["state_dtype"]
+    asked = settings.get("state_dtype")
     starts = dict(program.starts)
     states = tuple(
         wide if name in WEIGHTS or starts.get(name) == "w" else STORED[asked] if asked is not None else own
         for name in program.states
     )
-    rounded = own + "~" if settings["stochastic_rounding"] and own == "bfloat16" else own
+    rounded = own + "~" if settings.get("stochastic_rounding") and own == "bfloat16" else own
     return Storage(rounded, states)
 
 
