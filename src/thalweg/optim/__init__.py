@@ -10,6 +10,7 @@
 from thalweg.optim.beyond import (
     LAMB, LARS, AdaBelief, Adan, AMSGrad, HeavyBall, Lion, Momentum, NAdamW, Nesterov, Yogi,
 )  # fmt: skip
+from thalweg.optim.handover import HandOver
 from thalweg.optim.inpass import InPass
 from thalweg.optim.muon import Muon
 from thalweg.optim.named import NAMED
@@ -24,7 +25,7 @@ from thalweg.optim.torchs import (
 
 __all__ = [
     "ASGD", "LAMB", "LARS", "NAMED", "SGD", "SWATS", "AMSGrad", "AdaBelief", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax",
-    "Adan", "Follow", "FromRule", "HeavyBall", "InPass", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
+    "Adan", "Follow", "FromRule", "HandOver", "HeavyBall", "InPass", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
     "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Switch", "Yogi", "class_from",
     "formula",
 ]  # fmt: skip
