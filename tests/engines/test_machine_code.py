@@ -144,6 +144,24 @@ class TestOnDisk:
         assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
         assert any(name.endswith(".o") for name in kept)
 
+    def test_what_calls_functions_of_c_runs_without_numba_too(self, tmp_path) -> None:
+        """exp, log, tanh, pow and floor are found by whoever links the object file, not only by Numba."""
+        code = (
+            "import sys, torch, sympy; from thalweg.optim import FromRule; from thalweg.rules import Rule\n"
+            "from thalweg.rules.symbols import g, lr, state, w\n"
+            "m = state('m'); value = sympy.exp(-g) + sympy.tanh(w) + sympy.log(1 + g**2) + sympy.Abs(w)**sympy.Rational(7, 5)\n"
+            "rule = Rule('calls', m=m / 2 + value, step=lr * m)\n"
+            "for dtype in (torch.float32, torch.float64, torch.bfloat16):\n"
+            "    for kept in (None, 'bfloat16', '8bit'):\n"
+            "        w = torch.nn.Parameter(torch.linspace(-1, 1, 700).to(dtype)); w.grad = torch.linspace(2, -1, 700).to(dtype)\n"
+            "        o = FromRule([w], rule, lr=0.5, engine='cpu', state_dtype=kept)\n"
+            "        o.step(); o.step(); print(float(w.double().sum()))\n"
+            "print('numba' in sys.modules)"
+        )
+        first, second = run(code, tmp_path), run(code, tmp_path)
+        assert first.stdout.split()[-1:] == ["True"], first.stderr
+        assert second.stdout.split() == [*first.stdout.split()[:-1], "False"], second.stderr
+
     def test_processes_that_start_together_do_not_disturb_each_other(self, tmp_path) -> None:
         environment = {**os.environ, "THALWEG_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}
         started = [

@@ -157,6 +157,15 @@ def _initialised() -> None:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # Numba's object files name its memory manager, which no kernel calls. Were it missing, LLVM would link nothing at all from
+    # outside, and a call of expf would go to address 0. Numba puts in its own when it is imported.
+    if not llvm.address_of_symbol("NRT_MemInfo_call_dtor"):
+        llvm.add_symbol("NRT_MemInfo_call_dtor", ctypes.cast(_nothing, ctypes.c_void_p).value)
+
+
+@Call
+def _nothing(job: int) -> int:
+    return 0
 
 
 def job_of(*numbers: int) -> np.ndarray:
