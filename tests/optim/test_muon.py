@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from optim import typed
-from optim.stories import fails
 from optim.trials import advance, arrays, engines, parameters
 from thalweg import optim
 from thalweg.errors import InputError
@@ -158,7 +157,6 @@ def test_groups_added_later_are_sorted_too() -> None:
     assert optimizer.param_groups[-1]["rule"] == "adamw"
 
 
-@fails("the count of steps is not in the checkpoint, so AdamW's corrections begin anew")
 @engines
 def test_a_checkpoint_with_both_rules_goes_on_to_the_bit(engine) -> None:
     one, other = net(), net()

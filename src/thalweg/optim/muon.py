@@ -79,6 +79,9 @@ class Muon(Optimizer):
     def rule_of(self, group: dict[str, Any]) -> str:
         return "muon" if group["rule"] == "muon" else "adam"
 
+    def counts(self, group: dict[str, Any]) -> bool:
+        return group["rule"] != "muon" or super().counts(group)
+
     def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool | str], ...]:
         if group["rule"] != "muon":
             return ()

@@ -54,7 +54,7 @@ class Optimizer(torch.optim.Optimizer):
     decays_itself: ClassVar[bool] = False
     """Whether the rule's own equations have the weight decay."""
     keeps_step: ClassVar[bool] = True
-    """Whether PyTorch's state has ``step`` for this class."""
+    """Whether PyTorch's state has ``step`` for this class; see ``counts``."""
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any], in_pass: InPass) -> None:
         ours, engine = taken(in_pass)
@@ -88,6 +88,11 @@ class Optimizer(torch.optim.Optimizer):
         """What decides the group's kernel."""
         modifiers = modifiers_of(group, "" if self.decays_itself else self.decay_of(group))
         return Form(self.rule_of(group), self.options(group), modifiers)
+
+    def counts(self, group: dict[str, Any]) -> bool:
+        """Whether a group's checkpoint has ``step``: where PyTorch's has it, and where an average or dice depend on it."""
+        narrow = group.get("state_dtype") in ("bfloat16", "8bit") or group.get("stochastic_rounding")
+        return self.keeps_step or group.get("swa") is not None or bool(narrow)
 
     def arguments(self, group: dict[str, Any], names: tuple[str, ...]) -> list[float]:
         """The numbers of a group for the hyperparameters ``names``."""
@@ -186,11 +191,12 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state as the ``torch.optim`` class of the same name would write it."""
         saved = _state_dict(self)
+        counted = {index for group in saved["param_groups"] if self.counts(group) for index in group["params"]}
         saved["state"] = {
             index: {
                 name: value.clone() if isinstance(value, torch.Tensor) and value._is_view() else value
                 for name, value in state.items()
-                if self.keeps_step or name != "step"
+                if index in counted or name != "step"
             }
             for index, state in saved["state"].items()
         }
@@ -201,9 +207,10 @@ class Optimizer(torch.optim.Optimizer):
         """Takes a state written by this class or by the ``torch.optim`` class of the same name."""
         before = [dict(group) for group in self.param_groups]
         _load_state_dict(self, state_dict)
-        if not self.keeps_step:
-            for state in self.state.values():
-                state.pop("step", None)
+        for group in self.param_groups:
+            if not self.counts(group):
+                for parameter in group["params"]:
+                    self.state.get(parameter, {}).pop("step", None)
         self._plan = None
         self._keep_types(state_dict)
         self._scheduled = any("schedules" in group for group in self.param_groups)

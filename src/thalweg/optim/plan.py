@@ -89,7 +89,7 @@ class Plan:
         weight = local(parameter)
         storage = storage_of(program, weight, group.settings)
         numbers = dict(zip(program.arguments, group.arguments, strict=True))
-        initialise(state, program, storage, parameter, numbers, counted=optimizer.keeps_step)
+        initialise(state, program, storage, parameter, numbers, counted=optimizer.counts(group.settings))
         states = [local(state[key]) for key in program.states]
         name = self._engine(place, parameter, weight, local(gradient), states)
         shards = Shards(parameter) if is_sharded(parameter) else None

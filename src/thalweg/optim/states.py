@@ -41,7 +41,7 @@ def initialise(
 ) -> None:
     """PyTorch's state for a parameter; what a checkpoint brought stays, in the storage that is asked for now.
 
-    ``counted`` says whether PyTorch's class keeps ``step``; where it does not, a state says that steps were made.
+    ``counted`` says whether ``step`` is in checkpoints; where it is not, a state says that steps were made.
     """
     begun = any(state.get(name) is not None for name in program.states)
     if "step" not in state or not (begun or counted):
