@@ -12,6 +12,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -118,6 +119,8 @@ def build_optimizer(
     } | optim.InPass.__annotations__
     clip_norm = math.inf if measured and spec.clip_norm is None else spec.clip_norm
     arguments: dict[str, Any] = {"lr": lr, "clip_norm": clip_norm}
+    if spec.rule == "muon":  # one rate for both its parts, so that one search and one schedule serve them
+        arguments |= {"rest_lr": lr, "adjust_lr_fn": "match_rms_adamw"}
     if spec.weight_decay is not None:
         arguments["weight_decay"] = spec.weight_decay
     for name in ("lr", "weight_decay", "clip_norm"):
@@ -132,6 +135,13 @@ def build_optimizer(
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{spec.rule}: {error}") from None
+
+
+def averaged_weights(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
+    """A context in which the model holds the weights to be measured and kept: their average, where the optimizer has one."""
+    from thalweg.optim import HandOver, Optimizer
+
+    return optimizer.averaged() if isinstance(optimizer, (Optimizer, HandOver)) else nullcontext()
 
 
 def build_schedule(spec: Spec, *, steps: int) -> Schedule:

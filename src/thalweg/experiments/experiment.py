@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from thalweg.errors import InputError
-from thalweg.experiments.build import DTYPES, build_optimizer, build_schedule
+from thalweg.experiments.build import DTYPES, averaged_weights, build_optimizer, build_schedule
 from thalweg.experiments.parts import Pair, Parts
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
@@ -166,7 +166,9 @@ def conduct(
         history.record(state.step, newest)
         return at_dev
 
-    early = EarlyStopping(measure, watch=spec.watch or "loss", patience=spec.patience)
+    early = EarlyStopping(
+        measure, watch=spec.watch or "loss", patience=spec.patience, averaged=lambda: averaged_weights(optimizer)
+    )
     clipping: list[Hook] = []
     scheduled: list[Scheduled] = []
     remember: dict[str, Remembers] = {"model": model, "optimizer": optimizer, "early": early}

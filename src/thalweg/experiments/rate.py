@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thalweg.experiments.build import build_optimizer, build_schedule
+from thalweg.experiments.build import averaged_weights, build_optimizer, build_schedule
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.watcher import Watcher
 from thalweg.train import evaluate
@@ -73,7 +73,8 @@ class ShortRun:
 
     def score(self) -> float:
         """Loss on the dev part as the model stands; infinite where it is not finite."""
-        loss = evaluate(self.model, *self.experiment.parts.dev, self.experiment.objective)["loss"]
+        with averaged_weights(self.optimizer):
+            loss = evaluate(self.model, *self.experiment.parts.dev, self.experiment.objective)["loss"]
         return loss if math.isfinite(loss) else math.inf
 
 

@@ -35,7 +35,10 @@ import numpy as np
 from thalweg.errors import InputError
 from thalweg.search.choice import Candidate, RateChoice
 
-NORMALISING = frozenset({"adam", "adamw", "amsgrad", "nadam", "rmsprop", "swats"})
+NORMALISING = frozenset({
+    "adam", "adamw", "amsgrad", "adamax", "nadam", "nadamw", "radam", "adabelief", "adan", "yogi", "lion", "lamb", "muon",
+    "rmsprop", "swats", "schedule_free_adamw",
+})  # fmt: skip
 """Rules that divide by the gradient's size: each weight moves by about the rate itself."""
 SPANS = {
     "sgd": (1e-4, 1e2),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -22,11 +23,16 @@ class EarlyStopping(Hook):
     """Keeps the weights of the best pass; ends the run after ``patience`` passes without a better one.
 
     ``measure()`` returns the dev metrics of the model as it stands; ``watch`` names the one that decides. A tie goes to the
-    lower loss. ``patience=0`` never stops, but the best is still kept.
+    lower loss. ``patience=0`` never stops, but the best is still kept. ``averaged`` opens a context in which the model holds
+    the weights to be measured and kept, where an optimizer averages them.
     """
 
-    def __init__(self, measure: Callable[[], Mapping[str, float]], *, watch: str = "loss", patience: int = 0) -> None:
+    def __init__(
+        self, measure: Callable[[], Mapping[str, float]], *, watch: str = "loss", patience: int = 0,
+        averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
         self.measure = measure
+        self.averaged = averaged
         self.watch = watch
         self.patience = patience
         self.best_epoch = 0
@@ -35,6 +41,10 @@ class EarlyStopping(Hook):
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def on_epoch(self, state: State) -> None:
+        with self.averaged():
+            self._look(state)
+
+    def _look(self, state: State) -> None:
         metrics = self.measure()
         sign = 1.0 if self.watch in HIGHER_IS_BETTER else -1.0
         score = (sign * metrics[self.watch], -metrics["loss"])
