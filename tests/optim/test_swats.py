@@ -18,7 +18,6 @@ from thalweg.errors import InputError
 from thalweg.schedules import staircase
 
 Arrays = list[np.ndarray]
-pytestmark = pytest.mark.usefixtures("float64_counts")
 
 
 class Found(NamedTuple):
@@ -271,7 +270,6 @@ def saved(optimizer: torch.optim.Optimizer) -> Any:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scope", ["global", "tensor"])
 def test_a_run_stopped_anywhere_goes_on_to_the_bit(scope, dtype) -> None:
-    torch.set_default_dtype(dtype)
     options: dict[str, Any] = {"lr": 1e-3, "betas": BETAS, "tol": 0.2, "scope": scope}
     starts = [torch.tensor(start, dtype=dtype) for start in STARTS]
 

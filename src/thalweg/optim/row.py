@@ -23,6 +23,9 @@ Numbers = float | np.ndarray
 SHRINKING = ("weight_decay", "l1")
 """What a bare parameter, a bias or a norm's, is spared where its group says so."""
 
+TORCHS = {"step", "mu_product", "eta", "mu"}
+"""Numbers of PyTorch's states, which holds them in its default type. Sums over all steps, which are ours, need float64."""
+
 
 class Group:
     """A parameter group as it was when the plan was made, and the numbers in it."""
@@ -86,8 +89,9 @@ class Row:
         self.fine = program.grain != "group"
         self.first = first
         self.width = sum(self.units) if self.fine else 1
-        dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32  # as PyTorch's own step
         names = ("step", *(name for name, _ in program.hosts))
+        wide = torch.get_default_dtype() == torch.float64 or not set(names) <= TORCHS
+        dtype = torch.float64 if wide else torch.float32
         stored = [[self.steps, *(float(member[name]) for name in names[1:])] for member in self.members]
         with torch.inference_mode(False):  # an inference tensor has no version
             counts = torch.tensor(stored, dtype=dtype)
