@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-from thalweg.errors import InputError
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.torchs import BETAS, Adam, Betas, NAdam, Params, Rate, at_least
@@ -46,7 +45,7 @@ class AMSGrad(Adam):
     """Adam whose second moment never decreases (Reddi et al. 2018): ``Adam(amsgrad=True)``."""
 
     def __init__(
-        self, params: Params, lr: Rate = 1e-3, betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999), eps: float = 1e-8,
+        self, params: Params, lr: Rate = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, *, maximize: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         super().__init__(
