@@ -1,10 +1,10 @@
-"""What does one step of an optimizer cost, beside PyTorch's own forms and a plain copy?
+"""What does one step of an optimizer cost, beside PyTorch's own forms, other libraries and a plain copy?
 
     python benchmarks/steps.py --out benchmarks/results/steps.md
-    python benchmarks/steps.py --sizes small --rules Adam,NAdam --rounds 30
+    python benchmarks/steps.py --sizes small --rules Adam,NAdam --rounds 30 --peers
 
-For each rule and size, thalweg, PyTorch's fused, foreach and for-loop forms step the same weights in turn, round after round,
-in one process. A ratio is *their time / ours* within a round; the table gives its median and its quartiles, so a disturbance
+For each rule and size, thalweg, PyTorch's fused, foreach and for-loop forms (and with ``--peers`` pytorch-optimizer and HeavyBall,
+where they are installed and have the rule) step the same weights in turn, round after round, in one process. A ratio is *their time / ours* within a round; the table gives its median and its quartiles, so a disturbance
 that lasts longer than a round falls on all. ``copy`` is the time of a plain copy that moves as many bytes as the step must
 read and write, over the time of the step: 1.0 is the speed of memory.
 """
@@ -12,6 +12,8 @@ read and write, over the time of the step: 1.0 is the speed of memory.
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import math
 import platform
 import statistics
@@ -32,6 +34,9 @@ SIZES: dict[str, tuple[str, list[tuple[int, ...]]]] = {
 RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "SGD": ("SGD", {}),
     "SGD momentum": ("SGD", {"momentum": 0.9}),
+    "SGD Nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "ASGD": ("ASGD", {}),
+    "Rprop": ("Rprop", {}),
     "Adagrad": ("Adagrad", {}),
     "Adadelta": ("Adadelta", {}),
     "RMSprop": ("RMSprop", {}),
@@ -39,9 +44,26 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "Adam": ("Adam", {}),
     "Adam amsgrad": ("Adam", {"amsgrad": True}),
     "AdamW": ("AdamW", {}),
+    "Adamax": ("Adamax", {}),
     "NAdam": ("NAdam", {}),
+    "RAdam": ("RAdam", {}),
 }
+"""What PyTorch has. Its Muon works on matrices alone and is bound by their products, not by memory: see ``--rules Muon``."""
+MORE: dict[str, tuple[str, dict[str, Any]]] = {
+    "Muon": ("Muon", {}), "Lion": ("Lion", {}), "LAMB": ("LAMB", {}), "Adan": ("Adan", {}), "AdaBelief": ("AdaBelief", {}),
+    "ScheduleFreeAdamW": ("ScheduleFreeAdamW", {}), "SWATS": ("SWATS", {}),
+}  # fmt: skip
 FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
+LONE = {"Muon"}
+"""PyTorch's classes that know no foreach."""
+PEERS: dict[str, dict[str, str]] = {
+    "pytorch_optimizer": {
+        "SGD momentum": "SGDW", "Adam": "AdamW", "AdamW": "AdamW", "Adan": "Adan", "AdaBelief": "AdaBelief", "Lion": "Lion",
+        "LAMB": "Lamb", "ScheduleFreeAdamW": "ScheduleFreeAdamW", "SWATS": "SWATS", "RAdam": "RAdam", "Adamax": "AdaMax",
+    },
+    "heavyball": {"SGD momentum": "SGD", "AdamW": "AdamW", "RMSprop": "RMSprop", "NAdam": "NAdam", "Adan": "ADAN", "Lion": "Lion"},
+}  # fmt: skip
+"""Classes of the same rule; details (where ε stands, what is corrected) may differ, the memory they walk does not."""
 SECONDS_A_ROUND = 0.05
 """A contestant's turn: as many steps as fit, at least one."""
 
@@ -56,14 +78,20 @@ class Line(NamedTuple):
     rounds: int
 
 
-def contestants(rule: str, parameters: list[torch.nn.Parameter]) -> dict[str, torch.optim.Optimizer]:
-    name, options = RULES[rule]
-    theirs = getattr(torch.optim, name)
-    forms: dict[str, dict[str, Any]] = {"foreach": {"foreach": True}, "for-loop": {"foreach": False}}
+def contestants(rule: str, parameters: list[torch.nn.Parameter], peers: bool) -> dict[str, torch.optim.Optimizer]:
+    name, options = {**RULES, **MORE}[rule]
+    found = {"thalweg": getattr(optim, name)(parameters, lr=1e-6, **options)}
+    theirs = getattr(torch.optim, name, None)
+    forms: dict[str, dict[str, Any]] = {} if theirs is None else {"foreach": {"foreach": True}, "for-loop": {"foreach": False}}
+    if theirs is not None and name in LONE:
+        forms = {"for-loop": {}}
     if name in FUSED:
         forms["fused"] = {"fused": True}
-    found = {"thalweg": getattr(optim, name)(parameters, lr=1e-6, **options)}
-    return found | {form: theirs(parameters, lr=1e-6, **options, **how) for form, how in forms.items()}
+    found |= {form: theirs(parameters, lr=1e-6, **options, **how) for form, how in forms.items()}
+    for library, classes in PEERS.items() if peers else ():
+        if rule in classes and importlib.util.find_spec(library) is not None:
+            found[library] = getattr(importlib.import_module(library), classes[rule])(parameters, lr=1e-6)
+    return found
 
 
 def copier(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> Callable[[], object]:
@@ -81,13 +109,13 @@ def timed(act: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def measure(rule: str, size: str, rounds: int) -> Line:
+def measure(rule: str, size: str, rounds: int, peers: bool) -> Line:
     torch.manual_seed(0)
     label, shapes = SIZES[size]
     parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
-    optimizers = contestants(rule, parameters)
+    optimizers = contestants(rule, parameters, peers)
     acts: dict[str, Callable[[], object]] = {name: optimizer.step for name, optimizer in optimizers.items()}
     for act in acts.values():
         act()
@@ -100,8 +128,10 @@ def measure(rule: str, size: str, rounds: int) -> Line:
         for name, act in acts.items():
             times[name].append(timed(act, repeats[name]))
     ours = times.pop("thalweg")
-    fastest = min((name for name in times if name != "copy"), key=lambda name: statistics.median(times[name]))
-    times[f"fastest ({fastest})"] = times[fastest]
+    torchs = [name for name in times if name in ("fused", "foreach", "for-loop")]
+    if torchs:
+        fastest = min(torchs, key=lambda name: statistics.median(times[name]))
+        times[f"fastest ({fastest})"] = times[fastest]
     ratios = {name: quartiles([t / o for t, o in zip(them, ours, strict=True)]) for name, them in times.items()}
     return Line(rule, label, statistics.median(ours) * 1e6, ratios, rounds)
 
@@ -121,20 +151,16 @@ def report(lines: list[Line], threads: int, note: str) -> str:
         "",
         "Ratios are their time / ours, median (quartiles) over the rounds: above 1 we are faster.",
         "",
-        "| rule | parameters | thalweg, µs | PyTorch's fastest | fused | foreach | for-loop | copy | rounds |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| rule | parameters | thalweg, µs | PyTorch's fastest | fused | foreach | for-loop | copy | pytorch-optimizer | HeavyBall | rounds |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for line in lines:
-        (fastest,) = (name for name in line.ratios if name.startswith("fastest"))
-        cells = [
-            line.rule,
-            line.size,
-            f"{line.microseconds:,.1f}",
-            f"{shown(line.ratios[fastest])} {fastest.split()[1]}",
-        ]
+        fastest = next((name for name in line.ratios if name.startswith("fastest")), None)
+        best = "–" if fastest is None else f"{shown(line.ratios[fastest])} {fastest.split()[1]}"
+        cells = [line.rule, line.size, f"{line.microseconds:,.1f}", best]
         cells += [
             shown(line.ratios[name]) if name in line.ratios else "–"
-            for name in ("fused", "foreach", "for-loop", "copy")
+            for name in ("fused", "foreach", "for-loop", "copy", *PEERS)
         ]
         rows.append("| " + " | ".join([*cells, str(line.rounds)]) + " |")
     for size in dict.fromkeys(line.size for line in lines):
@@ -145,9 +171,17 @@ def report(lines: list[Line], threads: int, note: str) -> str:
             for name, ratio in line.ratios.items()
             if name.startswith("fastest")
         ]
-        mean = math.exp(statistics.fmean(map(math.log, best)))
-        rows += ["", f"{size}: geometric mean over the rules {mean:.1f} × PyTorch's fastest form."]
+        if best:
+            rows += ["", f"{size}: geometric mean over the {len(best)} rules {mean(best):.1f} × PyTorch's fastest form."]
+    every = [r[0] for line in lines for name, r in line.ratios.items() if name.startswith("fastest")]
+    if every:
+        rows += ["", f"All sizes and rules: geometric mean {mean(every):.1f} ×; slowest {min(every):.2f} ×."]
     return "\n".join(rows) + "\n"
+
+
+def mean(ratios: list[float]) -> float:
+    """The geometric mean."""
+    return math.exp(statistics.fmean(map(math.log, ratios)))
 
 
 def shown(ratio: tuple[float, float, float]) -> str:
@@ -158,7 +192,8 @@ def shown(ratio: tuple[float, float, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(SIZES))
-    parser.add_argument("--rules", default=",".join(RULES))
+    parser.add_argument("--rules", default=",".join(RULES), help=f"of {', '.join({**RULES, **MORE})}")
+    parser.add_argument("--peers", action="store_true", help="other libraries too (HeavyBall compiles for minutes)")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--note", default="", help="a sentence about the machine for the head of the table")
@@ -168,7 +203,7 @@ def main() -> None:
     lines = []
     for size in arguments.sizes.split(","):
         for rule in arguments.rules.split(","):
-            lines.append(measure(rule, size, arguments.rounds))
+            lines.append(measure(rule, size, arguments.rounds, arguments.peers))
             ratios = {name: shown(ratio) for name, ratio in lines[-1].ratios.items()}
             print(rule, size, f"{lines[-1].microseconds:.1f} µs", ratios, flush=True)
     text = report(lines, arguments.threads, arguments.note)
