@@ -1,4 +1,4 @@
-"""SWATS typed by hand in NumPy from Keskar & Socher's algorithm 1, its averages by their definition, and two slopes to run it on."""
+"""SWATS typed by hand in NumPy from Keskar & Socher's algorithm 1, its averages by definition, and two slopes to run it on."""
 
 from __future__ import annotations
 
