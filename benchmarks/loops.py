@@ -14,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -48,7 +49,7 @@ def measure(net: str, rule: str, rounds: int, seconds: float) -> tuple[float, di
     widths, batch = NETS[net]
     torch.manual_seed(0)
     layers: list[torch.nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     contestants = {"thalweg": getattr(optim, rule)(model.parameters(), lr=1e-6)}

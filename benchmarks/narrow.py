@@ -32,7 +32,9 @@ def images(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
         raise SystemExit(f"{folder / name} is not there: install dataset-fashion-mnist or give --data")
 
     x = read(f"{part}-images-idx3-ubyte", 16).reshape(-1, 784).astype(np.float32) / 255
-    return torch.from_numpy((x - 0.286) / 0.353), torch.from_numpy(read(f"{part}-labels-idx1-ubyte", 8).astype(np.int64))
+    return torch.from_numpy((x - 0.286) / 0.353), torch.from_numpy(
+        read(f"{part}-labels-idx1-ubyte", 8).astype(np.int64)
+    )
 
 
 def train(storage: str, seed: int, epochs: int, data: tuple[torch.Tensor, ...]) -> dict[str, float]:
@@ -79,7 +81,7 @@ def main() -> None:
         f"AdamW on Fashion-MNIST, MLP 784-256-256-10, batch 128, {arguments.epochs} epochs, {arguments.seeds} seeds. Against "
         "float32 states: ratio of the final losses, seed by seed, mean (smallest–largest).",
         "",
-        "| states | bytes a weight | train loss | to float32's | test loss | to float32's | test accuracy | time in steps, to float32's |",
+        "| states | bytes a weight | train loss | ratio | test loss | ratio | accuracy | time of steps, to float32's |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     found = {s: [] for s in STORAGES}

@@ -36,7 +36,9 @@ print(json.dumps({"torch": b - a, "thalweg.optim": c - b, "first step": time.per
 
 def once(rule: str, cache: str) -> dict[str, float]:
     environment = {**os.environ, "THALWEG_CACHE": cache, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run([sys.executable, "-c", CODE, rule], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", CODE, rule], env=environment, capture_output=True, text=True, check=True
+    )
     return json.loads(run.stdout)
 
 

@@ -3,10 +3,11 @@
     python benchmarks/steps.py --out benchmarks/results/steps.md
     python benchmarks/steps.py --sizes small --rules Adam,NAdam --rounds 30 --peers
 
-For each rule and size, thalweg, PyTorch's fused, foreach and for-loop forms (and with ``--peers`` pytorch-optimizer and HeavyBall,
-where they are installed and have the rule) step the same weights in turn, round after round, in one process. A ratio is *their time / ours* within a round; the table gives its median and its quartiles, so a disturbance
-that lasts longer than a round falls on all. ``copy`` is the time of a plain copy that moves as many bytes as the step must
-read and write, over the time of the step: 1.0 is the speed of memory.
+For each rule and size, thalweg, PyTorch's fused, foreach and for-loop forms (and with ``--peers`` pytorch-optimizer and
+HeavyBall, where they are installed and have the rule) step the same weights in turn, round after round, in one process. A
+ratio is *their time / ours* within a round; the table gives its median and its quartiles, so a disturbance that lasts
+longer than a round falls on all. ``copy`` is the time of a plain copy that moves as many bytes as the step must read and
+write, over the time of the step: 1.0 is the speed of memory.
 """
 
 from __future__ import annotations
@@ -61,9 +62,15 @@ PEERS: dict[str, dict[str, str]] = {
         "SGD momentum": "SGDW", "Adam": "AdamW", "AdamW": "AdamW", "Adan": "Adan", "AdaBelief": "AdaBelief", "Lion": "Lion",
         "LAMB": "Lamb", "ScheduleFreeAdamW": "ScheduleFreeAdamW", "SWATS": "SWATS", "RAdam": "RAdam", "Adamax": "AdaMax",
     },
-    "heavyball": {"SGD momentum": "SGD", "AdamW": "AdamW", "RMSprop": "RMSprop", "NAdam": "NAdam", "Adan": "ADAN", "Lion": "Lion"},
+    "heavyball": {
+        "SGD momentum": "SGD", "AdamW": "AdamW", "RMSprop": "RMSprop", "NAdam": "NAdam", "Adan": "ADAN", "Lion": "Lion",
+    },
 }  # fmt: skip
 """Classes of the same rule; details (where ε stands, what is corrected) may differ, the memory they walk does not."""
+COLUMNS = (
+    "rule", "weights", "thalweg, µs", "PyTorch's fastest", "fused", "foreach", "for-loop", "copy", "pytorch-optimizer", "HeavyBall",
+    "rounds",
+)  # fmt: skip
 SECONDS_A_ROUND = 0.05
 """A contestant's turn: as many steps as fit, at least one."""
 
@@ -82,7 +89,9 @@ def contestants(rule: str, parameters: list[torch.nn.Parameter], peers: bool) ->
     name, options = {**RULES, **MORE}[rule]
     found = {"thalweg": getattr(optim, name)(parameters, lr=1e-6, **options)}
     theirs = getattr(torch.optim, name, None)
-    forms: dict[str, dict[str, Any]] = {} if theirs is None else {"foreach": {"foreach": True}, "for-loop": {"foreach": False}}
+    forms: dict[str, dict[str, Any]] = (
+        {} if theirs is None else {"foreach": {"foreach": True}, "for-loop": {"foreach": False}}
+    )
     if theirs is not None and name in LONE:
         forms = {"for-loop": {}}
     if name in FUSED:
@@ -151,7 +160,7 @@ def report(lines: list[Line], threads: int, note: str) -> str:
         "",
         "Ratios are their time / ours, median (quartiles) over the rounds: above 1 we are faster.",
         "",
-        "| rule | parameters | thalweg, µs | PyTorch's fastest | fused | foreach | for-loop | copy | pytorch-optimizer | HeavyBall | rounds |",
+        f"| {' | '.join(COLUMNS)} |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for line in lines:
@@ -172,7 +181,10 @@ def report(lines: list[Line], threads: int, note: str) -> str:
             if name.startswith("fastest")
         ]
         if best:
-            rows += ["", f"{size}: geometric mean over the {len(best)} rules {mean(best):.1f} × PyTorch's fastest form."]
+            rows += [
+                "",
+                f"{size}: geometric mean over the {len(best)} rules {mean(best):.1f} × PyTorch's fastest form.",
+            ]
     every = [r[0] for line in lines for name, r in line.ratios.items() if name.startswith("fastest")]
     if every:
         rows += ["", f"All sizes and rules: geometric mean {mean(every):.1f} ×; slowest {min(every):.2f} ×."]

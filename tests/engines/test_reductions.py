@@ -72,10 +72,21 @@ def test_the_norm_is_accumulated_in_float64(engine: str, dtype: torch.dtype, ele
     program = rules.variant("sgd", modifiers=("clip_norm",)).program()
     table = Table(program, storage(program, dtype), [(elements,)])
     table.gradients[0].fill_(1e-3)
-    square = np.dtype(str(dtype).removeprefix("torch.")).type(1e-3) ** 2
+    square = float(table.gradients[0][:1].double().sum()) ** 2 if elements else 0.0
     found = engines.engine(engine).compile(program, table.storage).run(0, table.segments, np.zeros((1, 0)))
     assert found is not None
-    assert float(found[0, 0]) == pytest.approx(float(square) * elements, rel=1e-12)
+    assert float(found[0, 0]) == pytest.approx(square * elements, rel=1e-12)
+
+
+@both
+@pytest.mark.parametrize("size", [1e25, 1e-30])
+def test_squares_that_float32_has_not_are_summed(engine: str, size: float) -> None:
+    program = rules.variant("sgd", modifiers=("clip_norm",)).program()
+    table = Table(program, storage(program, torch.float32), [(7,)])
+    table.gradients[0].fill_(size)
+    found = engines.engine(engine).compile(program, table.storage).run(0, table.segments, np.zeros((1, 0)))
+    assert found is not None
+    assert float(found[0, 0]) == pytest.approx(7 * size**2, rel=1e-6)
 
 
 @both

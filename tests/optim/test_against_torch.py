@@ -51,7 +51,7 @@ EXACT = 1e-10
 
 
 def exactness(name: str, options: dict[str, Any]) -> float:
-    """How close float64 can come: torch keeps NAdam's product, ASGD's rate and a rate given as a tensor in float32, we in float64."""
+    """How close float64 can come: torch keeps NAdam's product, ASGD's rate and a tensor's rate in float32."""
     return 1e-8 if name in ("NAdam", "ASGD") or isinstance(options.get("lr"), torch.Tensor) else EXACT
 
 
@@ -146,7 +146,9 @@ def test_state_and_group_keys_are_torchs(name, options) -> None:
     assert set(our_saved["param_groups"][0]) == set(their_saved["param_groups"][0])
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "ASGD", "Rprop"])
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "ASGD", "Rprop"]
+)
 class TestLife:
     def test_group_options_frozen_late_and_missing_gradients(self, name) -> None:
         def story(cls) -> list[torch.Tensor]:

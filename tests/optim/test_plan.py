@@ -255,7 +255,9 @@ class TestRefusals:
     def test_the_cpu_engine_where_it_cannot_run(self) -> None:
         weight = torch.nn.Parameter(torch.ones(4, 3).t())
         weight.grad = torch.ones(4, 3).t()
-        with pytest.raises(InputError, match=r"shape \(3, 4\) in group 0 is float32, not contiguous, on cpu, so the cpu engine"):
+        with pytest.raises(
+            InputError, match=r"shape \(3, 4\) in group 0 is float32, not contiguous, on cpu, so the cpu engine"
+        ):
             optim.Adam([weight], engine="cpu").step()
 
     def test_a_gradient_that_becomes_sparse(self) -> None:

@@ -69,7 +69,9 @@ def test_an_engine_that_is_off_is_found(monkeypatch) -> None:
 
 def test_a_lowering_that_is_off_is_found(monkeypatch) -> None:
     run = ReferenceKernel.run
-    monkeypatch.setattr(ReferenceKernel, "run", lambda self, phase, found, scalars: run(self, phase, found, scalars * 2))
+    monkeypatch.setattr(
+        ReferenceKernel, "run", lambda self, phase, found, scalars: run(self, phase, found, scalars * 2)
+    )
     with pytest.raises(BrokenContract, match="promise of equations: after step 1 the weights are"):
         check_rule(rules.sgd)
 
@@ -113,7 +115,10 @@ def test_a_rule_gives_a_class_with_its_hyperparameters_as_named_arguments() -> N
     Signum = class_from(rule)
     assert str(inspect.signature(Signum)).startswith("(params, *, lr=0.2, beta=0.5, weight_decay=0.0, ")
     weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
-    optimizers = [Signum([weights[0]], beta=0.1, clip_value=1.0), FromRule([weights[1]], rule, hyperparameters={"beta": 0.1})]
+    optimizers = [
+        Signum([weights[0]], beta=0.1, clip_value=1.0),
+        FromRule([weights[1]], rule, hyperparameters={"beta": 0.1}),
+    ]
     for weight, optimizer in zip(weights, optimizers, strict=True):
         weight.grad = torch.tensor([3.0, -2.0, 0.5])
         optimizer.step()

@@ -15,6 +15,6 @@ from thalweg.engines.segments import Segments
 from thalweg.engines.storage import Storage, blocks, decoded, encoded, format_of
 
 __all__ = [
-    "MATRICES", "Engine", "Kernel", "Segments", "Storage", "blocks", "can_run", "choose", "decoded", "encoded", "engine", "format_of",
-    "source",
+    "MATRICES", "Engine", "Kernel", "Segments", "Storage", "blocks", "can_run", "choose", "decoded", "encoded", "engine",
+    "format_of", "source",
 ]  # fmt: skip

@@ -50,6 +50,9 @@ def choose(weight: torch.Tensor, gradient: torch.Tensor) -> str:
 
 
 def can_run(name: str, chosen: str) -> bool:
-    """Whether the engine ``name`` can run what ``choose`` gave to ``chosen``. Triton's interpreter reads memory as a GPU would."""
+    """Whether the engine ``name`` can run what ``choose`` gave to ``chosen``.
+
+    Triton's interpreter reads memory as a GPU would.
+    """
     interpreted = chosen == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
     return name in ("auto", "reference", chosen) or (name == "gpu" and interpreted)

@@ -1,4 +1,5 @@
-"""What generated CPU kernels call: the job, addresses, the small functions of a program, and how narrow numbers are read and made.
+"""What generated CPU kernels call: the job, addresses, the small functions of a program, and how narrow numbers are read
+and made.
 
 The small functions are PyTorch's: ``maximum`` and ``minimum`` give NaN where either operand is NaN; ``sign(NaN)`` is NaN. The
 narrow formats are those of ``storage``, which says what they mean; both are tested against each other.
@@ -13,8 +14,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
+intrinsic: Any = numba_intrinsic  # called without the typing context that its function takes
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 BLOCK = 256
 

@@ -1,6 +1,7 @@
 """What generated GPU kernels call: the same small functions and formats as ``elementary``, in Triton.
 
-Division and root are rounded as IEEE says, not approximated: memory is the limit, and the numbers are those of every other engine.
+Division and root are rounded as IEEE says, not approximated: memory is the limit, and the numbers are those of every other
+engine.
 """
 
 from __future__ import annotations

@@ -113,9 +113,13 @@ def _compiled(text: str) -> bytes:
     exec(compile(text, "<generated kernel>", "exec"), space)
     parts = []
     for name, flags in space["KERNELS"].items():
-        compiled = njit(types.void(), error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **flags)(
-            space[name]
-        )
+        options: dict[str, Any] = {
+            "error_model": "numpy",
+            "no_cpython_wrapper": True,
+            "no_cfunc_wrapper": True,
+            **flags,
+        }
+        compiled: Any = njit(types.void(), **options)(space[name])
         (found,) = compiled.overloads.values()
         library = found.library
         code = library._codegen._tm.emit_object(library._final_module)

@@ -16,6 +16,7 @@ from thalweg.engines import storage as held
 from thalweg.engines.segments import Segments
 from thalweg.engines.storage import Storage
 from thalweg.rules import Program
+from thalweg.rules.program import summed_lines
 
 Operand = torch.Tensor | float
 
@@ -74,6 +75,7 @@ class ReferenceKernel:
         self.storage = storage
         self.slots = (*program.states, *program.scratch)
         self.formats = dict(zip(("w", *program.states), (storage.weight, *storage.states), strict=True))
+        self.summed = [summed_lines(phase) for phase in program.phases]
         self.lines = [
             [(name, compile(text, f"<{program.name}: {name}>", "eval")) for name, text in phase.lines]
             for phase in program.phases
@@ -104,13 +106,12 @@ class ReferenceKernel:
         values["g"] = segments.gradients[index].to(wide)
         for unit in range(units):
             row = segments.rows[index] + unit
-            here: dict[str, Any] = dict(
-                zip(self.program.phases[phase].passed, scalars[row].tolist(), strict=False)
-            )
+            here: dict[str, Any] = dict(zip(self.program.phases[phase].passed, scalars[row].tolist(), strict=False))
             here |= {name: value if units == 1 else value[unit] for name, value in values.items()}
             here |= {f"at_{name}": tensor if units == 1 else tensor[unit] for name, tensor in stored.items()}
             for name, code in self.lines[phase]:
-                here[name] = eval(code, FUNCTIONS, here)
+                wide_here = {key: _double(value) for key, value in here.items()} if name in self.summed[phase] else here
+                here[name] = eval(code, FUNCTIONS, wide_here)
             yield row, here
 
     def _loaded(self, name: str, tensor: torch.Tensor, index: int, segments: Segments) -> torch.Tensor:
@@ -146,6 +147,10 @@ class ReferenceKernel:
         codes, fresh = held.encoded(value, key)
         place.copy_(codes)
         scales[index].copy_(fresh)
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 def _total(value: Operand, like: torch.Tensor) -> float:

@@ -4,9 +4,9 @@ Arithmetic is in float32 (float64 for float64 weights) whatever the storage; a r
 
 * ``bfloat16`` rounds to the nearest, as PyTorch; ``bfloat16~`` to one of the two around at random, so that the mean is right:
   an average with β = 0.999 moves by a thousandth, which the nearest of 8 bits would never show.
-* ``8bit``: blocks of 256 elements share a float32 scale, the largest size in the block; an element is ``± scale (c/127)⁴`` with
-  an 8-bit code c, rounded at random too. The fourth power spreads the codes over 8.4 decades of a square, 4.2 of a root: a second
-  moment that falls to zero beside a larger one would make its weight jump.
+* ``8bit``: blocks of 256 elements share a float32 scale, the largest size in the block; an element is ``± scale (c/127)⁴``
+  with an 8-bit code c, rounded at random too. The fourth power spreads the codes over 8.4 decades of a square, 4.2 of a
+  root: a second moment that falls to zero beside a larger one would make its weight jump.
 
 The dice are counted, not drawn: 32 bits mixed from (step, parameter, slot, element). So every engine rolls the same, whatever
 the number of threads, and a resumed run goes on to the bit.

@@ -8,7 +8,17 @@
 """
 
 from thalweg.optim.beyond import (
-    LAMB, LARS, AdaBelief, Adan, AMSGrad, HeavyBall, Lion, Momentum, NAdamW, Nesterov, Yogi,
+    LAMB,
+    LARS,
+    AdaBelief,
+    Adan,
+    AMSGrad,
+    HeavyBall,
+    Lion,
+    Momentum,
+    NAdamW,
+    Nesterov,
+    Yogi,
 )  # fmt: skip
 from thalweg.optim.handover import HandOver
 from thalweg.optim.inpass import InPass
@@ -16,17 +26,58 @@ from thalweg.optim.muon import Muon
 from thalweg.optim.named import NAMED
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.own import FromRule, class_from
-from thalweg.optim.schedulers import Follow
 from thalweg.optim.schedulefree import ScheduleFreeAdamW, ScheduleFreeSGD
+from thalweg.optim.schedulers import Follow
 from thalweg.optim.swats import SWATS, Switch
 from thalweg.optim.torchs import (
-    ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop,
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
 )  # fmt: skip
 
 __all__ = [
-    "ASGD", "LAMB", "LARS", "NAMED", "SGD", "SWATS", "AMSGrad", "AdaBelief", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax",
-    "Adan", "Follow", "FromRule", "HandOver", "HeavyBall", "InPass", "Lion", "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "Optimizer", "RAdam", "RMSprop",
-    "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Switch", "Yogi", "class_from",
+    "ASGD",
+    "LAMB",
+    "LARS",
+    "NAMED",
+    "SGD",
+    "SWATS",
+    "AMSGrad",
+    "AdaBelief",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Adan",
+    "Follow",
+    "FromRule",
+    "HandOver",
+    "HeavyBall",
+    "InPass",
+    "Lion",
+    "Momentum",
+    "Muon",
+    "NAdam",
+    "NAdamW",
+    "Nesterov",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
+    "Switch",
+    "Yogi",
+    "class_from",
     "formula",
 ]  # fmt: skip
 

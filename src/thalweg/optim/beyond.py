@@ -19,7 +19,8 @@ class Momentum(Optimizer):
     rule_name = "momentum"
 
     def __init__(
-        self, params: Params, lr: Rate = 1e-2, beta: float = 0.9, weight_decay: float = 0.0, *, maximize: bool = False, **in_pass: Unpack[InPass],
+        self, params: Params, lr: Rate = 1e-2, beta: float = 0.9, weight_decay: float = 0.0, *, maximize: bool = False,
+        **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter: {beta}")
@@ -61,7 +62,15 @@ class NAdamW(NAdam):
         weight_decay: float = 1e-2, momentum_decay: float = 4e-3, *, maximize: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         super().__init__(
-            params, lr, betas, eps, weight_decay, momentum_decay, decoupled_weight_decay=True, maximize=maximize, **in_pass
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            momentum_decay,
+            decoupled_weight_decay=True,
+            maximize=maximize,
+            **in_pass,
         )
 
 

@@ -52,7 +52,7 @@ class HandOver(torch.optim.Optimizer):
         return self.phases[self.handed_over is not None]
 
     @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def param_groups(self) -> list[dict[str, Any]]:
         return self.leading.param_groups
 
     @param_groups.setter
@@ -60,7 +60,7 @@ class HandOver(torch.optim.Optimizer):
         """PyTorch's constructor and unpickling set it; the phases have their own."""
 
     @property
-    def state(self) -> Any:  # type: ignore[override]
+    def state(self) -> Any:
         return self.leading.state
 
     @state.setter

@@ -2,14 +2,17 @@
 
 >>> AdamW(model.parameters(), clip_norm=1.0, decay="matrices", ema=0.999, state_dtype="8bit")
 
-* ``clip_norm``: the largest norm of the whole gradient, as ``clip_grad_norm_``; ``clip_tensor_norm``: of each tensor's; ``clip_value``:
-  of each element; ``clip_adaptive``: of each output unit's, as a share of its weights' norm (AGC, Brock et al. 2021).
-* ``l1``: after the step, weights move towards 0 by ``lr·l1`` and stop there (a proximal step for ``l1·Σ|w|``), so they become exactly 0.
-* ``ema``: an average of the weights with this β, as PyTorch's ``AveragedModel`` keeps it; ``swa=(start, every)``: the plain mean of the
-  weights at every ``every``-th step from ``start`` on. ``with optimizer.averaged():`` puts the average in the weights' place.
+* ``clip_norm``: the largest norm of the whole gradient, as ``clip_grad_norm_``; ``clip_tensor_norm``: of each tensor's;
+  ``clip_value``: of each element; ``clip_adaptive``: of each output unit's, as a share of its weights' norm (AGC, Brock et
+  al. 2021).
+* ``l1``: after the step, weights move towards 0 by ``lr·l1`` and stop there (a proximal step for ``l1·Σ|w|``), so they
+  become exactly 0.
+* ``ema``: an average of the weights with this β, as PyTorch's ``AveragedModel`` keeps it; ``swa=(start, every)``: the plain
+  mean of the weights at every ``every``-th step from ``start`` on. ``with optimizer.averaged():`` puts the average in the
+  weights' place.
 * ``decay="matrices"``: weight decay and L1 leave out biases and norm parameters (those of fewer than two dimensions).
-* ``state_dtype``: ``"float32"``, ``"bfloat16"`` or ``"8bit"``; None holds states as their weights. ``stochastic_rounding``: bfloat16
-  weights are rounded at random, so that small steps are not lost.
+* ``state_dtype``: ``"float32"``, ``"bfloat16"`` or ``"8bit"``; None holds states as their weights. ``stochastic_rounding``:
+  bfloat16 weights are rounded at random, so that small steps are not lost.
 * ``engine``: ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"reference"``.
 """
 

@@ -70,7 +70,9 @@ class Optimizer(torch.optim.Optimizer):
         self.gradient_norm = math.nan
         self._plan: Plan | None = None
         self._scheduled = False
-        super().__init__(params, {name: value for name, value in defaults.items() if name not in OURS or value != OURS[name]})
+        super().__init__(
+            params, {name: value for name, value in defaults.items() if name not in OURS or value != OURS[name]}
+        )
 
     def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool | str], ...]:
         """The form of the rule that a group's flags choose."""
@@ -118,7 +120,9 @@ class Optimizer(torch.optim.Optimizer):
                 changed = hook(self, arguments, keywords)
                 if changed is not None:
                     if not (isinstance(changed, tuple) and len(changed) == 2):
-                        raise RuntimeError(f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                        raise RuntimeError(
+                            f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        )
                     arguments, keywords = changed
             closure = arguments[1] if len(arguments) > 1 else keywords.get("closure")
         loss = None

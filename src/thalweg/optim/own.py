@@ -104,9 +104,7 @@ def class_from(rule: Rule) -> type[FromRule]:
     own = [name for name in rule.hyperparameters if name not in BROUGHT]
     keyword = inspect.Parameter.KEYWORD_ONLY
     arguments = [inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    arguments += [
-        inspect.Parameter(name, keyword, default=numbers.get(name, inspect.Parameter.empty)) for name in own
-    ]
+    arguments += [inspect.Parameter(name, keyword, default=numbers.get(name, inspect.Parameter.empty)) for name in own]
     common = {"weight_decay": 0.0, "decoupled_weight_decay": False, "maximize": False, **OURS, "engine": "auto"}
     arguments += [inspect.Parameter(name, keyword, default=value) for name, value in common.items() if name not in own]
     signature = inspect.Signature(arguments)

@@ -83,14 +83,14 @@ class Plan:
             )
         check_shape(owner, place, parameter, "gradient", gradient)
         state = optimizer.state[parameter]
-        for key in program.states:
-            if isinstance(state.get(key), Tensor):
-                check_shape(owner, place, parameter, key, state[key])
+        for word in program.states:
+            if isinstance(state.get(word), Tensor):
+                check_shape(owner, place, parameter, word, state[word])
         weight = local(parameter)
         storage = storage_of(program, weight, group.settings)
         numbers = dict(zip(program.arguments, group.arguments, strict=True))
         initialise(state, program, storage, parameter, numbers, counted=optimizer.counts(group.settings))
-        states = [local(state[key]) for key in program.states]
+        states = [local(state[word]) for word in program.states]
         name = self._engine(place, parameter, weight, local(gradient), states)
         shards = Shards(parameter) if is_sharded(parameter) else None
         self._check_reach(owner, place, parameter, program, storage.states, shards)
@@ -98,7 +98,7 @@ class Plan:
         batch = found.setdefault(kind, Batch(kind))
         bare = group.settings.get("decay", "all") == "matrices" and parameter.ndim <= 1
         steps = int(state["step"])
-        key = (kind, place, steps, bare)
+        key: tuple[Any, ...] = (kind, place, steps, bare)
         if program.grain == "group":
             key += tuple(float(state[host]) for host, _ in program.hosts)
         if key not in rows:
@@ -147,7 +147,9 @@ class Plan:
             )
         if program.grain == "unit" and (shards is not None or "8bit" in stored):
             why = 'states in 8 bits (state_dtype = "8bit")' if shards is None else "parameters sharded over processes"
-            raise InputError(f"{owner}: clip_adaptive measures each output unit, which {why} do not allow; use clip_norm")
+            raise InputError(
+                f"{owner}: clip_adaptive measures each output unit, which {why} do not allow; use clip_norm"
+            )
 
     def fits(self) -> bool:
         """Whether nothing has changed that the plan was made for (gradients apart)."""
@@ -191,7 +193,7 @@ class Plan:
             torch.autograd.graph.increment_version(batch.parameters)
 
     def _share(self, phase: int, taken: list[tuple[Batch, np.ndarray]], norm: float) -> float:
-        """Gives every row the sums it asked for, over the scope it asked for. Gives the norm of the gradient, if that is one."""
+        """Gives every row its sums, over the scope it asked for. Returns the gradient's norm where that is among them."""
         totals: dict[tuple[str, int], float] = {}
         for batch, found in taken:
             for row in batch.rows:
@@ -203,11 +205,11 @@ class Plan:
         for batch, found in taken:
             for row in batch.rows:
                 for column, reduction in enumerate(batch.program.phases[phase].sums):
-                    here = found[row.first : row.first + row.width, column]
+                    mine = found[row.first : row.first + row.width, column]
                     if reduction.scope == "unit":
-                        row.sums.append(here)
+                        row.sums.append(mine)
                     elif reduction.scope == "tensor":
-                        row.sums.append(row.per_tensor(here))
+                        row.sums.append(row.per_tensor(mine))
                     else:
                         key = (reduction.meaning, id(row.group) if reduction.scope == "group" else 0)
                         row.sums.append(totals[key])

@@ -1,8 +1,8 @@
 """Parameter groups, and rows: parameters of one group at the same step, which share the numbers their kernel works with.
 
-A row computes those numbers phase by phase, from the group's hyperparameters, the step, its own host numbers, the tensors' shapes
-and the sums taken so far. Where they differ from tensor to tensor (``LAMB``) or from unit to unit (adaptive clipping),
-all are computed at once as arrays.
+A row computes those numbers phase by phase, from the group's hyperparameters, the step, its own host numbers, the tensors'
+shapes and the sums taken so far. Where they differ from tensor to tensor (``LAMB``) or from unit to unit (adaptive
+clipping), all are computed at once as arrays.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ class Row:
         """Where the row's numbers go: its part of each phase's scalars; what is left of a line there is the step's number."""
         widths = [len(phase.passed) for phase in self.program.phases]
         mine = [into[self.first : self.first + self.width] for into in scalars]
-        self.places = [into[:, :width] if self.fine else into[0, :width] for into, width in zip(mine, widths, strict=True)]
+        self.places = [
+            into[:, :width] if self.fine else into[0, :width] for into, width in zip(mine, widths, strict=True)
+        ]
         self.counters = [into[:, width] for into, width in zip(mine, widths, strict=True) if into.shape[1] > width]
         self.last = len(widths) - 1
 
@@ -142,7 +144,9 @@ class Row:
             self._store(values[width:])
             return []
         rest = values[width:]
-        return [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self._starts()] if rest else []
+        return (
+            [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self._starts()] if rest else []
+        )
 
     def _starts(self) -> list[int]:
         """Where each member's rows begin."""

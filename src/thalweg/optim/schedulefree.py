@@ -1,8 +1,8 @@
 """Schedule-free optimizers (Defazio et al. 2024): no schedule, no end known beforehand, and better weights to look at.
 
-While training the weights hold y, where gradients are taken; what is to be evaluated and saved is the average x. Use
-``with optimizer.averaged():`` around an evaluation, or ``eval()`` and ``train()`` as in the authors' package. Models with batch norm
-should see some batches in evaluation mode before its running statistics are used.
+While training the weights hold y, where gradients are taken; what is to be evaluated and saved is the average x. Use ``with
+optimizer.averaged():`` around an evaluation, or ``eval()`` and ``train()`` as in the authors' package. Models with batch
+norm should see some batches in evaluation mode before its running statistics are used.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class _ScheduleFree(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step, in training mode."""
         if not all(group.get("train_mode", True) for group in self.param_groups):
-            raise InputError(f"{type(self).__name__}: the weights hold the average; call optimizer.train() before step()")
+            raise InputError(
+                f"{type(self).__name__}: the weights hold the average; call optimizer.train() before step()"
+            )
         return super().step(closure)
 
     step.hooked = True  # type: ignore[attr-defined]

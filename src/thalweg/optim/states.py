@@ -37,7 +37,13 @@ def storage_of(program: Program, weight: Tensor, settings: dict[str, Any]) -> St
 
 
 def initialise(
-    state: dict[str, Any], program: Program, storage: Storage, parameter: Tensor, numbers: dict[str, float], *, counted: bool
+    state: dict[str, Any],
+    program: Program,
+    storage: Storage,
+    parameter: Tensor,
+    numbers: dict[str, float],
+    *,
+    counted: bool,
 ) -> None:
     """PyTorch's state for a parameter; what a checkpoint brought stays, in the storage that is asked for now.
 

@@ -4,8 +4,8 @@
 >>> optimizer.switches()                                     # after some training
 [Switch(group=0, parameter=None, step=3127, rate=0.0412)]
 
-The rate is that of gradient descent with averaged momentum, ``m ← βm + (1−β)g``; as PyTorch's ``SGD(momentum=β₁)`` counts, it is
-``(1 − β₁)`` times that. Schedules go on acting: the rate moves as ``lr`` does from the switch on.
+The rate is that of gradient descent with averaged momentum, ``m ← βm + (1−β)g``; as PyTorch's ``SGD(momentum=β₁)`` counts,
+it is ``(1 − β₁)`` times that. Schedules go on acting: the rate moves as ``lr`` does from the switch on.
 """
 
 from __future__ import annotations

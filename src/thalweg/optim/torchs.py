@@ -78,7 +78,8 @@ class Adadelta(Optimizer):
 
     def __init__(
         self, params: Params, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
-        foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False, differentiable: bool = False, **in_pass: Unpack[InPass],
+        foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False, differentiable: bool = False,
+        **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         at_least("rho", rho, 0.0, 1.0)
         defaults = {
@@ -160,7 +161,8 @@ class NAdam(Optimizer):
     def __init__(
         self, params: Params, lr: Rate = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
-        foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False, **in_pass: Unpack[InPass],
+        foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
+        **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
         at_least("momentum_decay", momentum_decay, 0.0)
         defaults = {

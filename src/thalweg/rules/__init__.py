@@ -23,10 +23,24 @@ if TYPE_CHECKING:
     from thalweg.rules.moments import average, average_square, compose, heavy_ball, plain, sum_square
     from thalweg.rules.rule import Rule
 
-_FROM = {"Rule": "rule", "modified": "modifiers", "TABLE": "named", "Stability": "stability"} | dict.fromkeys(
-    ("average", "average_square", "compose", "heavy_ball", "plain", "running_max", "sign", "single_max", "sum_square"),
-    "moments",
-) | dict.fromkeys(("norm", "orthogonal", "sum_all", "sum_group", "sum_tensor", "sum_unit"), "symbols")
+_FROM = (
+    {"Rule": "rule", "modified": "modifiers", "TABLE": "named", "Stability": "stability"}
+    | dict.fromkeys(
+        (
+            "average",
+            "average_square",
+            "compose",
+            "heavy_ball",
+            "plain",
+            "running_max",
+            "sign",
+            "single_max",
+            "sum_square",
+        ),
+        "moments",
+    )
+    | dict.fromkeys(("norm", "orthogonal", "sum_all", "sum_group", "sum_tensor", "sum_unit"), "symbols")
+)
 _FILES = {path.stem for path in Path(__file__).parent.glob("*.py")}
 _ALIASES = {"adamw": ("adam", {}, ("decoupled_decay",)), "amsgrad": ("adam", {"amsgrad": True}, ())}
 

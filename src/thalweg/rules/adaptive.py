@@ -127,9 +127,7 @@ def nadam() -> Rule:
 def radam() -> Rule:
     """RAdam (Liu et al. 2020): the plain mean until the second moment can be trusted, ε as in PyTorch (hat form)."""
     rho_inf, rho_t = 2 / (1 - beta2) - 1, hyper("rho_t")
-    trusted = sqrt(
-        (rho_t - 4) * (rho_t - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho_t) * (1 - beta2**t)
-    )
+    trusted = sqrt((rho_t - 4) * (rho_t - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho_t) * (1 - beta2**t))
     rectified = sympy.Piecewise((trusted, rho_t > 5), (0, True))
     plain = sympy.Piecewise((0, rho_t > 5), (1, True))
     return Rule(
@@ -183,9 +181,7 @@ def adan() -> Rule:
         exp_avg_diff=beta2 * exp_avg_diff + (1 - beta2) * change,
         exp_avg_sq=beta3 * exp_avg_sq + (1 - beta3) * ahead**2,
         previous_grad=g,
-        step=lr
-        * (UNBIASED + beta2 * exp_avg_diff / (1 - beta2**t))
-        / (sqrt(exp_avg_sq / (1 - beta3**t)) + eps),
+        step=lr * (UNBIASED + beta2 * exp_avg_diff / (1 - beta2**t)) / (sqrt(exp_avg_sq / (1 - beta3**t)) + eps),
     )
 
 

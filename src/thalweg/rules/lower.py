@@ -138,7 +138,9 @@ class _Lowering:
             phases.append(self._phase(stored, arguments, taken, filled))
         phases.append(self._phase(results, {line for _, line in hosts}))
         starts = tuple((name, emit(value)) for name, value in rule.starts.items() if name in rule.persistent)
-        used = {symbol.name for value in (*self.scalars.values(), *self.lines.values()) for symbol in value.free_symbols}
+        used = {
+            symbol.name for value in (*self.scalars.values(), *self.lines.values()) for symbol in value.free_symbols
+        }
         return Program(
             rule.name, states, starts, rule.hyperparameters, hosts, tuple(name for name in SHAPES if name in used),
             tuple(matrix.slot for matrix in matrices), tuple(phases),

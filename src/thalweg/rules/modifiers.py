@@ -1,4 +1,5 @@
-"""What may be done to any rule in the same pass: ascent, clipping, decay, shrinking, averaging. Each takes a rule and gives a rule.
+"""What may be done to any rule in the same pass: ascent, clipping, decay, shrinking, averaging. Each takes a rule and gives
+a rule.
 
 They are assignments around the rule's own, in the fixed order of ``BEFORE`` and ``AFTER``. Before it, PyTorch's: first the sign
 (``maximize``), then clipping, then decay; so the decay always shrinks the weights and is never clipped. After it, the

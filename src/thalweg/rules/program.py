@@ -1,8 +1,9 @@
 """The narrow place of the update river: a rule lowered to what an engine runs, as plain text and names.
 
-A program is a list of *phases*, each one pass over all elements. The last phase stores what is new; those before it only read:
-they take the sums that later scalars need (a norm, a dot product) or fill the scratch matrices that a matrix function works
-on. A phase's scalars are computed on the host, for a whole row of parameters, in float64 (``1 − β₁ᵗ`` costs nothing per element).
+A program is a list of *phases*, each one pass over all elements. The last phase stores what is new; those before it only
+read: they take the sums that later scalars need (a norm, a dot product) or fill the scratch matrices that a matrix function
+works on. A phase's scalars are computed on the host, for a whole row of parameters, in float64 (``1 − β₁ᵗ`` costs nothing
+per element).
 
 >>> print(adam.program().listing())
 scalars of (lr, beta1, beta2, eps, t)
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -65,6 +67,15 @@ class Phase:
     results: tuple[tuple[str, str], ...] = ()
     sums: tuple[Reduction, ...] = ()
     matrices: tuple[Matrix, ...] = ()
+
+
+def summed_lines(phase: Phase) -> dict[str, str]:
+    """The lines that are only summed, which engines compute in float64."""
+    used = " ".join(text for _, text in phase.lines)
+    kept = {line for _, line in phase.results}
+    lines = dict(phase.lines)
+    alone = {s.line: lines[s.line] for s in phase.sums if s.line not in kept}
+    return {line: text for line, text in alone.items() if not re.search(rf"\b{line}\b", used)}
 
 
 @dataclass(frozen=True)
@@ -148,14 +159,14 @@ class Program:
 
         The last one gives the passed scalars, then the hosts' next values.
         """
-        return tuple(_of_numbers(*parts) for parts in self._sources())
+        return tuple(_of_numbers(parts) for parts in self._sources())
 
     @cached_property
     def evaluate_rows(self) -> tuple[Callable[..., tuple[Any, ...]], ...]:
         """The same of arrays with one number for each row; what is the same for all rows may be a number."""
-        return tuple(_of_arrays(*parts) for parts in self._sources())
+        return tuple(_of_arrays(parts) for parts in self._sources())
 
-    def _sources(self) -> list[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]]:
+    def _sources(self) -> list[Source]:
         known = len(self.inputs) - len(self.reductions)
         parts = []
         for phase in self.phases:
@@ -171,17 +182,16 @@ class Program:
         text = dict(self.starts).get(name, "0.0")
         if text == "w":
             return None
-        evaluate = _of_numbers(self.name, self.arguments, (("start", text),), ("start",))
+        evaluate = _of_numbers((self.name, self.arguments, (("start", text),), ("start",)))
         return evaluate(*(numbers[argument] for argument in self.arguments))[0]
 
 
-def _function(
-    title: str,
-    inputs: tuple[str, ...],
-    scalars: tuple[tuple[str, str], ...],
-    wanted: tuple[str, ...],
-    space: dict[str, Any],
-) -> Callable[..., tuple[Any, ...]]:
+Source = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
+"""What scalars are computed by: a title, the inputs' names, the lines, the names wanted."""
+
+
+def _function(parts: Source, space: dict[str, Any]) -> Callable[..., tuple[Any, ...]]:
+    title, inputs, scalars, wanted = parts
     body = "".join(f"    {name} = {text}\n" for name, text in scalars)
     source = f"def scalars({', '.join(inputs)}):\n{body}    return ({', '.join(wanted)}{',' * bool(wanted)})\n"
     exec(compile(source, f"<scalars of {title}>", "exec"), space)
@@ -189,26 +199,26 @@ def _function(
     return function
 
 
-def _of_numbers(*parts: Any) -> Callable[..., tuple[float, ...]]:
-    fast = _function(*parts, space=dict(SCALAR_FUNCTIONS))
+def _of_numbers(parts: Source) -> Callable[..., tuple[float, ...]]:
+    fast = _function(parts, dict(SCALAR_FUNCTIONS))
 
     def careful(*values: float) -> tuple[float, ...]:
         try:
             return fast(*values)
         except (ZeroDivisionError, OverflowError):  # IEEE arithmetic has answers where Python's floats raise
-            return tuple(float(value) for value in _of_arrays(*parts)(*values))
+            return tuple(float(value) for value in _of_arrays(parts)(*values))
 
     return careful
 
 
-def _of_arrays(*parts: Any) -> Callable[..., tuple[Any, ...]]:
+def _of_arrays(parts: Source) -> Callable[..., tuple[Any, ...]]:
     import numpy as np
 
     space = {
         "sqrt": np.sqrt, "square": np.square, "absolute": np.abs, "sign": np.sign, "exp": np.exp, "log": np.log,
         "tanh": np.tanh, "maximum": np.maximum, "minimum": np.minimum, "where": np.where, "power": np.power,
     }  # fmt: skip
-    function = _function(*parts, space=space)
+    function = _function(parts, space)
 
     def quiet(*values: Any) -> tuple[Any, ...]:
         with np.errstate(all="ignore"):

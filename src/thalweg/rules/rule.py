@@ -197,9 +197,7 @@ class Rule:
             if isinstance(node, orthogonal):
                 varied = {"w", "g", *(name for name, _ in self.assignments)} - self.uniform
                 if any(_per_element(part) & varied for part in node.args[1:]):
-                    raise InputError(
-                        f"rule {self.name}: {name} gives orthogonal a number that differs by element"
-                    )
+                    raise InputError(f"rule {self.name}: {name} gives orthogonal a number that differs by element")
 
     def _check_symbols(self) -> None:
         """With ``defaults`` every symbol is accounted for. What a modifier brings (around the rule) is its own affair."""

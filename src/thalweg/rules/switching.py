@@ -1,9 +1,9 @@
 """SWATS: from Adam to gradient descent, once the rate to go on with is known (Keskar & Socher 2017).
 
-While Adam leads, each step p says which rate γ would make the gradient step's projection on p be p itself: ``γ = p·p / p·g``. Its
-bias-corrected average λ̂ settles as training does; then the rule goes on as gradient descent with momentum and the rate Λ = λ̂. It
-is one rule with numbers kept on the host: ``switched`` (0 or 1), ``switch_step``, and ``rate``, which is Λ over the learning
-rate at the switch, so that a schedule goes on acting.
+While Adam leads, each step p says which rate γ would make the gradient step's projection on p be p itself: ``γ = p·p /
+p·g``. Its bias-corrected average λ̂ settles as training does; then the rule goes on as gradient descent with momentum and
+the rate Λ = λ̂. It is one rule with numbers kept on the host: ``switched`` (0 or 1), ``switch_step``, and ``rate``, which
+is Λ over the learning rate at the switch, so that a schedule goes on acting.
 
 When has λ̂ settled? The paper asks for ``|λ̂ − γ| < tol`` with 1e-9, which under the noise of mini-batches is a matter of luck: γ
 varies by half its size. Asked otherwise (``paper=False``): once the average has a window of 1/(1−β₂) steps behind it, λ̂ must
@@ -52,9 +52,7 @@ def swats(*, scope: str = "global", paper: bool = False, switched_over: bool = F
     unbias = 1 - beta2**t
     leading = sympy.Eq(switched, 0)
     settled = (
-        (t > 1) & (sympy.Abs(gamma_hat - gamma) < tol)
-        if paper
-        else (t * (1 - beta2) >= 1) & (drift < tol * gamma_hat)
+        (t > 1) & (sympy.Abs(gamma_hat - gamma) < tol) if paper else (t * (1 - beta2) >= 1) & (drift < tol * gamma_hat)
     )
     watched = {} if paper else {
         slow_avg.name: beta2 * slow_avg + (1 - beta2) * gamma_hat,

@@ -117,7 +117,9 @@ def _value(value: sympy.Basic, now: Mapping[str, Any]) -> Any:
             inner[node] = sympy.Symbol(name, real=True)
     plain = value.xreplace(inner)
     symbols = sorted(plain.free_symbols, key=str)
-    return np.asarray(sympy.lambdify(symbols, plain, "numpy")(*(found[symbol.name] for symbol in symbols)), dtype=np.float64)
+    return np.asarray(
+        sympy.lambdify(symbols, plain, "numpy")(*(found[symbol.name] for symbol in symbols)), dtype=np.float64
+    )
 
 
 def _engines(rule: Rule, numbers: Mapping[str, float]) -> str:
