@@ -21,10 +21,6 @@ rules = pytest.mark.parametrize(("name", "options"), RULES, ids=[name for name, 
 FLOAT32 = 1e-6
 
 
-def fails(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def net(dtype: torch.dtype = torch.float32) -> torch.nn.Sequential:
     torch.manual_seed(5)
     return torch.nn.Sequential(torch.nn.Linear(6, 10), torch.nn.Tanh(), torch.nn.Linear(10, 3)).to(dtype)

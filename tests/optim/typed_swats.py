@@ -28,6 +28,8 @@ class Typed:
     def __init__(self, betas: tuple[float, float], eps: float, tol: float, *, paper: bool) -> None:
         self.b1, self.b2, self.eps, self.tol, self.paper = *betas, eps, tol, paper
         self.gammas: list[float] = []
+        self.squares: list[float] = []
+        self.across: list[float] = []
         self.kept: list[dict[str, Any]] = []
         self.hats: list[float] = []
         self.rate = self.at = None
@@ -59,15 +61,20 @@ class Typed:
         across = sum(float(np.sum(p * g)) for p, g in zip(steps, gradients, strict=True))
         if across == 0:
             return
-        self.gammas.append(sum(float(np.sum(p * p)) for p in steps) / -across)
-        self.hats.append(self.average(self.gammas))
-        found = self.hats[-1]
+        square = sum(float(np.sum(p * p)) for p in steps)
+        self.gammas.append(square / -across)
         if self.paper:
+            found = self.average(self.gammas)
             settled = self.t > 1 and abs(found - self.gammas[-1]) < self.tol
-        else:
+        else:  # both products averaged apart, in units of the rate
+            self.squares.append(square / lr**2)
+            self.across.append(-across / lr)
+            self.hats.append(self.average(self.squares) / self.average(self.across))
             means = [self.average(self.hats[: i + 1]) for i in range(len(self.hats))]
-            drift = self.average([abs(a - b) for a, b in zip(self.hats, means, strict=True)])
-            settled = self.t * (1 - self.b2) >= 1 and drift < self.tol * found
+            gaps = [abs(a - b) for a, b in zip(self.hats, means, strict=True)]
+            bound = self.tol * means[-1]
+            settled = self.t * (1 - self.b2) >= 1 and gaps[-1] < bound and self.average(gaps) < bound
+            found = self.hats[-1] * lr
         if settled and found > 0:
             self.rate, self.at, self.lr_then = found, self.t, lr
 

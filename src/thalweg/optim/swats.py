@@ -55,7 +55,7 @@ class SWATS(Optimizer):
             raise InputError(f'SWATS: scope = "{scope}" is none of {", ".join(SCOPES)}')
         if criterion not in ("settled", "paper"):
             raise InputError(f'SWATS: criterion = "{criterion}" is neither settled nor paper')
-        tol = tol if tol is not None else (1e-9 if criterion == "paper" else 0.05)
+        tol = tol if tol is not None else (1e-9 if criterion == "paper" else 0.1)
         if not tol > 0:
             raise InputError(f"SWATS: tol = {tol} must be above 0")
         defaults = {

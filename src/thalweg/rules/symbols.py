@@ -99,7 +99,7 @@ USUAL = {
     "momentum": 0.9, "dampening": 0.0, "lr_decay": 0.0, "momentum_decay": 4e-3, "initial_accumulator_value": 0.0,
     "initial_accumulator": 1e-6, "lambd": 1e-4, "t0": 1e6, "eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6,
     "step_max": 50.0, "trust_coefficient": 1e-3, "ns_a": 3.4445, "ns_b": -4.775, "ns_c": 2.0315, "ns_steps": 5.0,
-    "r": 0.0, "warmup_steps": 0.0, "weight_lr_power": 2.0, "tol": 0.05, "l1": 0.0,
+    "r": 0.0, "warmup_steps": 0.0, "weight_lr_power": 2.0, "tol": 0.1, "l1": 0.0,
 }  # fmt: skip
 """The number a letter stands for where nothing else is said."""
 SHAPES = ("n_rows", "n_columns")
