@@ -68,8 +68,8 @@ PEERS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Classes of the same rule; details (where ε stands, what is corrected) may differ, the memory they walk does not."""
 COLUMNS = (
-    "rule", "weights", "thalweg, µs", "PyTorch's fastest", "fused", "foreach", "for-loop", "copy", "pytorch-optimizer", "HeavyBall",
-    "rounds",
+    "rule", "weights", "thalweg, µs", "PyTorch's fastest", "fused", "foreach", "for-loop", "copy", "pytorch-optimizer",
+    "HeavyBall", "rounds",
 )  # fmt: skip
 SECONDS_A_ROUND = 0.05
 """A contestant's turn: as many steps as fit, at least one."""

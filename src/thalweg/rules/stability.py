@@ -21,7 +21,7 @@ import sympy
 from thalweg.errors import InputError
 from thalweg.rules.formula import written
 from thalweg.rules.rule import Rule
-from thalweg.rules.symbols import g, lr, t, w
+from thalweg.rules.symbols import Sum, g, lr, orthogonal, t, w
 
 curvature = sympy.Symbol("lambda", positive=True)
 
@@ -65,6 +65,8 @@ class Stability:
 
 def analyse(rule: Rule) -> Stability:
     """The iteration matrix of a rule on the quadratic and its stability limit."""
+    if any(value.has(Sum, orthogonal) for _, value in rule.assignments):
+        return Stability(rule.name, False, None, None)  # no element's step depends on its own gradient alone
     names = list(dict.fromkeys(name for name, _ in rule.states))
     variables = [sympy.Symbol(name, real=True) for name in names] + [w]
     now: dict[sympy.Symbol, sympy.Expr] = {variable: variable for variable in variables}
