@@ -72,7 +72,7 @@ class Table:
         inputs = [
             *(numbers[word] for word in program.arguments),
             step,
-            *((hosts or {})[word] for word, _ in program.hosts),
+            *((hosts or {}).get(word, 2.0) for word, _ in program.hosts),
         ]
         inputs += [self._shapes(word) for word in program.shapes]
         for number, phase in enumerate(program.phases):

@@ -20,12 +20,15 @@ from types import ModuleType
 def folder() -> Path:
     """The cache folder, made if need be; private to the user, for what lies in it is executed."""
     named = os.environ.get("THALWEG_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    asked = os.path.expanduser(named or os.path.join(home, "thalweg"))
     own = (
         Path(tempfile.gettempdir())
         / f"thalweg-{os.getuid() if os.name == 'posix' else os.environ.get('USERNAME', 'user')}"
     )
-    for candidate in (Path(named) if named else home / "thalweg", own):
+    for candidate in (Path(asked), own):
+        if str(candidate).startswith("~"):
+            continue  # there is no home
         try:
             candidate.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:
@@ -41,10 +44,13 @@ def write(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same of bytes."""
+    """The same of bytes. Where the disk is full nothing is kept: it is only a cache."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
 
 
 @cache
@@ -58,6 +64,9 @@ def imported(name: str, text: str, *, version: str = "") -> ModuleType:
     path = folder() / f"{name}-{digest}.py"
     if not path.exists() or path.read_bytes() != text.encode():  # a full disk or a power cut leaves half a file
         write(path, text)
+    if not path.exists():  # nothing can be kept there
+        path = Path(tempfile.mkdtemp(prefix="thalweg-")) / path.name
+        path.write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(f"thalweg_{name.replace('-', '_')}_{digest}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

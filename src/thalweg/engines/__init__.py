@@ -7,7 +7,7 @@
 >>> print(source(rules.adam.program()))                          # what Numba compiles
 """
 
-from thalweg.engines.choose import can_run, choose, engine
+from thalweg.engines.choose import can_run, choose, engine, layout
 from thalweg.engines.cpu import source
 from thalweg.engines.engine import Engine, Kernel
 from thalweg.engines.matrices import MATRICES
@@ -16,5 +16,5 @@ from thalweg.engines.storage import Storage, blocks, decoded, encoded, format_of
 
 __all__ = [
     "MATRICES", "Engine", "Kernel", "Segments", "Storage", "blocks", "can_run", "choose", "decoded", "encoded", "engine",
-    "format_of", "source",
+    "format_of", "layout", "source",
 ]  # fmt: skip

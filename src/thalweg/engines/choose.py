@@ -33,14 +33,23 @@ def _made(name: str) -> Engine:
     return Reference()
 
 
+def layout(tensor: torch.Tensor) -> str:
+    """In which order elements lie without gaps: ``contiguous``, ``channels_last`` (images), or none of them."""
+    if tensor.is_contiguous():
+        return "contiguous"
+    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return "channels_last"
+    return ""
+
+
 def choose(weight: torch.Tensor, gradient: torch.Tensor) -> str:
     """``cpu`` or ``gpu`` for what the fused kernels run there, ``reference`` for everything else."""
     fused = (
         weight.dtype in FUSED_TYPES
         and gradient.dtype == weight.dtype
         and type(weight.data) is torch.Tensor
-        and weight.is_contiguous()
-        and gradient.is_contiguous()
+        and layout(weight) == layout(gradient) != ""
+        and not gradient.is_neg()
     )
     if not fused:
         return "reference"

@@ -20,7 +20,7 @@ intrinsic: Any = numba_intrinsic  # called without the typing context that its f
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 BLOCK = 256
 VECTORS = '"prefer-vector-width"="256"'
-"""An attribute of kernels, which llvmlite has no word for. Vectors of 512 bits, where there are any, walk memory a tenth slower."""
+"""An attribute of kernels, which llvmlite has no word for: vectors of 512 bits walk memory a tenth slower."""
 
 
 @intrinsic

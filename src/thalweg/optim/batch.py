@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,8 +18,13 @@ from thalweg.rules import Program
 Tensor = torch.Tensor
 _gradient = attrgetter("grad")
 _size = Tensor.numel
+_type = attrgetter("dtype")
+_negated = Tensor.is_neg
 _address = Tensor.data_ptr
-_contiguous = Tensor.is_contiguous
+_without_gaps: dict[str, Callable[[Tensor], bool]] = {
+    "contiguous": Tensor.is_contiguous,
+    "channels_last": partial(Tensor.is_contiguous, memory_format=torch.channels_last),
+}
 
 
 class Kind(NamedTuple):
@@ -29,6 +36,7 @@ class Kind(NamedTuple):
     dtype: torch.dtype
     device: torch.device
     shards: Shards | None
+    layout: str
 
 
 class Batch:
@@ -38,6 +46,7 @@ class Batch:
         self.kind = kind
         self.program = kind.program
         self.fused = kind.engine != "reference"
+        self.dense = _without_gaps[kind.layout or "contiguous"]
         self.parameters: list[Tensor] = []
         self.weights: list[Tensor] = []
         self.states: list[list[Tensor]] = [[] for _ in kind.program.states]
@@ -72,6 +81,10 @@ class Batch:
         self.special = self.kind.shards is not None or any(parameter.is_complex() for parameter in self.parameters)
         self.addresses = list(map(_address, self.weights if self.special else self.parameters))
         self.sizes = list(map(_size, self.weights))
+        self.types = [self.kind.dtype] * len(self.weights)
+        self.kept = [tensor for column in (*self.states, *self.scales) for tensor in column or ()]
+        self.kept += [row.tensor for row in self.rows]
+        self.kept_at = list(map(_address, self.kept))
 
     def point(self) -> bool:
         """Hands this step's gradients to the table; False where weights or gradients no longer fit it."""
@@ -81,15 +94,21 @@ class Batch:
             if self.special:
                 with torch.no_grad():
                     gradients, weights = list(map(local, gradients)), list(map(local, weights))
-            if self.fused and not all(map(_contiguous, gradients)):
+            if self.fused and not all(map(self.dense, gradients)):
                 return False
             where = list(map(_address, gradients))
         except (TypeError, AttributeError, RuntimeError, NotImplementedError):  # None, or a layout without an address
             return False
         if list(map(_address, weights)) != self.addresses or weights[0].dtype != self.kind.dtype:
             return False
+        if list(map(_address, self.kept)) != self.kept_at:
+            return False  # a state was moved: to shared memory, or by ``state.data = …``
+        if list(map(_size, gradients)) != self.sizes:
+            return False
+        if self.fused and (list(map(_type, gradients)) != self.types or any(map(_negated, gradients))):
+            return False
         if list(map(_size, weights)) != self.sizes or (
-            self.fused and not all(map(_contiguous, weights))  # a slice or a transposed view lies where it lay
+            self.fused and not all(map(self.dense, weights))  # a slice or a transposed view lies where it lay
         ):
             return False
         self.segments.point(gradients, where)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.scheduled import scheduled
 from thalweg.optim.torchs import BETAS, Adam, Betas, NAdam, Params, Rate, at_least
 
 
@@ -22,7 +23,7 @@ class Momentum(Optimizer):
         self, params: Params, lr: Rate = 1e-2, beta: float = 0.9, weight_decay: float = 0.0, *, maximize: bool = False,
         **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        if not 0.0 <= beta < 1.0:
+        if not 0.0 <= scheduled(beta) < 1.0:
             raise ValueError(f"Invalid beta parameter: {beta}")
         defaults = {
             "lr": lr, "beta": beta, "weight_decay": weight_decay, "maximize": maximize,

@@ -20,10 +20,6 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from thalweg.errors import InputError
-
-ENGINES = ("auto", "cpu", "gpu", "reference")
-
 
 class InPass(TypedDict, total=False):
     """The arguments of this module's docstring."""
@@ -69,25 +65,3 @@ def modifiers_of(group: dict[str, Any], decay: str) -> tuple[str, ...]:
     if group.get("l1", 0.0) != 0:
         found.append("l1")
     return tuple(sorted(found))
-
-
-def check(group: dict[str, Any], engine: str, owner: str) -> None:
-    """Raises ``InputError`` for what cannot be."""
-    for name in ("clip_norm", "clip_tensor_norm", "clip_adaptive", "clip_value"):
-        if group.get(name) is not None and not group[name] > 0.0:
-            raise InputError(f"{name} = {group[name]} must be above 0; None leaves the gradient alone")
-    if not group.get("l1", 0.0) >= 0.0:
-        raise InputError(f"l1 = {group['l1']} must be at least 0")
-    ema, swa = group.get("ema"), group.get("swa")
-    if ema is not None and not 0.0 <= ema < 1.0:
-        raise InputError(f"ema = {ema} must be at least 0 and below 1, such as 0.999; None keeps no average")
-    if swa is not None and not (len(swa) == 2 and swa[0] >= 1 and swa[1] >= 1):
-        raise InputError(f"swa = {swa!r} must be (first step, every so many steps), both at least 1")
-    if ema is not None and swa is not None:
-        raise InputError("ema and swa are two averages of the same weights: choose one")
-    for name, choices in (("decay", ("all", "matrices")), ("state_dtype", (None, "float32", "bfloat16", "8bit"))):
-        if group.get(name, choices[0]) not in choices:
-            shown = ", ".join("None" if choice is None else f'"{choice}"' for choice in choices)
-            raise InputError(f"{owner}: {name} = {group[name]!r} is none of {shown}")
-    if engine not in ENGINES:
-        raise InputError(f'{owner}: there is no engine "{engine}": choose {", ".join(ENGINES[:-1])} or {ENGINES[-1]}')

@@ -76,6 +76,9 @@ class Muon(Optimizer):
             super().add_param_group({**param_group, "params": matrices})
         super().add_param_group({**param_group, **self.rest, "params": flat})
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "rest": self.rest}
+
     def rule_of(self, group: dict[str, Any]) -> str:
         return "muon" if group["rule"] == "muon" else "adam"
 

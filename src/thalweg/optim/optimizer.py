@@ -22,7 +22,8 @@ import torch
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from thalweg.errors import InputError
-from thalweg.optim.inpass import OURS, PARTS, InPass, check, modifiers_of, taken
+from thalweg.optim.checks import check, check_engine
+from thalweg.optim.inpass import OURS, PARTS, InPass, modifiers_of, taken
 from thalweg.optim.plan import Plan
 from thalweg.optim.scheduled import advance, scheduled, unpack
 from thalweg.optim.states import WEIGHTS
@@ -63,13 +64,14 @@ class Optimizer(torch.optim.Optimizer):
             raise InputError(
                 f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one"
             )
-        at_first = {name: scheduled(value) for name, value in defaults.items()}
-        _check_common(at_first)
-        check(at_first, engine, type(self).__name__)
+        check_engine(engine, type(self).__name__)
+        check(defaults, defaults, self.renamed, type(self).__name__)
         self.engine = engine
         self.gradient_norm = math.nan
         self._plan: Plan | None = None
         self._scheduled = False
+        self._averaged = False
+        self.loaded = False
         super().__init__(
             params, {name: value for name, value in defaults.items() if name not in OURS or value != OURS[name]}
         )
@@ -129,6 +131,8 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._averaged:
+            raise InputError(f"{type(self).__name__}: step() inside averaged(): the weights hold their average there")
         if self._scheduled:
             advance(self.param_groups)
         plan = self._plan
@@ -152,6 +156,8 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters, as in PyTorch; they begin with their own first step."""
         self._plan = None
+        given = {name: value for name, value in param_group.items() if name not in ("params", "param_names")}
+        check({**self.defaults, **given}, self.defaults, self.renamed, type(self).__name__)
         _add_param_group(self, param_group)
         self._scheduled = unpack(self.param_groups[-1]) or self._scheduled
 
@@ -163,12 +169,14 @@ class Optimizer(torch.optim.Optimizer):
         ...     evaluate(model)
         """
         kept = [(parameter, parameter.detach().clone(), average) for parameter, average in self.averages()]
+        inside, self._averaged = self._averaged, True
         try:
             with torch.no_grad():
-                for parameter, _, average in kept:
+                for parameter, _, average in kept if not inside else ():
                     parameter.copy_(average)
             yield
         finally:
+            self._averaged = inside
             with torch.no_grad():
                 for parameter, weight, _ in kept:
                     parameter.copy_(weight)
@@ -178,8 +186,8 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 state = self.state.get(parameter, {})
-                for name in WEIGHTS:
-                    if isinstance(state.get(name), torch.Tensor):
+                for name, key in WEIGHTS.items():
+                    if isinstance(state.get(name), torch.Tensor) and group.get(key) is not None:
                         yield parameter, state[name]
                         break
 
@@ -216,9 +224,21 @@ class Optimizer(torch.optim.Optimizer):
                 for parameter in group["params"]:
                     self.state.get(parameter, {}).pop("step", None)
         self._plan = None
+        self.loaded = True
         self._keep_types(state_dict)
+        self._keep_ours(before)
         self._scheduled = any("schedules" in group for group in self.param_groups)
         self._tell_what_changed(before)
+
+    def _keep_ours(self, before: list[dict[str, Any]]) -> None:
+        """What a checkpoint of PyTorch's class cannot have stays: our options of each group, and its schedules."""
+        for old, new in zip(before, self.param_groups, strict=True):
+            for name in (*OURS, "schedules"):
+                if name in old and name not in new:
+                    new[name] = old[name]
+            if "schedules" in new and "updates" not in new:
+                steps = [self.state.get(parameter, {}).get("step", 0.0) for parameter in new["params"]]
+                new["updates"] = int(max(map(float, steps), default=0.0))
 
     def _keep_types(self, saved: dict[str, Any]) -> None:
         """PyTorch gives states their parameter's type, which would widen or cut what is stored otherwise."""
@@ -251,29 +271,16 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._plan = None
+        self._averaged = False
+        self.loaded = False
         self.__dict__.setdefault("engine", "auto")
         self.__dict__.setdefault("gradient_norm", math.nan)
         self._scheduled = any("schedules" in group for group in self.param_groups)
         for group in self.param_groups:
             for name, value in self.defaults.items():
-                group.setdefault(name, value)
+                if name not in OURS:
+                    group.setdefault(name, scheduled(value))
 
 
 _untraced_step = torch._disable_dynamo(Optimizer.step)
 """``step`` as torch's compiler leaves it alone: what it would trace is ours, down to the machine code."""
-
-
-def _check_common(defaults: dict[str, Any]) -> None:
-    """PyTorch's checks, with PyTorch's words."""
-    lr = defaults.get("lr", 0.0)
-    if isinstance(lr, torch.Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    if not lr >= 0.0:
-        raise ValueError(f"Invalid learning rate: {lr}")
-    if not defaults.get("eps", 0.0) >= 0.0:
-        raise ValueError(f"Invalid epsilon value: {defaults['eps']}")
-    if not defaults.get("weight_decay", 0.0) >= 0.0:
-        raise ValueError(f"Invalid weight_decay value: {defaults['weight_decay']}")
-    for index, beta in enumerate(defaults.get("betas", ())):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from thalweg.rules import Program, Rule
 
 
-BROUGHT = {"params", "decoupled_weight_decay", "maximize", *OURS}
+BROUGHT = {
+    "params", "param_names", "decoupled_weight_decay", "maximize", "schedules", "updates", "betas", "differentiable", "foreach",
+    "fused", "capturable", "engine", *OURS,
+}  # fmt: skip
 """Keys of a parameter group that have a meaning here."""
 
 

@@ -9,6 +9,7 @@ than the arithmetic, so it is as short as it can be.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from itertools import chain
 from operator import attrgetter, is_
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thalweg.engines import can_run, choose, format_of
+from thalweg.engines import can_run, choose, format_of, layout
 from thalweg.errors import InputError
 from thalweg.optim.batch import Batch, Kind
 from thalweg.optim.row import Group, Row
 from thalweg.optim.shards import Shards, is_sharded, local
-from thalweg.optim.states import check_shape, initialise, storage_of
+from thalweg.optim.states import WEIGHTS, check_shape, initialise, storage_of
 from thalweg.rules import Program
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Plan:
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.idle: list[Tensor] = []
+        self.missing: set[str] = set()
         self.groups: list[Group] = []
         found: dict[Kind, Batch] = {}
         rows: dict[tuple[Any, ...], Row] = {}
@@ -56,6 +58,13 @@ class Plan:
                     group.fits()
                 self._add(number - 1, group, parameter, found, rows)
             group.fits()
+        if self.missing:
+            warnings.warn(
+                f"{type(optimizer).__name__}: the checkpoint has no {', '.join(sorted(self.missing))}: begun anew, at step "
+                f"counts that say otherwise; was it written by another optimizer?",
+                stacklevel=4,
+            )
+        optimizer.loaded = False
         self.batches = list(found.values())
         for batch in self.batches:
             batch.finish()
@@ -83,18 +92,25 @@ class Plan:
             )
         check_shape(owner, place, parameter, "gradient", gradient)
         state = optimizer.state[parameter]
+        if optimizer.loaded and float(state.get("step", 0)) > 0:
+            self.missing |= {word for word in program.states if word not in state and word not in WEIGHTS}
         for word in program.states:
             if isinstance(state.get(word), Tensor):
                 check_shape(owner, place, parameter, word, state[word])
         weight = local(parameter)
-        storage = storage_of(program, weight, group.settings)
+        storage = storage_of(program, weight, group.settings, complex_weight=parameter.is_complex())
         numbers = dict(zip(program.arguments, group.arguments, strict=True))
         initialise(state, program, storage, parameter, numbers, counted=optimizer.counts(group.settings))
         states = [local(state[word]) for word in program.states]
         name = self._engine(place, parameter, weight, local(gradient), states)
+        way = layout(weight) if name != "reference" else ""
+        if way == "channels_last" and (
+            "8bit" in storage.states or program.scratch
+        ):  # blocks and matrices count in rows
+            name, way = "reference", ""
         shards = Shards(parameter) if is_sharded(parameter) else None
         self._check_reach(owner, place, parameter, program, storage.states, shards)
-        kind = Kind(program, name, storage, weight.dtype, weight.device, shards)
+        kind = Kind(program, name, storage, weight.dtype, weight.device, shards, way)
         batch = found.setdefault(kind, Batch(kind))
         bare = group.settings.get("decay", "all") == "matrices" and parameter.ndim <= 1
         steps = int(state["step"])
@@ -123,7 +139,7 @@ class Plan:
     def _engine(self, place: int, parameter: Tensor, weight: Tensor, gradient: Tensor, states: list[Tensor]) -> str:
         optimizer = self.optimizer
         name = choose(weight, gradient)
-        if not all(tensor.is_contiguous() for tensor in states):
+        if not all(layout(tensor) == layout(weight) for tensor in states):
             name = "reference"
         if not can_run(optimizer.engine, name):
             raise InputError(
@@ -171,6 +187,19 @@ class Plan:
 
     def run(self) -> None:
         """One step of all batches, whose gradients have been handed over."""
+        try:
+            norm = self._phases()
+        except BaseException:
+            for row in self.rows:
+                row.take_back()
+            raise
+        self.optimizer.gradient_norm = norm
+        for batch in self.batches:
+            batch.segments.release()
+            torch.autograd.graph.increment_version(batch.parameters)
+
+    def _phases(self) -> float:
+        """Carries out all phases; gives the gradient's norm where it was measured."""
         norm = math.nan
         for row in self.rows:
             row.begin()
@@ -187,10 +216,7 @@ class Plan:
                         taken.append((batch, found))
             if taken:
                 norm = self._share(phase, taken, norm)
-        self.optimizer.gradient_norm = norm
-        for batch in self.batches:
-            batch.segments.release()
-            torch.autograd.graph.increment_version(batch.parameters)
+        return norm
 
     def _share(self, phase: int, taken: list[tuple[Batch, np.ndarray]], norm: float) -> float:
         """Gives every row its sums, over the scope it asked for. Returns the gradient's norm where that is among them."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from thalweg.optim.checks import check
 from thalweg.rules import Program
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ TORCHS = {"step", "mu_product", "eta", "mu"}
 """Numbers of PyTorch's states, which holds them in its default type. Sums over all steps, which are ours, need float64."""
 
 
+FIXED = (int, float, str, bool, type(None))
+"""What cannot change in place. All else (a tensor, an array, a list) has to be read in each step."""
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 class Group:
     """A parameter group as it was when the plan was made, and the numbers in it."""
 
@@ -35,7 +44,7 @@ class Group:
         self.settings = settings
         self.form = form
         self.parameters = settings["params"]
-        self.size = len(settings)
+        self.keys = set(settings)
         self.read = itemgetter(*(name for name in settings if name not in ("params", "param_names", "schedules")))
         self.program: Program | None = None
         """None while no parameter of the group has a gradient."""
@@ -46,16 +55,16 @@ class Group:
 
     def fits(self) -> bool:
         """Takes in changed numbers; False where what changed asks for another kernel or another table."""
-        if self.settings["params"] is not self.parameters or len(self.settings) != self.size:
+        if self.settings["params"] is not self.parameters or self.settings.keys() != self.keys:
             return False
         now = self.read(self.settings)
         if self.mutable or now != self.seen:
             if self.optimizer.form(self.settings) != self.form:
                 return False
             self.seen = now
-            self.mutable = any(isinstance(value, (Tensor, list)) for value in now) or any(
-                isinstance(part, Tensor) for value in now if isinstance(value, tuple) for part in value
-            )  # what can change in place has to be read in each step
+            optimizer = self.optimizer
+            check(self.settings, optimizer.defaults, optimizer.renamed, type(optimizer).__name__)
+            self.mutable = any(not isinstance(part, FIXED) for value in now for part in _parts(value))
             if self.program is not None:
                 names = self.program.arguments
                 self.arguments = self.optimizer.arguments(self.settings, names)
@@ -94,7 +103,7 @@ class Row:
         dtype = torch.float64 if wide else torch.float32
         stored = [[self.steps, *(float(member[name]) for name in names[1:])] for member in self.members]
         with torch.inference_mode(False):  # an inference tensor has no version
-            counts = torch.tensor(stored, dtype=dtype)
+            counts = torch.tensor(stored, dtype=dtype, device="cpu")
         for member, values in zip(self.members, counts, strict=True):
             for name, value in zip(names, values, strict=True):
                 member[name] = value
@@ -125,6 +134,10 @@ class Row:
         self.sums = []
         for counter in self.counters:
             counter.fill(self.steps)
+
+    def take_back(self) -> None:
+        """Uncounts a step that was not made."""
+        self.steps = int(self.counts[0, 0])
 
     def fill(self, phase: int) -> list[list[float]]:
         """Computes a phase's scalars; the last phase moves the hosts on. Gives, for each member, the numbers its matrix

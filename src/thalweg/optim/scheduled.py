@@ -20,7 +20,7 @@ def scheduled(value: Any) -> Any:
     """A hyperparameter's value at the first step."""
     if isinstance(value, Schedule):
         return value(0)
-    return tuple(map(scheduled, value)) if isinstance(value, tuple) else value
+    return tuple(map(scheduled, value)) if isinstance(value, (tuple, list)) else value
 
 
 def unpack(group: dict[str, Any]) -> bool:
@@ -29,7 +29,7 @@ def unpack(group: dict[str, Any]) -> bool:
     for name, value in list(group.items()):
         if isinstance(value, Schedule):
             texts[name] = _text(name, value)
-        elif isinstance(value, tuple):
+        elif isinstance(value, (tuple, list)):
             texts |= {f"{name}.{i}": _text(name, part) for i, part in enumerate(value) if isinstance(part, Schedule)}
         if any(key.split(".")[0] == name for key in texts):
             group[name] = scheduled(value)

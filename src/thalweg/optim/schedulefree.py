@@ -15,6 +15,7 @@ import torch
 from thalweg.errors import InputError
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.scheduled import scheduled
 from thalweg.optim.torchs import Betas, Params, Rate
 
 
@@ -34,9 +35,16 @@ class _ScheduleFree(Optimizer):
                 if z is not None and group.get("train_mode", True):
                     yield parameter, z + (parameter.detach() - z) / beta if beta else parameter.detach().clone()
 
+    def _refuse_inside(self, what: str) -> None:
+        if self._averaged:
+            raise InputError(
+                f"{type(self).__name__}: {what}() inside averaged(): the weights hold the average until its end"
+            )
+
     @torch.no_grad()
     def eval(self) -> None:
         """Puts x into the weights, to evaluate or save them. Does nothing where they are there."""
+        self._refuse_inside("eval")
         for parameter, average in list(self.averages()):
             parameter.copy_(average)
         for group in self.param_groups:
@@ -45,6 +53,7 @@ class _ScheduleFree(Optimizer):
     @torch.no_grad()
     def train(self) -> None:
         """Puts y back, to go on training."""
+        self._refuse_inside("train")
         for group in self.param_groups:
             beta = self.beta_of(group)
             if not group.get("train_mode", True):
@@ -74,7 +83,7 @@ class ScheduleFreeSGD(_ScheduleFree):
         self, params: Params, lr: Rate = 1.0, momentum: float = 0.9, weight_decay: float = 0.0, warmup_steps: int = 0,
         r: float = 0.0, weight_lr_power: float = 2.0, *, maximize: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        if not 0.0 < momentum < 1.0:
+        if not 0.0 < scheduled(momentum) < 1.0:
             raise ValueError(f"Invalid momentum value: {momentum}")
         defaults = {
             "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "warmup_steps": warmup_steps, "r": r,
@@ -97,7 +106,7 @@ class ScheduleFreeAdamW(_ScheduleFree):
         warmup_steps: int = 0, r: float = 0.0, weight_lr_power: float = 2.0, *, maximize: bool = False,
         **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        if not betas[0] > 0.0:
+        if not scheduled(betas)[0] > 0.0:
             raise ValueError(f"Invalid beta parameter at index 0: {betas[0]}")
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "warmup_steps": warmup_steps, "r": r,

@@ -24,7 +24,7 @@ def local(tensor: Tensor) -> Tensor:
     """This process's part of a tensor; a complex one as pairs of real numbers, as PyTorch's optimizers treat it."""
     if is_sharded(tensor):
         tensor = tensor._local_tensor  # type: ignore[attr-defined]
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
 class Shards:

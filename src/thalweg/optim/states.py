@@ -16,15 +16,17 @@ from thalweg.optim.shards import is_sharded, local
 from thalweg.rules import Program
 
 Tensor = torch.Tensor
-WEIGHTS = ("ema_weight", "swa_weight", "ax")
-"""States that are weights: kept as exact as the arithmetic."""
+WEIGHTS = {"ema_weight": "ema", "swa_weight": "swa", "ax": "lambd"}
+"""States that are averages of the weights, kept as exact as the arithmetic, and the group's key that asks for them."""
 STORED = {"float32": "float32", "bfloat16": "bfloat16~", "8bit": "8bit"}
 """What a group's ``state_dtype`` asks for. Asked for, narrow states round at random; PyTorch's own do not."""
 
 
-def storage_of(program: Program, weight: Tensor, settings: dict[str, Any]) -> Storage:
+def storage_of(program: Program, weight: Tensor, settings: dict[str, Any], *, complex_weight: bool = False) -> Storage:
     """How a parameter and its states are held."""
     own = format_of(weight)
+    if complex_weight and settings.get("state_dtype") not in (None, own):
+        raise InputError("state_dtype is for real parameters; leave it out for the group of the complex ones")
     wide = "float64" if own == "float64" else "float32"
     asked = settings.get("state_dtype")
     starts = dict(program.starts)
@@ -51,10 +53,10 @@ def initialise(
     """
     begun = any(state.get(name) is not None for name in program.states)
     if "step" not in state or not (begun or counted):
-        state["step"] = torch.tensor(float(begun))
+        state["step"] = torch.tensor(float(begun), device="cpu")
     for name, _ in program.hosts:
         if name not in state:
-            state[name] = torch.tensor(program.start(name, numbers))
+            state[name] = torch.tensor(program.start(name, numbers), device="cpu")
     for name, kept in zip(program.states, storage.states, strict=True):
         dtype = torch.int8 if kept == "8bit" else getattr(torch, kept.removesuffix("~"))
         found = state.get(name)
@@ -62,7 +64,13 @@ def initialise(
             found = _begun(parameter, program.start(name, numbers), torch.float32 if kept == "8bit" else dtype)
         if found.dtype != dtype or (kept == "8bit" and f"{name}_scale" not in state):
             found = _held(found, name, kept, dtype, state)
+        if found.stride() != parameter.stride() and found.numel() > 1 and not is_sharded(found):
+            found = torch.empty_like(parameter, dtype=found.dtype, requires_grad=False).copy_(
+                found
+            )  # one walk for both
         state[name] = found
+        if kept == "8bit":
+            _check_scale(name, state[f"{name}_scale"], found)
 
 
 def _begun(parameter: Tensor, start: float | None, dtype: torch.dtype) -> Tensor:
@@ -90,6 +98,14 @@ def _held(found: Tensor, name: str, kept: str, dtype: torch.dtype, state: dict[s
     codes, scales = encoded(found.float().contiguous(), key=0)
     state[f"{name}_scale"] = scales
     return codes
+
+
+def _check_scale(name: str, scale: Tensor, codes: Tensor) -> None:
+    if scale.dtype != torch.float32 or scale.shape != (blocks(codes.numel()),) or not scale.is_contiguous():
+        raise InputError(
+            f"{name}_scale has the shape {tuple(scale.shape)}, but {codes.numel()} codes need {blocks(codes.numel())} float32 "
+            f"scales: is the checkpoint damaged?"
+        )
 
 
 def check_shape(owner: str, number: int, parameter: Tensor, word: str, tensor: Tensor) -> None:

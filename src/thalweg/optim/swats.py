@@ -18,6 +18,7 @@ from thalweg.errors import InputError
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.plan import Plan
+from thalweg.optim.scheduled import scheduled
 from thalweg.optim.torchs import BETAS, Betas, Params, Rate
 
 SCOPES = ("global", "group", "tensor")
@@ -56,7 +57,7 @@ class SWATS(Optimizer):
         if criterion not in ("settled", "paper"):
             raise InputError(f'SWATS: criterion = "{criterion}" is neither settled nor paper')
         tol = tol if tol is not None else (1e-9 if criterion == "paper" else 0.1)
-        if not tol > 0:
+        if not scheduled(tol) > 0:
             raise InputError(f"SWATS: tol = {tol} must be above 0")
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "tol": tol, "scope": scope,

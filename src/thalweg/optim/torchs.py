@@ -13,6 +13,7 @@ from torch import Tensor
 
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.scheduled import scheduled
 
 Params = Iterable[Any]
 Rate = float | Tensor
@@ -21,6 +22,7 @@ BETAS: dict[str, tuple[str, int | None]] = {"beta1": ("betas", 0), "beta2": ("be
 
 
 def at_least(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    value = scheduled(value)
     if not low <= value <= high:
         raise ValueError(f"Invalid {name} value: {value}")
 
@@ -246,8 +248,9 @@ class Rprop(Optimizer):
         step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,
         maximize: bool = False, differentiable: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        if not 0.0 < etas[0] < 1.0 < etas[1]:
-            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        low, high = scheduled(etas)
+        if not 0.0 < low < 1.0 < high:
+            raise ValueError(f"Invalid eta values: {low}, {high}")
         defaults = {
             "lr": lr, "etas": etas, "step_sizes": step_sizes, "foreach": foreach, "maximize": maximize,
             "differentiable": differentiable, "capturable": capturable,

@@ -82,7 +82,7 @@ def lowered(name: str, options: tuple[tuple[str, bool | str], ...] = (), modifie
     path = folder() / key
     try:
         return Program.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, LookupError, ValueError, TypeError, AttributeError):
         program = variant(name, modifiers=modifiers, **dict(options)).program()
         write(path, program.to_json())
         return program

@@ -109,13 +109,13 @@ def lars(*, nesterov: bool = False) -> Rule:
     ratio = trust * norm(w) / (norm(u) + eps)
     scaled = sympy.Piecewise((lr * u, sympy.Eq(norm(w), 0) | sympy.Eq(norm(u), 0)), (lr * ratio * u, True))
     m = momentum_buffer
-    inside = state("inside")
+    push = state("push")
     return Rule(
         "lars",
         u=g + weight_decay * w,
-        inside=scaled,
-        momentum_buffer=momentum * m + inside,
-        step=inside + momentum * m if nesterov else m,
+        push=scaled,
+        momentum_buffer=momentum * m + push,
+        step=push + momentum * m if nesterov else m,
     )
 
 

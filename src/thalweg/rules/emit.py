@@ -37,7 +37,7 @@ def emit(value: Any) -> str:
             first = f"{name}({first}, {other})"
         return first
     if isinstance(value, sympy.Piecewise):
-        text = "0.0"
+        text = "nan"  # where no case holds, as SymPy has it
         for part, condition in reversed(value.args):
             text = emit(part) if condition == True else f"where({emit(condition)}, {emit(part)}, {text})"  # noqa: E712
         return text
@@ -50,6 +50,8 @@ def emit(value: Any) -> str:
         return "(" + (" & " if isinstance(value, sympy.And) else " | ").join(map(emit, value.args)) + ")"
     if isinstance(value, sympy.Not):
         return f"({emit(value.args[0])} == False)"
+    if isinstance(value, sympy.Xor):
+        return emit(sympy.to_nnf(value))
     if isinstance(value, sympy.Mod):
         return f"({emit(value.args[0])} % {emit(value.args[1])})"
     return f"{NAMES[type(value)]}({', '.join(map(emit, value.args))})"

@@ -24,6 +24,7 @@ from thalweg.rules.symbols import (
     ema,
     g,
     gradient_norm,
+    hyper,
     l1,
     lr,
     norm,
@@ -43,8 +44,11 @@ SMALLEST_WEIGHT, SMALLEST_GRADIENT = sympy.Float(1e-3), sympy.Float(1e-6)
 """Brock et al. 2021: units that begin at zero could never move without the first; timm's second avoids 0/0."""
 
 ema_weight, swa_weight = state("ema_weight"), state("swa_weight")
+swa_count, swa_taken = hyper("swa_count"), hyper("swa_taken")
 _limit = clip_adaptive * sympy.Max(norm(w, sum_unit), SMALLEST_WEIGHT)
 _length = norm(g, sum_unit)
+
+_due = (t >= swa_start) & sympy.Eq(sympy.Mod(t - swa_start, swa_every), 0)
 
 BEFORE: dict[str, Equations] = {
     "maximize": (("g", -g),),
@@ -64,15 +68,13 @@ AFTER: dict[str, Equations] = {
     "l1": (("w", sympy.Max(w - lr * l1, 0) + sympy.Min(w + lr * l1, 0)),),
     "ema": ((ema_weight.name, sympy.Piecewise((w, sympy.Eq(t, 1)), (ema * ema_weight + (1 - ema) * w, True))),),
     "swa": (
+        (swa_taken.name, sympy.Piecewise((1, _due), (0, True))),
+        (swa_count.name, swa_count + swa_taken),
         (
             swa_weight.name,
             swa_weight
             + (w - swa_weight)
-            * sympy.Piecewise(
-                (1, t < swa_start),
-                (1 / ((t - swa_start) / swa_every + 1), sympy.Eq(sympy.Mod(t - swa_start, swa_every), 0)),
-                (0, True),
-            ),
+            * sympy.Piecewise((1, t < swa_start), (1 / swa_count, sympy.Eq(swa_taken, 1)), (0, True)),
         ),
     ),
 }
@@ -86,4 +88,5 @@ def modified(rule: Rule, names: Iterable[str]) -> Rule:
         raise InputError(f"there is no modifier {min(wanted - set(ORDER))}; choose among {', '.join(ORDER)}")
     before = tuple(equation for name in BEFORE if name in wanted for equation in BEFORE[name])
     after = tuple(equation for name in AFTER if name in wanted for equation in AFTER[name])
-    return rule.replacing(before=(*before, *rule.before), after=(*rule.after, *after))
+    starts = {**rule.starts, **{name: w for name, _ in after if name in (ema_weight.name, swa_weight.name)}}
+    return rule.replacing(before=(*before, *rule.before), after=(*rule.after, *after), starts=starts)

@@ -205,7 +205,11 @@ def _of_numbers(parts: Source) -> Callable[..., tuple[float, ...]]:
     def careful(*values: float) -> tuple[float, ...]:
         try:
             return fast(*values)
-        except (ZeroDivisionError, OverflowError):  # IEEE arithmetic has answers where Python's floats raise
+        except (
+            ZeroDivisionError,
+            OverflowError,
+            ValueError,
+        ):  # IEEE arithmetic has answers where Python's floats raise
             return tuple(float(value) for value in _of_arrays(parts)(*values))
 
     return careful
@@ -239,16 +243,21 @@ def _minimum(a: float, b: float) -> float:
     return b if b < a or b != b else a
 
 
+def _power(x: float, y: float) -> float:
+    value = x**y
+    return math.nan if isinstance(value, complex) else value
+
+
 SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
     "sqrt": lambda x: math.sqrt(x) if x >= 0 else math.nan,
     "square": lambda x: x * x,
     "absolute": abs,
-    "sign": lambda x: math.copysign(1.0, x) if x else 0.0,
+    "sign": lambda x: x if x != x else math.copysign(1.0, x) if x else 0.0,
     "exp": math.exp,
-    "log": math.log,
+    "log": lambda x: math.log(x) if x > 0 else -math.inf if x == 0 else math.nan,
     "tanh": math.tanh,
     "maximum": _maximum,
     "minimum": _minimum,
     "where": lambda condition, a, b: a if condition else b,
-    "power": lambda x, y: x**y,
+    "power": _power,
 }

@@ -47,7 +47,9 @@ TAKEN = re.compile(
     r"[qrsxy]\d+|\w+_\d+_\d+|(at|old|new|scale|key|sum)_\w+|i|T|np|KERNELS|job|table|addresses|scalars|partial|counter|end|"
     r"passed|into|chunk|count|row|tensor|first|block|base|size|top|largest|seed|pointer|carray|range|sqrt|square|absolute|sign|"
     r"exp|log|tanh|maximum|minimum|where|power|take|bits|number|mixed|widened|narrowed|nearest|decoded|encoded|random_bits|"
-    r"finite_size|block_buffer|job_address|min|max|evaluate"
+    r"finite_size|block_buffer|job_address|min|max|evaluate|float|self|"
+    r"tl|triton|REGISTER|inside|start|line|tensors|seed_of|key_of|divided|share_of|block_scale|number_of"
+    r""
 )
 """Names that generated code gives to other things."""
 
@@ -162,6 +164,20 @@ class Rule:
         for name in self._symbols() - set(names) - LETTERS:
             if not _usable(name):
                 raise InputError(f'rule {self.name}: a symbol cannot be called "{name}"; choose another name')
+        for name, _ in self.states:
+            if name.endswith("_scale") and name.removesuffix("_scale") in names:
+                raise InputError(
+                    f'rule {self.name}: a state cannot be called "{name}" beside {name.removesuffix("_scale")}, whose scales '
+                    f"have that name where they are kept in 8 bits; choose another"
+                )
+        for name, value in self.starts.items():
+            letters = {symbol.name for symbol in value.free_symbols}
+            whole = letters == {"w"} and value.is_Symbol and name not in self.uniform
+            if value.has(Sum, orthogonal) or not (whole or letters <= set(self.hyperparameters)):
+                raise InputError(
+                    f"rule {self.name}: {name} starts as {value}; a start is a number, an expression of hyperparameters, "
+                    f"or the weight itself (w, for what is kept by element)"
+                )
         for name in self.starts:
             if name not in names:
                 raise InputError(f"rule {self.name}: starts has {name}, which has no equation")
@@ -261,11 +277,16 @@ def _per_element(value: sympy.Basic) -> set[str]:
 
 def _usable(name: str) -> bool:
     """Whether generated code can call something so."""
-    return name.isidentifier() and not keyword.iskeyword(name) and not TAKEN.fullmatch(name)
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not TAKEN.fullmatch(name)
 
 
 def _canonical(value: sympy.Expr | float) -> sympy.Expr:
     """The expression with this room's symbols: a user's ``sympy.symbols("beta m")`` means the same letters."""
-    expression = sympy.sympify(value)
+    try:
+        expression = sympy.sympify(value)
+    except (sympy.SympifyError, TypeError, AttributeError):
+        expression = None
+    if not isinstance(expression, sympy.Expr):
+        raise InputError(f"{value!r} is no expression: write equations with the letters of thalweg.rules.symbols")
     letters = {symbol: t if symbol.name == "t" else hyper(symbol.name) for symbol in expression.free_symbols}
     return expression.xreplace({symbol: letter for symbol, letter in letters.items() if symbol != letter})
