@@ -13,6 +13,7 @@ An entry in the cache begins with its own digest: a torn file is made anew.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -95,10 +96,22 @@ def machine_code(name: str, text: str) -> dict[str, NativeKernel]:
 
 
 @cache
+def _llvm() -> Any:
+    """llvmlite's binding. Importing makes many objects, and the collector would look through all of torch's meanwhile."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import llvmlite.binding as llvm
+    finally:
+        if collecting:
+            gc.enable()
+    return llvm
+
+
+@cache
 def _toolchain() -> list[str]:
     """All that machine code depends on beside its source."""
-    import llvmlite.binding as llvm
-
+    llvm = _llvm()
     own = [(Path(__file__).parent / file).read_text(encoding="utf-8") for file in ("native.py", "elementary.py")]
     return [
         version("numba"), version("llvmlite"), llvm.get_process_triple(), llvm.get_host_cpu_name(),

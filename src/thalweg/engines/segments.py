@@ -57,14 +57,18 @@ class Segments:
         self.addresses[WEIGHT] = [weight.data_ptr() for weight in weights]
         self.addresses[NUMBER] = range(len(self.weights)) if numbers is None else numbers
         self._last: list[int] = []
-        parts = [self._lines(index) for index in range(len(self.weights))]
         width = SLOTS + len(self.slots) + sum(column is not None for column in self.scales)
-        self.table = np.concatenate([np.zeros((0, width), dtype=np.int64), *parts])
+        lines = [line for index in range(len(self.weights)) for line in self._lines(index)]
+        self.table = np.array(lines, dtype=np.int64).reshape(len(lines), width)
 
-    def _lines(self, index: int) -> np.ndarray:
+    def _lines(self, index: int) -> list[list[int]]:
         """The chunks of one tensor."""
         weight, units = self.weights[index], self.units[index]
-        unit = weight.numel() // max(units, 1)
+        elements = weight.numel()
+        if units == 1 and 0 < elements <= CHUNK:  # most tensors of most nets
+            line = [elements, self.rows[index], index, 0, *(slot[index].data_ptr() for slot in self.slots)]
+            return [line + [scale[index].data_ptr() for scale in self.scales if scale is not None]]
+        unit = elements // max(units, 1)
         starts = np.arange(0, unit, CHUNK)
         number = np.repeat(np.arange(units), len(starts))
         within = np.tile(starts, units)
@@ -72,7 +76,8 @@ class Segments:
         columns = [np.minimum(CHUNK, unit - within), self.rows[index] + number, np.full_like(first, index), first]
         columns += [slot[index].data_ptr() + first * slot[index].element_size() for slot in self.slots]
         columns += [scale[index].data_ptr() + first // BLOCK * 4 for scale in self.scales if scale is not None]
-        return np.stack(columns, axis=1).astype(np.int64)
+        lines: list[list[int]] = np.stack(columns, axis=1).tolist()
+        return lines
 
     def point(self, gradients: list[torch.Tensor], addresses: list[int]) -> None:
         """Takes this step's gradients, which lie at ``addresses``."""

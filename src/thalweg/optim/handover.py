@@ -4,8 +4,10 @@
 >>> optimizer = HandOver(model.parameters(), Adam, SGD, when=lambda step: dev_loss_has_settled(step))
 >>> optimizer.handed_over                                   # the step after which the second leads, or None
 
-Any rule may follow any, PyTorch's own optimizers included. ``param_groups`` and ``state`` are those of the one that leads, so a
-schedule acts on it; the second begins with its own first step. (SWATS finds its moment and its rate by itself.)
+Any rule may follow any, PyTorch's own optimizers included. ``param_groups`` and ``state`` are those of the one that leads,
+so a schedule acts on it; the second begins with its own first step. PyTorch's closed-form schedulers (LambdaLR, cosine)
+would write the first's rates into the second: give the second a schedule of its own (``partial(SGD, lr=0.1 *
+cosine(5000))``), or drive both by ``Follow``. (SWATS finds its moment and its rate by itself.)
 """
 
 from __future__ import annotations

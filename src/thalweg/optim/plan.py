@@ -111,7 +111,9 @@ class Plan:
         shards = Shards(parameter) if is_sharded(parameter) else None
         self._check_reach(owner, place, parameter, program, storage.states, shards)
         kind = Kind(program, name, storage, weight.dtype, weight.device, shards, way)
-        batch = found.setdefault(kind, Batch(kind))
+        if kind not in found:
+            found[kind] = Batch(kind)
+        batch = found[kind]
         bare = group.settings.get("decay", "all") == "matrices" and parameter.ndim <= 1
         steps = int(state["step"])
         key: tuple[Any, ...] = (kind, place, steps, bare)

@@ -1,6 +1,7 @@
 """PyTorch's optimizers, with its names, arguments and defaults.
 
 Each says which rule it follows; the numbers are PyTorch's to rounding. All take the arguments of ``inpass`` beside PyTorch's.
+With ε inside the root: ``class_from(rules.variant("adam", eps_inside=True))``, and so for ``rmsprop`` and ``adagrad``.
 ``foreach``, ``fused`` and ``capturable`` are accepted and do nothing: there is one form, the fused one.
 """
 

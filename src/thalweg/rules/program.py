@@ -153,6 +153,9 @@ class Program:
         """Names what the program computes; programs of the same content share a kernel."""
         return sha256(self.to_json().encode()).hexdigest()[:16]
 
+    def __hash__(self) -> int:
+        return hash(self.digest)  # all fields, once: a program is a key for each parameter of a plan
+
     @cached_property
     def evaluate(self) -> tuple[Callable[..., tuple[float, ...]], ...]:
         """For each phase: ``f(*inputs known by then)`` → the passed scalars, then the matrices' arguments.
