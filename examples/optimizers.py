@@ -31,7 +31,12 @@ m = state("m")  # your own equations: one fused kernel, like the named ones
 signum = Rule("signum", defaults={"beta": 0.9}, m=beta * m + (1 - beta) * g, step=lr * sympy.sign(m))
 Signum = thalweg.optim.class_from(signum)
 optimizer = Signum(
-    model.parameters(), lr=0.01 * (warmup(20) >> cosine(180)), clip_norm=1.0, decay="matrices", weight_decay=0.1, ema=0.9
+    model.parameters(),
+    lr=0.01 * (warmup(20) >> cosine(180)),
+    clip_norm=1.0,
+    decay="matrices",
+    weight_decay=0.1,
+    ema=0.9,
 )
 for _ in range(200):
     inputs = torch.randn(32, 20)

@@ -7,8 +7,8 @@ import os
 # Before torch is imported: tests share the cores, and threads that spin while another test has the core cost a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-if not os.path.exists("/dev/nvidia0"):
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # without a GPU its kernels run in the interpreter, which reads memory too
+if not os.path.exists("/dev/nvidia0"):  # without a GPU its kernels run in Triton's interpreter
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from collections.abc import Callable, Iterator
 from typing import Any

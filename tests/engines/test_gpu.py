@@ -41,7 +41,9 @@ def trained(engine: str, name: str, *, dtype: torch.dtype = torch.float32, **opt
         for weight in weights:
             weight.grad = torch.randn(weight.shape, generator=generator).to(DEVICE, dtype)
         optimizer.step()
-    states = [v for state in optimizer.state.values() for k, v in state.items() if isinstance(v, torch.Tensor) and v.ndim]
+    states = [
+        v for state in optimizer.state.values() for k, v in state.items() if isinstance(v, torch.Tensor) and v.ndim
+    ]
     return [tensor.detach().double() for tensor in (*weights, *states) if tensor.numel()]
 
 
@@ -58,7 +60,10 @@ def test_numbers_are_the_references(name: str, way: str) -> None:
     for found, expected in zip(trained("gpu", name, **options), trained("reference", name, **options), strict=True):
         off = (found - expected).abs()
         size = float(expected.abs().max()) or 1.0
-        if way in ("8 bits", "bfloat16"):  # where rounding differs in the last bit of float32, the same dice may fall otherwise
+        if way in (
+            "8 bits",
+            "bfloat16",
+        ):  # where rounding differs in the last bit of float32, the same dice may fall otherwise
             assert float((off > tolerance * size).double().mean()) < 2e-3
         else:
             assert float(off.max()) <= tolerance * size
