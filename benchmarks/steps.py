@@ -56,7 +56,7 @@ MORE: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
 LONE = {"Muon"}
-"""PyTorch's classes that know no foreach."""
+"""PyTorch's classes that know no foreach, and only matrices."""
 PEERS: dict[str, dict[str, str]] = {
     "pytorch_optimizer": {
         "SGD momentum": "SGDW", "Adam": "AdamW", "AdamW": "AdamW", "Adan": "Adan", "AdaBelief": "AdaBelief", "Lion": "Lion",
@@ -87,6 +87,8 @@ class Line(NamedTuple):
 
 def contestants(rule: str, parameters: list[torch.nn.Parameter], peers: bool) -> dict[str, torch.optim.Optimizer]:
     name, options = {**RULES, **MORE}[rule]
+    if name in LONE:
+        parameters = [parameter for parameter in parameters if parameter.ndim == 2]
     found = {"thalweg": getattr(optim, name)(parameters, lr=1e-6, **options)}
     theirs = getattr(torch.optim, name, None)
     forms: dict[str, dict[str, Any]] = (
@@ -105,8 +107,12 @@ def contestants(rule: str, parameters: list[torch.nn.Parameter], peers: bool) ->
 
 def copier(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> Callable[[], object]:
     """A copy that moves the bytes of a step: weight, gradient and states read, weight and states written."""
-    (state,) = {len([v for v in optimizer.state[p].values() if v.shape == p.shape]) for p in parameters}
-    elements = sum(parameter.numel() for parameter in parameters) * (3 + 2 * state) // 2
+    moved = [
+        parameter.numel()
+        * (3 + 2 * len([v for v in optimizer.state[parameter].values() if v.shape == parameter.shape]))
+        for parameter in parameters
+    ]
+    elements = sum(moved) // 2
     source, target = torch.ones(elements), torch.empty(elements)
     return lambda: target.copy_(source)
 

@@ -110,13 +110,17 @@ class Row:
         self.tensor = counts  # who writes through torch leaves a version on it
         self.counts = counts.numpy()
         self.shape_numbers = [np.repeat(column, self.units) for column in zip(*self.shapes, strict=True)]
+        self.starts = [0, *np.cumsum(self.units)[:-1].tolist()] if self.fine else [0] * len(self.members)
+        """Where each member's rows begin."""
         self._take_hosts()
 
     def _take_hosts(self) -> None:
         """As stored, so that a resumed run is the same to the bit."""
         if self.program.hosts:
-            kept = self.counts[:, 1:].astype(np.float64)
-            self.hosts = tuple(np.repeat(kept, self.units, axis=0).T) if self.fine else tuple(kept[0].tolist())
+            if self.fine:
+                self.hosts = tuple(np.repeat(self.counts[:, 1:].astype(np.float64), self.units, axis=0).T)
+            else:
+                self.hosts = tuple(self.counts[0].tolist()[1:])
 
     def aim(self, scalars: list[np.ndarray]) -> None:
         """Where the row's numbers go: its part of each phase's scalars; what is left of a line there is the step's number."""
@@ -157,25 +161,20 @@ class Row:
             self._store(values[width:])
             return []
         rest = values[width:]
-        return (
-            [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self._starts()] if rest else []
-        )
-
-    def _starts(self) -> list[int]:
-        """Where each member's rows begin."""
-        if not self.fine:
-            return [0] * len(self.members)
-        return [0, *np.cumsum(self.units)[:-1].tolist()]
+        return [[float(np.broadcast_to(value, self.width)[at]) for value in rest] for at in self.starts] if rest else []
 
     def _store(self, hosts: tuple[Numbers, ...]) -> None:
         if not hosts:
             self.counts.fill(self.steps)
             return
-        self.counts[:, 0] = self.steps
-        for column, value in enumerate(hosts, 1):
-            self.counts[:, column] = np.broadcast_to(value, self.width)[self._starts()]
+        if self.fine:
+            self.counts[:, 0] = self.steps
+            for column, value in enumerate(hosts, 1):
+                self.counts[:, column] = np.broadcast_to(value, self.width)[self.starts]
+        else:
+            self.counts[:] = (self.steps, *hosts)
         self._take_hosts()
 
     def per_tensor(self, found: np.ndarray) -> np.ndarray:
         """A sum of this row's units → the same over each tensor, for each of its units."""
-        return np.repeat(np.add.reduceat(found, self._starts()), self.units)
+        return np.repeat(np.add.reduceat(found, self.starts), self.units)

@@ -77,13 +77,12 @@ class SWATS(Optimizer):
             if group["rate"] is not None or group["scope"] == "tensor":
                 continue
             names = [name for name, _ in row.program.hosts]
+            if not np.ravel(row.hosts[names.index("switched")])[0]:
+                continue
             numbers = {name: np.ravel(value)[0] for name, value in zip(names, row.hosts, strict=True)}
-            if numbers.get("switched"):
-                group["rate"], group["switch_step"] = float(numbers["rate"]), int(numbers["switch_step"])
-        for group in self.param_groups:
-            if group["rate"] is not None:
-                for parameter in group["params"]:
-                    self.state.get(parameter, {}).pop("exp_avg_sq", None)
+            group["rate"], group["switch_step"] = float(numbers["rate"]), int(numbers["switch_step"])
+            for parameter in group["params"]:
+                self.state.get(parameter, {}).pop("exp_avg_sq", None)
 
     def switches(self) -> list[Switch]:
         """The switches made so far."""
