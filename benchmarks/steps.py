@@ -59,7 +59,7 @@ LONE = {"Muon"}
 """PyTorch's classes that know no foreach, and only matrices."""
 PEERS: dict[str, dict[str, str]] = {
     "pytorch_optimizer": {
-        "SGD momentum": "SGDW", "Adam": "AdamW", "AdamW": "AdamW", "Adan": "Adan", "AdaBelief": "AdaBelief", "Lion": "Lion",
+        "Adam": "AdamW", "AdamW": "AdamW", "Adan": "Adan", "AdaBelief": "AdaBelief", "Lion": "Lion",
         "LAMB": "Lamb", "ScheduleFreeAdamW": "ScheduleFreeAdamW", "SWATS": "SWATS", "RAdam": "RAdam", "Adamax": "AdaMax",
     },
     "heavyball": {
@@ -101,7 +101,10 @@ def contestants(rule: str, parameters: list[torch.nn.Parameter], peers: bool) ->
     found |= {form: theirs(parameters, lr=1e-6, **options, **how) for form, how in forms.items()}
     for library, classes in PEERS.items() if peers else ():
         if rule in classes and importlib.util.find_spec(library) is not None:
-            found[library] = getattr(importlib.import_module(library), classes[rule])(parameters, lr=1e-6)
+            more = (
+                {"consume_grad": False} if library == "heavyball" else {}
+            )  # it would take the gradients away from all
+            found[library] = getattr(importlib.import_module(library), classes[rule])(parameters, lr=1e-6, **more)
     return found
 
 
