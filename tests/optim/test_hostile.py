@@ -260,3 +260,12 @@ def test_images_may_lie_channels_last(options) -> None:
         results.append([parameter.detach() for parameter in model.parameters()])
     for found, expected in zip(*results, strict=True):
         assert torch.allclose(found, expected, atol=3e-3 if "state_dtype" in options else 1e-6)
+
+
+def test_an_own_rules_numbers_have_its_own_bounds() -> None:
+    """``alpha`` and ``momentum`` are letters like others in a user's equations."""
+    rule = Rule("lean", defaults={"alpha": -1.0, "momentum": -2.0}, step=lr * (hyper("alpha") + hyper("momentum")) * g)
+    weight, optimizer = made(optim.FromRule, rule=rule, lr=0.1)
+    assert go(weight, optimizer, 1)[0] == pytest.approx(5.3)
+    with pytest.raises(ValueError, match="Invalid momentum value: -2"):
+        optim.SGD([weight], momentum=-2.0)

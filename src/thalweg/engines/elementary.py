@@ -16,9 +16,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 
+from thalweg.engines.storage import BLOCK
+
 intrinsic: Any = numba_intrinsic  # called without the typing context that its function takes
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
-BLOCK = 256
 VECTORS = '"prefer-vector-width"="256"'
 """An attribute of kernels, which llvmlite has no word for: vectors of 512 bits walk memory a tenth slower."""
 

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from thalweg.engines.storage import BLOCK
+
 CHUNK = 1 << 14
 """Elements in a chunk: enough that its line costs nothing, few enough that threads share a net of 100 thousand weights."""
-BLOCK = 256
 LENGTH, ROW, TENSOR, START, SLOTS = range(5)
 WEIGHT, GRADIENT, NUMBER = range(3)
 

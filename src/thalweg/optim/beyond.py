@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Unpack
 from thalweg.optim.inpass import InPass
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.scheduled import scheduled
-from thalweg.optim.torchs import BETAS, Adam, Betas, NAdam, Params, Rate, at_least
+from thalweg.optim.torchs import BETAS, FROM_0, Adam, Betas, NAdam, Params, Rate
 
 
 class Momentum(Optimizer):
@@ -156,6 +156,7 @@ class LARS(Optimizer):
     """LARS (You et al. 2017), for large batches: momentum over gradients whose length is a share of their tensor's."""
 
     rule_name = "lars"
+    ranges: ClassVar = {"momentum": FROM_0}
     decays_itself = True
 
     def __init__(
@@ -163,7 +164,6 @@ class LARS(Optimizer):
         trust_coefficient: float = 1e-3, eps: float = 0.0, nesterov: bool = False, *, maximize: bool = False,
         **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("momentum", momentum, 0.0)
         defaults = {
             "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust_coefficient": trust_coefficient, "eps": eps,
             "nesterov": nesterov, "maximize": maximize,

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from thalweg.errors import InputError
 from thalweg.optim.scheduled import scheduled
+
+if TYPE_CHECKING:
+    from thalweg.optim.optimizer import Optimizer
 
 ENGINES = ("auto", "cpu", "gpu", "reference")
 POSITIVE = ("clip_norm", "clip_tensor_norm", "clip_adaptive", "clip_value")
@@ -22,7 +25,6 @@ WORDS: dict[str, tuple[str | None, ...]] = {
     "state_dtype": (None, "float32", "bfloat16", "8bit"),
 }
 NUMBERS = ("lr", "l1", "weight_decay", "eps")
-AT_LEAST_0 = ("momentum", "momentum_decay", "lr_decay", "initial_accumulator_value")
 
 
 def check_engine(engine: str, owner: str) -> None:
@@ -31,15 +33,15 @@ def check_engine(engine: str, owner: str) -> None:
         raise InputError(f'{owner}: there is no engine "{engine}": choose {", ".join(ENGINES[:-1])} or {ENGINES[-1]}')
 
 
-def check(
-    group: dict[str, Any], defaults: dict[str, Any], parts: dict[str, tuple[str, int | None]], owner: str
-) -> None:
+def check(group: dict[str, Any], defaults: dict[str, Any], kind: type[Optimizer]) -> None:
     """Raises for what cannot be: ``ValueError`` with PyTorch's words where it checks, ``InputError`` elsewhere.
 
-    ``defaults`` say which keys hold a number; ``parts`` (hyperparameter → key, place in it) which hold several.
+    ``defaults`` say which keys hold a number; the class, which hold several, and between what bounds its own ones lie.
     """
-    many = {key: 1 + max(place for k, place in parts.values() if k == key and place is not None)
-            for key, index in parts.values() if index is not None}  # fmt: skip
+    owner, parts = kind.__name__, list(kind.renamed.values())
+    many = {
+        key: 1 + max(at for k, at in parts if k == key and at is not None) for key, index in parts if index is not None
+    }
     values = {name: scheduled(value) for name, value in group.items() if name not in ("params", "param_names")}
     if isinstance(values.get("lr"), torch.Tensor) and values["lr"].numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
@@ -48,8 +50,8 @@ def check(
     for name, words in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
         if name in values and not values[name] >= 0.0:
             raise ValueError(f"Invalid {words}: {values[name]}")
-    for name in AT_LEAST_0:
-        if name in values and not values[name] >= 0.0:
+    for name, (low, high) in kind.ranges.items():
+        if name in values and not low <= values[name] <= high:
             raise ValueError(f"Invalid {name} value: {values[name]}")
     for index, beta in enumerate(values.get("betas", ())):
         if not 0.0 <= beta < 1.0:

@@ -51,6 +51,8 @@ class Optimizer(torch.optim.Optimizer):
     rule_name: ClassVar[str]
     renamed: ClassVar[dict[str, tuple[str, int | None]]] = {}
     """The rule's hyperparameter → the group's key, and the index in it where it is a tuple."""
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    """Between what bounds the class's own numbers lie, ends included."""
     decay: ClassVar[str] = "coupled_decay"
     decays_itself: ClassVar[bool] = False
     """Whether the rule's own equations have the weight decay."""
@@ -65,7 +67,7 @@ class Optimizer(torch.optim.Optimizer):
                 f"{type(self).__name__}: differentiable=True is not supported; use torch.optim for this one"
             )
         check_engine(engine, type(self).__name__)
-        check(defaults, defaults, self.renamed, type(self).__name__)
+        check(defaults, defaults, type(self))
         self.engine = engine
         self.gradient_norm = math.nan
         self._plan: Plan | None = None
@@ -85,8 +87,9 @@ class Optimizer(torch.optim.Optimizer):
         return self.rule_name
 
     def decay_of(self, group: dict[str, Any]) -> str:
-        """How a group's weight decay acts."""
-        return self.decay
+        """How a group's weight decay acts: as the class says, or the group itself where PyTorch gives it a key for that."""
+        asked = group.get("decoupled_weight_decay")
+        return self.decay if asked is None else "decoupled_decay" if asked else "coupled_decay"
 
     def form(self, group: dict[str, Any]) -> Form:
         """What decides the group's kernel."""
@@ -157,7 +160,7 @@ class Optimizer(torch.optim.Optimizer):
         """Adds parameters, as in PyTorch; they begin with their own first step."""
         self._plan = None
         given = {name: value for name, value in param_group.items() if name not in ("params", "param_names")}
-        check({**self.defaults, **given}, self.defaults, self.renamed, type(self).__name__)
+        check({**self.defaults, **given}, self.defaults, type(self))
         _add_param_group(self, param_group)
         self._scheduled = unpack(self.param_groups[-1]) or self._scheduled
 

@@ -70,9 +70,6 @@ class FromRule(Optimizer):
     def rule_of(self, group: dict[str, Any]) -> str:
         return self.rule.name
 
-    def decay_of(self, group: dict[str, Any]) -> str:
-        return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
-
     def form(self, group: dict[str, Any]) -> Form:
         form = super().form(group)
         if "weight_decay" not in self.rule.hyperparameters:

@@ -62,8 +62,7 @@ class Group:
             if self.optimizer.form(self.settings) != self.form:
                 return False
             self.seen = now
-            optimizer = self.optimizer
-            check(self.settings, optimizer.defaults, optimizer.renamed, type(optimizer).__name__)
+            check(self.settings, self.optimizer.defaults, type(self.optimizer))
             self.mutable = any(not isinstance(part, FIXED) for value in now for part in _parts(value))
             if self.program is not None:
                 names = self.program.arguments

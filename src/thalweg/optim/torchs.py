@@ -19,19 +19,15 @@ from thalweg.optim.scheduled import scheduled
 Params = Iterable[Any]
 Rate = float | Tensor
 Betas = tuple[float | Tensor, float | Tensor]
+FROM_0 = (0.0, float("inf"))
 BETAS: dict[str, tuple[str, int | None]] = {"beta1": ("betas", 0), "beta2": ("betas", 1)}
-
-
-def at_least(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    value = scheduled(value)
-    if not low <= value <= high:
-        raise ValueError(f"Invalid {name} value: {value}")
 
 
 class SGD(Optimizer):
     """Gradient descent with PyTorch's momentum (a decaying sum that starts as the undamped gradient)."""
 
     rule_name = "sgd"
+    ranges: ClassVar = {"momentum": FROM_0}
     keeps_step = False
 
     def __init__(
@@ -40,7 +36,6 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("momentum", momentum, 0.0)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         defaults = {
@@ -57,6 +52,7 @@ class Adagrad(Optimizer):
     """AdaGrad (Duchi et al. 2011)."""
 
     rule_name = "adagrad"
+    ranges: ClassVar = {"lr_decay": FROM_0, "initial_accumulator_value": FROM_0}
 
     def __init__(
         self, params: Params, lr: Rate = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
@@ -64,8 +60,6 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("lr_decay", lr_decay, 0.0)
-        at_least("initial_accumulator_value", initial_accumulator_value, 0.0)
         defaults = {
             "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value, "foreach": foreach, "maximize": maximize,
@@ -78,13 +72,13 @@ class Adadelta(Optimizer):
     """AdaDelta (Zeiler 2012)."""
 
     rule_name = "adadelta"
+    ranges: ClassVar = {"rho": (0.0, 1.0)}
 
     def __init__(
         self, params: Params, lr: Rate = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
         foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False, differentiable: bool = False,
         **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("rho", rho, 0.0, 1.0)
         defaults = {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize, "capturable": capturable,
             "foreach": foreach, "differentiable": differentiable,
@@ -96,14 +90,13 @@ class RMSprop(Optimizer):
     """RMSProp (Tieleman & Hinton 2012), centered and with momentum where asked."""
 
     rule_name = "rmsprop"
+    ranges: ClassVar = {"momentum": FROM_0, "alpha": FROM_0}
 
     def __init__(
         self, params: Params, lr: Rate = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
         momentum: float = 0, centered: bool = False, capturable: bool = False, foreach: bool | None = None,
         maximize: bool = False, differentiable: bool = False, **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("momentum", momentum, 0.0)
-        at_least("alpha", alpha, 0.0)
         defaults = {
             "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay,
             "capturable": capturable, "foreach": foreach, "maximize": maximize, "differentiable": differentiable,
@@ -137,9 +130,6 @@ class Adam(Optimizer):
     def options(self, group: dict[str, Any]) -> tuple[tuple[str, bool | str], ...]:
         return (("amsgrad", bool(group["amsgrad"])),)
 
-    def decay_of(self, group: dict[str, Any]) -> str:
-        return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
-
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
@@ -159,6 +149,7 @@ class NAdam(Optimizer):
     """NAdam (Dozat 2016): Nesterov's look-ahead inside Adam."""
 
     rule_name = "nadam"
+    ranges: ClassVar = {"momentum_decay": FROM_0}
     renamed = BETAS
 
     def __init__(
@@ -167,16 +158,12 @@ class NAdam(Optimizer):
         foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
         **in_pass: Unpack[InPass],
     ) -> None:  # fmt: skip
-        at_least("momentum_decay", momentum_decay, 0.0)
         defaults = {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
             "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize, "foreach": foreach,
             "capturable": capturable, "differentiable": differentiable,
         }  # fmt: skip
         super().__init__(params, defaults, in_pass)
-
-    def decay_of(self, group: dict[str, Any]) -> str:
-        return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
 
 
 class RAdam(Optimizer):
@@ -195,9 +182,6 @@ class RAdam(Optimizer):
             "capturable": capturable, "decoupled_weight_decay": decoupled_weight_decay, "differentiable": differentiable,
         }  # fmt: skip
         super().__init__(params, defaults, in_pass)
-
-    def decay_of(self, group: dict[str, Any]) -> str:
-        return "decoupled_decay" if group["decoupled_weight_decay"] else "coupled_decay"
 
 
 class Adamax(Optimizer):
