@@ -17,14 +17,13 @@ import numpy as np
 import torch
 
 from thalweg.engines.native import job_of, machine_code
-from thalweg.engines.segments import LENGTH, NUMBER, ROW, SLOTS, START, TENSOR, Segments
+from thalweg.engines.operands import NAMES, Operands
+from thalweg.engines.segments import LENGTH, NUMBER, ROW, START, TENSOR, Segments
 from thalweg.engines.storage import BLOCK, Storage
 from thalweg.rules import Program
-from thalweg.rules.program import Phase, summed_lines
 
 MANY = 1 << 15
 """Elements from which threads pay: below, waking them costs more than they save."""
-NAMES = re.compile(r"\b([A-Za-z_]\w*)\b(?!\()")
 NUMBERS = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+|inf|nan)(?![\w.])")
 HELD = {
     "float32": "np.float32",
@@ -67,24 +66,13 @@ class _Phase:
     """The text of one phase's kernel."""
 
     def __init__(self, program: Program, storage: Storage, number: int) -> None:
-        self.phase: Phase = program.phases[number]
+        operands = self.operands = Operands(program, storage, number)
+        self.phase, self.formats, self.used = operands.phase, operands.formats, operands.used
         self.number = number
-        self.storage = storage
-        self.slots = (*program.states, *program.scratch)
-        self.formats = {"w": storage.weight, "g": storage.weight.removesuffix("~")}
-        self.formats |= dict(zip(program.states, storage.states, strict=True))
-        self.formats |= dict.fromkeys(program.scratch, storage.wide)
-        self.scaled = [name for name in self.slots if self.formats[name] == "8bit"]
-        words = set(re.findall(r"[A-Za-z_]\w*", " ".join(text for _, text in self.phase.lines)))
-        written = [name for name, _ in self.phase.results]
-        self.read = [name for name in ("w", "g", *self.slots) if name in words]
-        self.used = [name for name in ("w", "g", *self.slots) if name in words or name in written]
-        self.summed = summed_lines(self.phase)
-        self.blocked = any(name in self.used for name in self.scaled)
+        self.blocked = any(name in self.used for name in operands.scaled)
 
     def text(self) -> str:
-        width = SLOTS + len(self.slots) + len(self.scaled)
-        passed, sums = len(self.phase.passed) + self.storage.rolls, len(self.phase.sums)
+        width, passed, sums = self.operands.width, self.operands.passed, len(self.phase.sums)
         rows = [
             "",
             "",
@@ -109,20 +97,16 @@ class _Phase:
         ]
         return "\n".join(row for row in rows if row is not None) + "\n"
 
-    def _rolled(self) -> list[str]:
-        return [name for name, _ in self.phase.results if self.formats[name] in ("8bit", "bfloat16~")]
-
     def _keys(self, column: int) -> list[str]:
-        if not self._rolled():
+        if not self.operands.rolled:
             return []
         rows = [
             f"        step = np.uint32(passed[{column}])",
             f"        number_of = np.uint32(addresses[{NUMBER}, tensor])",
             "        seed = mixed(np.uint32(np.uint32(step * np.uint32(0x9E3779B1)) + number_of))",
         ]
-        for name in self._rolled():
-            slot = 0 if name == "w" else 1 + self.slots.index(name)
-            rows.append(f"        key_{name} = mixed(np.uint32(seed + np.uint32({slot * 0x85EBCA6B & 0xFFFFFFFF})))")
+        salts = {name: self.operands.salt(name) for name in self.operands.rolled}
+        rows += [f"        key_{name} = mixed(np.uint32(seed + np.uint32({salt})))" for name, salt in salts.items()]
         return rows
 
     def _place(self, name: str, more: str = "") -> str:
@@ -130,7 +114,7 @@ class _Phase:
         size = BYTES[self.formats[name]]
         if name in ("w", "g"):
             return f"addresses[{'wg'.index(name)}, tensor] + (first{more}) * {size}"
-        return f"table[chunk, {SLOTS + self.slots.index(name)}]" + (f" + (0{more}) * {size}" if more else "")
+        return f"table[chunk, {self.operands.column(name)}]" + (f" + (0{more}) * {size}" if more else "")
 
     def _loaded(self, name: str) -> str:
         kept = self.formats[name]
@@ -156,10 +140,10 @@ class _Phase:
                 for name in self.used
             ),
             f"{indent}for i in range({count}):",
-            *(f"{inner}{name} = {self._loaded(name)}" for name in self.read),
-            *(f"{inner}{name} = {_typed(text)}" for name, text in self.phase.lines if name not in self.summed),
+            *(f"{inner}{name} = {self._loaded(name)}" for name in self.operands.read),
+            *(f"{inner}{name} = {_typed(text)}" for name, text in self.phase.lines if name not in self.operands.summed),
             *(
-                f"{inner}sum_{n} += {_widened(self.summed.get(found.line, found.line))}"
+                f"{inner}sum_{n} += {_widened(self.operands.summed.get(found.line, found.line))}"
                 for n, found in enumerate(self.phase.sums)
             ),
             *(f"{inner}{self._stored(name, line, index)}" for name, line in self.phase.results),
@@ -168,13 +152,13 @@ class _Phase:
     def _blocks(self) -> list[str]:
         """The loop over blocks: scales in, values, scales out, codes out."""
         indent, inner = "            ", "                "
-        used = [name for name in self.scaled if name in self.used]
-        made = [name for name, _ in self.phase.results if name in self.scaled]
-        column = {name: SLOTS + len(self.slots) + index for index, name in enumerate(self.scaled)}
+        used = [name for name in self.operands.scaled if name in self.used]
+        made = [name for name, _ in self.phase.results if name in self.operands.scaled]
         rows = [f"        new_{name} = carray(pointer(block_buffer()), {BLOCK}, np.float32)" for name in made]
+        columns = {name: self.operands.scale_column(name) for name in used}
         rows += [
-            f"        scale_{name} = carray(pointer(table[chunk, {column[name]}]), count // {BLOCK} + 1, np.float32)"
-            for name in used
+            f"        scale_{name} = carray(pointer(table[chunk, {column}]), count // {BLOCK} + 1, np.float32)"
+            for name, column in columns.items()
         ]
         rows += [
             f"        for block in range((count + {BLOCK - 1}) // {BLOCK}):",

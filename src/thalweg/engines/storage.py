@@ -59,10 +59,15 @@ def mixed(a: torch.Tensor) -> torch.Tensor:
     return a ^ (a >> 16)
 
 
+def salt(slot: int) -> int:
+    """What tells the dice of a parameter's slots apart: 0 is the weight, then the states."""
+    return slot * 0x85EBCA6B & MASK
+
+
 def key_of(step: int, parameter: int, slot: int) -> int:
     """What the dice of one tensor in one step are mixed from."""
     first = mixed(torch.tensor((step * 0x9E3779B1 + parameter) & MASK))
-    return int(mixed((first + slot * 0x85EBCA6B) & MASK))
+    return int(mixed((first + salt(slot)) & MASK))
 
 
 def random_bits(key: int, like: torch.Tensor, first: int = 0) -> torch.Tensor:
