@@ -1,16 +1,19 @@
-"""Where each layer stands: the activation that follows it, and whether it is the last one.
+"""Where each layer stands: the activation that follows it, whether it is the last one, whether it ends a residual branch.
 
 Found in the graph that ``torch.fx`` traces. Where a module cannot be traced (its code branches on values), the order of layers
 counts if it is made of ``Sequential`` alone; otherwise nothing is known, and that is said.
 
 >>> places(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1)))
 {"0": Place(Tanh(), last=False), "3": Place(None, last=True)}
+>>> places(model)["block.2"]                             # x + block(x): the branch's last layer, or the norm that ends it
+Place(None, last=False, ends_branch=True)
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,18 +42,33 @@ FUNCTIONS: dict[Any, nn.Module] = {
 }  # fmt: skip
 """Activations written as functions, and as methods of a tensor."""
 
+NORMS = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
+TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+"""What may stand between a branch's last layer and the sum: a branch whose last layer is zero is then zero, and still
+learns."""
+SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
+LONGEST_SHORTCUT = 1
+"""Layers in a shortcut: the projection where shapes differ. Two deep ways that are added are no residual block."""
+
 
 @dataclass(frozen=True)
 class Place:
-    """What follows a layer: an activation or none, the output or more layers. ``known`` is False for a guess."""
+    """What follows a layer: an activation or none, the output or more layers. ``known`` is False for a guess.
+
+    ``ends_branch`` says that it is what a residual branch ends in: a layer, or a norm (norms have a place for this alone).
+    """
 
     activation: nn.Module | None
     last: bool
     known: bool = True
+    ends_branch: bool = False
 
 
 def places(model: nn.Module) -> dict[str, Place]:
-    """The place of each linear and convolutional layer, by the name of the module."""
+    """The place of each linear and convolutional layer, and of each norm that ends a branch, by the name of the module."""
     with torch.random.fork_rng(devices=[]):  # tracing runs the user's forward, which may draw
         try:
             return _from_graph(model)
@@ -65,10 +83,48 @@ def _from_graph(model: nn.Module) -> dict[str, Place]:
         return {"": Place(None, last=True)}
     modules = dict(model.named_modules())
     found = {}
-    for node in fx.symbolic_trace(model).graph.nodes:
+    nodes = list(fx.symbolic_trace(model).graph.nodes)
+    for node in nodes:
         if node.op == "call_module" and isinstance(modules[node.target], WEIGHTED):
             activation, last = _follow(node.users, modules)
             found[node.target] = Place(activation, last)
+    for node in nodes:
+        end = _end_of_branch(node, modules) if node.target in SUMS else None
+        if end is not None:
+            found[end] = replace(found.get(end, Place(None, last=False)), ends_branch=True)
+    return found
+
+
+def _end_of_branch(node: Any, modules: dict[Any, nn.Module]) -> str | None:
+    """The layer or norm that the residual branch of a sum ends in; None for a sum that is no residual block."""
+    from torch import fx
+
+    sides = [side for side in node.args if isinstance(side, fx.Node)]
+    if len(sides) != 2:
+        return None
+    above = [_ancestors(side) for side in sides]
+    shared = above[0] & above[1]
+
+    def layers(own: set[Any]) -> int:
+        return sum(each.op == "call_module" and isinstance(modules[each.target], WEIGHTED) for each in own - shared)
+
+    (shortcut, _), (branch, end) = sorted(((layers(own), side) for own, side in zip(above, sides, strict=True)),
+                                          key=operator.itemgetter(0))  # fmt: skip
+    if not shared or shortcut == branch or shortcut > LONGEST_SHORTCUT:
+        return None
+    while end.op == "call_module" and isinstance(modules[end.target], TRANSPARENT):
+        end = end.all_input_nodes[0]
+    closes = end.op == "call_module" and isinstance(modules[end.target], WEIGHTED + NORMS)
+    return str(end.target) if closes and end not in shared else None
+
+
+def _ancestors(node: Any) -> set[Any]:
+    found, ahead = {node}, [node]
+    while ahead:
+        for before in ahead.pop().all_input_nodes:
+            if before not in found:
+                found.add(before)
+                ahead.append(before)
     return found
 
 

@@ -72,12 +72,15 @@ SCHEMES: dict[str, Scheme] = {
     for scheme in (
         Scheme("xavier", lambda n_in, n_out: math.sqrt(2 / (n_in + n_out))),
         Scheme("xavier_in", lambda n_in, n_out: math.sqrt(1 / n_in)),
+        Scheme("glorot", lambda n_in, n_out: math.sqrt(2 / (n_in + n_out))),
+        Scheme("lecun", lambda n_in, n_out: math.sqrt(1 / n_in)),
         Scheme("he", lambda n_in, n_out: math.sqrt(2 / n_in)),
         Scheme("orthogonal", lambda n_in, n_out: math.sqrt(1 / max(n_in, n_out)), _orthogonal),
         Scheme("zeros", lambda n_in, n_out: 0.0, partial(_fill, value=0.0)),
     )
 }
-"""Schemes without a number; ``normal(STD)`` and ``constant(VALUE)`` are made by ``with_number``."""
+"""Schemes without a number (``glorot`` is ``xavier``, ``lecun`` is ``xavier_in``); ``normal(STD)`` and
+``constant(VALUE)`` are made by ``with_number``."""
 
 
 def with_number(name: str, number: float) -> Scheme:

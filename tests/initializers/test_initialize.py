@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thalweg.errors import InputError
-from thalweg.initializers import initialize, places
+from thalweg.initializers import initialize, not_known, places
 from thalweg.initializers.schemes import gain
 
 
@@ -96,7 +96,9 @@ def test_equal_weights_stay_equal(scheme: str) -> None:
     "scheme, variance",
     [
         ("xavier", lambda n_in, n_out: 2 / (n_in + n_out)),
+        ("glorot", lambda n_in, n_out: 2 / (n_in + n_out)),
         ("xavier_in", lambda n_in, n_out: 1 / n_in),
+        ("lecun", lambda n_in, n_out: 1 / n_in),
         ("he", lambda n_in, n_out: 2 / n_in),
         ("normal(0.3)", lambda n_in, n_out: 0.09),
     ],
@@ -181,14 +183,18 @@ class Branching(nn.Module):
 def test_the_activation_that_follows_is_found_in_the_graph() -> None:
     found = places(Residual())
     assert {name: type(place.activation).__name__ for name, place in found.items()} == {
-        "stem": "GELU", "block.0": "ReLU", "inner": "Tanh", "gate": "NoneType", "head": "NoneType",
+        "stem": "GELU", "block.0": "ReLU", "block.1": "NoneType", "inner": "Tanh", "gate": "NoneType", "head": "NoneType",
     }  # fmt: skip
     assert [name for name, place in found.items() if place.last] == ["head"]
     done = {parameter: scheme for parameter, scheme, _ in initialize(Residual(), generator=generator())}
     assert done["stem.weight"] == done["block.0.weight"] == "he"
     assert done["inner.weight"] == done["gate.weight"] == "xavier"
     assert done["head.weight"] == "a tenth of xavier"
-    assert "block.1.weight" not in done, "norms are left alone"
+    assert done["block.1.weight"] == "zero (ends a residual branch)"
+    plain = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+    assert len(initialize(plain, generator=generator())) == 2 and bool((plain[1].weight == 1).all()), (
+        "norms are left alone"
+    )
 
 
 def test_a_sequential_is_read_in_its_order_even_when_it_cannot_be_traced() -> None:
@@ -208,6 +214,15 @@ def test_what_is_not_known_is_said() -> None:
     [weight] = initialize(Branching(), generator=generator())
     assert weight.scheme == "he (what follows is not known)"
     assert weight.std == pytest.approx(math.sqrt(2 / 4))
+    assert not_known([weight]).startswith(
+        "what follows layer layer is not known, because the model's code cannot be traced"
+    )
+    assert not_known(initialize(Residual(), generator=generator())) == ""
+    many = nn.Sequential(Branching(), *(nn.Linear(4, 4) for _ in range(7)))
+    many[1] = nn.ModuleList([nn.Linear(4, 4)])
+    assert "0.layer, 1.0, 2, 3, 4 and 3 more are not" in not_known(initialize(many, generator=generator())).replace(
+        " is ", " are "
+    )
 
 
 def test_the_first_loss_is_that_of_knowing_nothing() -> None:
