@@ -250,6 +250,49 @@ def test_early_stopping_breaks_ties_by_loss() -> None:
     assert early.best_epoch == 2
 
 
+def looked(early: EarlyStopping, values: list[float]) -> State:
+    model = torch.nn.Linear(1, 1)
+    state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    scores = iter(values)
+    early.measure = lambda: {"loss": 1.0, early.watch: next(scores)}
+    for epoch in range(1, len(values) + 1):
+        state.epoch = epoch
+        early.on_epoch(state)
+        if state.stop:
+            break
+    return state
+
+
+def test_a_gain_too_small_is_kept_but_not_waited_for() -> None:
+    early = EarlyStopping(dict, patience=3, min_gain=0.1)
+    state = looked(early, [1.0, 0.95, 0.85, 0.84, 0.80, 0.76, 0.1])
+    # 0.85 is more than 0.1 below 1.0, and 0.84, 0.80, 0.76 are not below 0.75
+    assert state.epoch == 6 and "has not improved by more than 0.1 for 3 epochs" in state.stop
+    assert early.best_epoch == 6 and early.best_metrics["loss"] == 0.76
+
+
+@pytest.mark.parametrize(("watch", "best"), [("auc", 3), ("balanced_accuracy", 3), ("rmse", 2), ("mae", 2)])
+def test_every_metric_has_its_direction(watch, best) -> None:
+    early = EarlyStopping(dict, watch=watch)
+    looked(early, [0.5, 0.4, 0.7, 0.6])
+    assert early.best_epoch == best
+    with pytest.raises(InputError, match=r'did you mean "'):
+        EarlyStopping(dict, watch=watch[:-1])
+
+
+def test_patience_goes_on_from_a_checkpoint_even_an_older_one() -> None:
+    early, values = EarlyStopping(dict, patience=3, min_gain=0.1), [1.0, 0.95, 0.94]
+    looked(early, values)
+    saved = early.state_dict()
+    assert (saved["best_epoch"], saved["gain_epoch"]) == (3, 1)
+    for name in (None, "gain_epoch", "gain_score"):
+        saved.pop(name, None)
+        again = EarlyStopping(dict, patience=3, min_gain=0.1)
+        again.load_state_dict(saved)
+        assert again.gain_epoch == (3 if "gain_epoch" not in saved else 1)
+        assert again.gain_score == (-0.94 if "gain_score" not in saved else -1.0)
+
+
 class TestGuard:
     def model(self) -> torch.nn.Module:
         torch.manual_seed(0)

@@ -2,8 +2,8 @@
 
 The loop (``loop.train``, a page to read top to bottom) asks for gradients, lets the optimizer step and tells its hooks;
 it knows no optimizer, no data and no model of ours. Everything else in this room plugs into it: objectives (what the
-network should do), gradients (autograd, or something faster), batches, early stopping, a guard against divergence,
-checkpoints.
+network should do), gradients (autograd, or something faster), batches, costs and limits on weights, early stopping, a
+guard against divergence, checkpoints.
 
 >>> state = train(model, torch.optim.SGD(model.parameters(), lr=0.1), Autograd(model, objective), batches, epochs=10)
 
@@ -15,11 +15,16 @@ from thalweg.train.batches import Repeated
 from thalweg.train.gradients import Autograd
 from thalweg.train.hooks import Batches, Gradients, Hook, State
 from thalweg.train.loop import train
-from thalweg.train.objectives import OBJECTIVES, Objective, evaluate
+from thalweg.train.metrics import METRICS, higher_is_better
+from thalweg.train.objectives import OBJECTIVES, Objective, class_weights, evaluate
+from thalweg.train.shrinking import L2, MaxNorm, ProximalL1, sparsity
 from thalweg.train.steering import ClipNorm, Reacting, Scheduled
 from thalweg.train.stopping import EarlyStopping, Guard
+from thalweg.train.weighted import Weighted, pack
 
 __all__ = [
+    "L2",
+    "METRICS",
     "OBJECTIVES",
     "Autograd",
     "Batches",
@@ -28,11 +33,18 @@ __all__ = [
     "Gradients",
     "Guard",
     "Hook",
+    "MaxNorm",
     "Objective",
+    "ProximalL1",
     "Reacting",
     "Repeated",
     "Scheduled",
     "State",
+    "Weighted",
+    "class_weights",
     "evaluate",
+    "higher_is_better",
+    "pack",
+    "sparsity",
     "train",
 ]

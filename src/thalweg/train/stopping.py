@@ -1,7 +1,7 @@
 """When a run ends early: the best weights are behind it, or its numbers are no longer numbers.
 
 ``EarlyStopping`` is mission E4: it measures the dev part after each pass, keeps the best weights, and ends the run when
-``patience`` passes brought nothing better. ``Guard`` ends a run whose loss or gradient stops being finite and says where
+``patience`` passes brought no gain. ``Guard`` ends a run whose loss or gradient stops being finite and says where
 that began.
 """
 
@@ -13,32 +13,39 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from thalweg.errors import Diverged
+from thalweg.errors import Diverged, InputError
 from thalweg.train.hooks import Hook, State
-
-HIGHER_IS_BETTER = {"accuracy", "r2"}
+from thalweg.train.metrics import higher_is_better
 
 
 class EarlyStopping(Hook):
-    """Keeps the weights of the best pass; ends the run after ``patience`` passes without a better one.
+    """Keeps the weights of the best pass; ends the run ``patience`` passes after the last gain.
 
-    ``measure()`` returns the dev metrics of the model as it stands; ``watch`` names the one that decides. A tie goes to the
-    lower loss. ``patience=0`` never stops, but the best is still kept. ``averaged`` opens a context in which the model holds
-    the weights to be measured and kept, where an optimizer averages them.
+    ``measure()`` returns the dev metrics of the model as it stands; ``watch`` names the one of ``METRICS`` that decides. A tie
+    goes to the lower loss. Every better pass is kept; patience counts from the last pass that was better than the one it
+    counted from before by more than ``min_gain``, in the metric's units. ``patience=0`` never stops, but the best is still
+    kept. ``averaged`` opens a context in which the model holds the weights to be measured and kept, where an optimizer
+    averages them. Raises ``InputError`` for an unknown metric.
     """
 
     def __init__(
-        self, measure: Callable[[], Mapping[str, float]], *, watch: str = "loss", patience: int = 0,
+        self, measure: Callable[[], Mapping[str, float]], *, watch: str = "loss", patience: int = 0, min_gain: float = 0.0,
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:  # fmt: skip
+        if not 0.0 <= min_gain < math.inf:
+            raise InputError(f"min_gain = {min_gain}: the least gain that counts is 0 or more")
         self.measure = measure
         self.averaged = averaged
         self.watch = watch
+        self.sign = 1.0 if higher_is_better(watch) else -1.0
         self.patience = patience
+        self.min_gain = min_gain
         self.best_epoch = 0
         self.best_score = (-math.inf, -math.inf)
         self.best_metrics: dict[str, float] = {}
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.gain_epoch = 0
+        self.gain_score = -math.inf
 
     def on_epoch(self, state: State) -> None:
         with self.averaged():
@@ -46,8 +53,7 @@ class EarlyStopping(Hook):
 
     def _look(self, state: State) -> None:
         metrics = self.measure()
-        sign = 1.0 if self.watch in HIGHER_IS_BETTER else -1.0
-        score = (sign * metrics[self.watch], -metrics["loss"])
+        score = (self.sign * metrics[self.watch], -metrics["loss"])
         if not all(map(math.isfinite, score)):
             score = (-math.inf, -math.inf)
         if score > self.best_score:
@@ -57,8 +63,11 @@ class EarlyStopping(Hook):
                 self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
             for name, tensor in weights.items():
                 self.best_weights[name].copy_(tensor.detach())
-        elif self.patience and state.epoch - self.best_epoch >= self.patience:
-            state.stop = f"dev {self.watch} has not improved for {self.patience} epochs"
+            if self.min_gain == 0.0 or score[0] > self.gain_score + self.min_gain:
+                self.gain_epoch, self.gain_score = state.epoch, score[0]
+        if self.patience and state.epoch - self.gain_epoch >= self.patience:
+            enough = f" by more than {self.min_gain:g}" if self.min_gain else ""
+            state.stop = f"dev {self.watch} has not improved{enough} for {self.patience} epochs"
 
     def restore(self, model: torch.nn.Module) -> None:
         """Puts the best weights back; leaves the model as it is where no pass has been measured yet."""
@@ -71,6 +80,8 @@ class EarlyStopping(Hook):
             "best_score": list(self.best_score),
             "best_metrics": dict(self.best_metrics),
             "best_weights": dict(self.best_weights),
+            "gain_epoch": self.gain_epoch,
+            "gain_score": self.gain_score,
         }
 
     def load_state_dict(self, saved: dict) -> None:
@@ -78,6 +89,8 @@ class EarlyStopping(Hook):
         self.best_score = tuple(saved["best_score"])
         self.best_metrics = dict(saved["best_metrics"])
         self.best_weights = dict(saved["best_weights"])
+        self.gain_epoch = saved.get("gain_epoch", self.best_epoch)  # absent before there was a least gain
+        self.gain_score = saved.get("gain_score", self.best_score[0])
 
 
 class Guard(Hook):
