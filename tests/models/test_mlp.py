@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from thalweg.errors import InputError
-from thalweg.models import ACTIVATIONS, mlp
+from thalweg.models import ACTIVATIONS, Backprop, Residual, mlp
 
 
 def kinds(model: nn.Sequential) -> list[type]:
@@ -44,6 +44,39 @@ def test_dropout_can_differ_by_layer() -> None:
     assert [module.p for module in model if isinstance(module, nn.Dropout)] == [0.5]
 
 
+def test_inputs_can_be_dropped() -> None:
+    model = mlp(5, 3, hidden=(7,), input_dropout=0.2, dropout=0.5)
+    assert kinds(model) == [nn.Flatten, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
+    assert model[1].p == 0.2
+
+
+def test_residual_layers_are_pre_activated_with_a_projection_where_widths_differ() -> None:
+    model = mlp(5, 3, hidden=(7, 7, 4), norm="layer", activation="tanh", residual=True).double()
+    assert kinds(model) == [nn.Flatten, nn.Linear, Residual, Residual, nn.LayerNorm, nn.Tanh, nn.Linear]
+    x = torch.randn(6, 5, dtype=torch.float64)
+
+    def act(h: torch.Tensor) -> torch.Tensor:
+        centred = h - h.mean(1, keepdim=True)
+        return torch.tanh(centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt())
+
+    _, first, second, third, _, _, last = model
+    h = x @ first.weight.T + first.bias
+    h = h + act(h) @ second.branch[2].weight.T + second.branch[2].bias
+    h = h @ third.shortcut.weight.T + act(h) @ third.branch[2].weight.T + third.branch[2].bias
+    torch.testing.assert_close(model(x), act(h) @ last.weight.T + last.bias)
+    assert "layer 2 is Residual" in Backprop.refuses(model, nn.CrossEntropyLoss())
+
+
+def test_residual_has_the_layers_and_dropout_of_the_plain_net() -> None:
+    arguments: dict = {"hidden": (8, 8, 8), "norm": "batch", "dropout": (0.1, 0.2, 0.3), "residual": True}
+    model = mlp(5, 3, **arguments)
+    assert [m.p for m in model.modules() if isinstance(m, nn.Dropout)] == [0.1, 0.2, 0.3]
+    linears = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    assert [m.bias is None for m in linears] == [True, True, True, False]
+    assert kinds(mlp(5, 3, hidden=(), residual=True)) == [nn.Flatten, nn.Linear]
+    assert kinds(mlp(5, 3, hidden=(8,), residual=True)) == kinds(mlp(5, 3, hidden=(8,)))
+
+
 @pytest.mark.parametrize(
     "name, formula",
     [
@@ -68,6 +101,7 @@ def test_activations_are_their_formulas(name: str, formula) -> None:
         ({"hidden": (8, 0)}, "at least 1 unit"),
         ({"dropout": 1.0}, "below 1"),
         ({"dropout": -0.1}, "at least 0"),
+        ({"input_dropout": 1.0}, "input_dropout is 1.0"),
         ({"dropout": (0.1,)}, "1 dropout probabilities for 2 hidden layers"),
     ],
 )

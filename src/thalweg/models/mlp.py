@@ -2,6 +2,7 @@
 
 >>> mlp(64, 10, hidden=(128, 128), activation="relu", dropout=0.2)
 >>> mlp(30, 1, hidden=())                                            # logistic regression: one logit
+>>> mlp(64, 10, hidden=(64,) * 60, norm="batch", residual=True)      # a shortcut beside each hidden layer but the first
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from thalweg.errors import InputError
+from thalweg.models.residual import Residual
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -30,14 +32,20 @@ def mlp(
     hidden: Sequence[int] = (128, 128),
     activation: str = "relu",
     dropout: float | Sequence[float] = 0.0,
+    input_dropout: float = 0.0,
     norm: str | None = None,
+    residual: bool = False,
 ) -> nn.Sequential:
     """Inputs ``(B, …)`` with ``n_in`` numbers each, outputs ``(B, n_out)`` without a final activation (logits).
 
     ``hidden`` holds the units of each hidden layer. ``dropout`` is the probability of dropping a hidden unit, one for all
-    hidden layers or one for each; inputs are never dropped (Srivastava et al. 2014, inverted form). ``norm`` is None,
-    ``batch`` or ``layer``: it stands before each activation; a layer before batch normalisation has no bias, which the
-    normalisation would cancel.
+    hidden layers or one for each, ``input_dropout`` that of dropping an input (Srivastava et al. 2014, inverted form).
+    ``norm`` is None, ``batch`` or ``layer``: it stands before each activation; a layer before batch normalisation has no bias,
+    which the normalisation would cancel.
+
+    Layer i is ``x ← W φ(x) + b``, where φ is norm, activation and dropout; with ``residual`` it is ``x ← x + W φ(x) +
+    b`` (He et al. 2016, full pre-activation), and a linear projection of x where widths differ. The shortcut spans one
+    layer, so that ``hidden`` means the same with it and without.
 
     Raises ``InputError`` for an activation or norm that does not exist, and for sizes or probabilities out of range.
     """
@@ -54,17 +62,24 @@ def mlp(
         raise InputError(
             f"{len(dropped)} dropout probabilities for {len(hidden)} hidden layers: give one for each, or one number"
         )
-    if not all(0 <= probability < 1 for probability in dropped):
-        raise InputError(f"dropout is {dropout}: a probability of dropping must be at least 0 and below 1")
+    for name, probability in (("input_dropout", input_dropout), *(("dropout", each) for each in dropped)):
+        if not 0 <= probability < 1:
+            raise InputError(f"{name} is {probability}: a probability of dropping must be at least 0 and below 1")
     layers: list[nn.Module] = [nn.Flatten()]
+    if input_dropout:
+        layers.append(nn.Dropout(input_dropout))
     width = n_in
+    between: list[nn.Module] = []  # φ
     for units, probability in zip(hidden, dropped, strict=True):
-        layers.append(nn.Linear(width, units, bias=norm != "batch"))
-        if norm is not None:
-            layers.append(NORMS[norm](units))
-        layers.append(ACTIVATIONS[activation]())
+        linear = nn.Linear(width, units, bias=norm != "batch")
+        if residual and between:
+            projection = None if width == units else nn.Linear(width, units, bias=False)
+            layers.append(Residual(nn.Sequential(*between, linear), projection))
+        else:
+            layers += [*between, linear]
+        between = [] if norm is None else [NORMS[norm](units)]
+        between.append(ACTIVATIONS[activation]())
         if probability:
-            layers.append(nn.Dropout(probability))
+            between.append(nn.Dropout(probability))
         width = units
-    layers.append(nn.Linear(width, n_out))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, *between, nn.Linear(width, n_out))
