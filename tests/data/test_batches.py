@@ -42,6 +42,28 @@ def test_a_resumed_pass_goes_on_where_it_was(rows, batch_size, start) -> None:
     assert rows_of(loader.epoch(5, start)) == rows_of(loader.epoch(5))[start:]
 
 
+@given(st.integers(1, 120), st.integers(1, 40), st.integers(1, 6), st.integers(0, 5), st.integers(0, 9))
+def test_processes_share_the_batches_of_one(rows, batch_size, world, epoch, start) -> None:
+    world = min(world, rows, batch_size)
+    inputs, targets = torch.arange(2.0 * rows).view(rows, 2), torch.arange(rows)
+    ranks = [
+        TensorBatches(inputs, targets, batch_size=batch_size, seed=3, rank=rank, world=world) for rank in range(world)
+    ]
+    shares = [list(rank.epoch(epoch)) for rank in ranks]
+    assert {len(share) for share in shares} == {len(rank) for rank in ranks} == {len(ranks[0])}
+    whole = list(chain.from_iterable(rows_of(made(rows, batch_size, 3).epoch(epoch))))
+    at = 0
+    for index, parts in enumerate(zip(*shares, strict=True)):
+        size = ranks[0].global_size(index)
+        batch, at = whole[at : at + size], at + size
+        for rank, (x, y) in enumerate(parts):
+            assert y.tolist() == batch[rank::world] != []
+            assert torch.equal(x, inputs[y])
+    assert at == rows and all(ranks[0].global_size(i) == batch_size for i in range(len(ranks[0]) - 1))
+    for rank, share in zip(ranks, shares, strict=True):
+        assert rows_of(rank.epoch(epoch, start)) == [y.tolist() for _, y in share[start:]]
+
+
 def test_inputs_stay_with_their_targets() -> None:
     for inputs, targets in made(100, 7).epoch(2):
         assert torch.equal(inputs, torch.stack([targets, -targets], 1).float())
@@ -94,3 +116,7 @@ def test_wrong_arguments() -> None:
         TensorBatches(x, y, batch_size=0, seed=0)
     with pytest.raises(InputError, match="no rows"):
         TensorBatches(x[:0], y[:0], batch_size=2, seed=0)
+    with pytest.raises(InputError, match="the rank is 2 of 2 processes"):
+        TensorBatches(x, y, batch_size=2, seed=0, rank=2, world=2)
+    with pytest.raises(InputError, match="3 processes cannot share mini-batches of 2 rows"):
+        TensorBatches(x, y, batch_size=2, seed=0, rank=0, world=3)
