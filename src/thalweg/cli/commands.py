@@ -26,6 +26,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of standard output.")]
 Runs = Annotated[str, typer.Option("--runs", help="The folder that holds all runs.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or its name under runs/.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")]
 
 
 class Told(SystemExit):
@@ -140,24 +141,28 @@ def predict(
         str | None, typer.Option("--out", "-o", help="Where to write; DATA with .predictions.csv when not given.")
     ] = None,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="The separator of a text table.")] = None,
+    overwrite: Overwrite = False,
     runs: Runs = "runs",
     as_json: AsJson = False,
 ) -> None:
     """Write predictions, with the probability of each class, for new rows."""
     from thalweg.experiments import load
+    from thalweg.experiments.export import written_whole
 
     predictor = load(run, runs=runs)
-    frame = predictor.predict_file(table, delimiter=delimiter)
     path = Path(out) if out else _beside(table)
-    try:
-        frame.write_csv(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    first, rows = None, 0
+    with written_whole(path, overwrite=overwrite) as beside, beside.open("wb") as file:
+        for frame in predictor.stream(table, delimiter=delimiter):
+            frame.write_csv(file, include_header=first is None)
+            first = first if first is not None else frame
+            rows += frame.height
     from thalweg.cli.show import show_predictions
 
-    show_predictions(frame, path)
+    assert first is not None
+    show_predictions(first, rows, path)
     if as_json:
-        _print_object({"run": str(predictor.folder.path), "predictions": str(path), "rows": frame.height})
+        _print_object({"run": str(predictor.source), "predictions": str(path), "rows": rows})
 
 
 def _beside(table: str) -> Path:
@@ -166,6 +171,39 @@ def _beside(table: str) -> Path:
     if path.name in ("", ".."):
         path = Path((path.resolve().name or "root") + ".folder")
     return path.with_suffix(".predictions.csv")
+
+
+@app.command()
+def export(
+    run: Run,
+    onnx: Annotated[bool, typer.Option("--onnx", help="A graph for any ONNX runtime; needs the extra onnx.")] = False,
+    safetensors: Annotated[
+        bool, typer.Option("--safetensors", help="Weights, settings and preprocessing in one file.")
+    ] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Where to write; the run's name with .onnx or .safetensors.")
+    ] = None,
+    overwrite: Overwrite = False,
+    runs: Runs = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Write the model of a run as one file for another program or machine, the preprocessing in it.
+
+    \b
+    thalweg export digits-1 --onnx
+    thalweg export digits-1 --safetensors --out digits.safetensors
+    """
+    from thalweg.experiments import load
+    from thalweg.experiments.export import export_onnx, export_safetensors
+
+    if onnx == safetensors:
+        raise InputError("say in which format to export: --onnx or --safetensors, one of them")
+    predictor = load(run, runs=runs)
+    path = Path(out or predictor.name + (".onnx" if onnx else ".safetensors"))
+    (export_onnx if onnx else export_safetensors)(predictor, path, overwrite=overwrite)
+    print(f"model  {path}")
+    if as_json:
+        _print_object({"run": str(predictor.source), "model": str(path), "format": "onnx" if onnx else "safetensors"})
 
 
 @app.command(name="runs")

@@ -44,8 +44,8 @@ def show_result(folder: Folder, result: dict[str, Any]) -> None:
     console.print(f"page  {folder.page}", highlight=False, markup=False)
 
 
-def show_predictions(frame: polars.DataFrame, path: Path) -> None:
-    """The first predictions and where all are."""
+def show_predictions(frame: polars.DataFrame, rows: int, path: Path) -> None:
+    """The first predictions, of ``rows``, and where all are."""
     console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in frame.columns[:8]:
@@ -53,7 +53,7 @@ def show_predictions(frame: polars.DataFrame, path: Path) -> None:
     for row in frame.head(5).iter_rows():
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row[:8]))
     console.print(table)
-    console.print(f"{frame.height:,} predictions in {path}", highlight=False, markup=False)
+    console.print(f"{rows:,} predictions in {path}", highlight=False, markup=False)
 
 
 def summaries(folder: str) -> list[dict[str, Any]]:

@@ -1,0 +1,201 @@
+"""A run out of the door: one file that another program, or another machine, can use without its folder.
+
+>>> predictor = thalweg.load("runs/wine-1")
+>>> export_safetensors(predictor, "wine.safetensors")   # thalweg.load("wine.safetensors").predict(frame)
+>>> export_onnx(predictor, "wine.onnx")                 # any ONNX runtime, without Python
+
+The ONNX graph takes ``inputs``, float32 with any number of rows, and gives ``prediction`` in the user's units, or ``logits``
+and ``probabilities``. For arrays and images it takes the raw numbers and scales them itself; for tables it takes the encoded
+features, whose names and rules stand in the file's metadata: ``inputs`` (``raw`` or ``encoded``), ``task``, ``features``,
+``classes``, ``targets`` and ``preprocessing``, each JSON. Nothing is pickled in either format.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thalweg.errors import InputError, MissingDependency
+from thalweg.experiments.predict import SINGLE_FILE, Predictor, probabilities_of, target_names
+
+if TYPE_CHECKING:
+    from thalweg.data import Preprocessor
+    from thalweg.data.scaling import ArrayEncoder
+
+
+@contextmanager
+def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place when all is written: never half a file.
+
+    Raises ``InputError`` where ``path`` exists and ``overwrite`` is False, or cannot be written.
+    """
+    path = Path(path)
+    device = path.exists() and not path.is_file() and not path.is_dir()  # /dev/stdout, a pipe
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file to write to")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist")
+    if path.exists() and not device and not overwrite:
+        raise InputError(f"{path} exists already: name another file with --out, or say --overwrite")
+    beside = path if device else path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            yield beside
+            if not device:
+                os.replace(beside, path)
+        finally:
+            if not device:
+                beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def export_safetensors(predictor: Predictor, path: str | Path, *, overwrite: bool = False) -> None:
+    """Weights, settings (TOML) and preprocessing (JSON) in one file, which ``thalweg.load`` opens.
+
+    The code of a network of the user's own is not in it: its Python file must be there when it is opened.
+
+    Raises ``InputError`` where the file exists or cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    state = predictor.model.state_dict()
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    spec = predictor.spec.replace(data=Path(predictor.spec.data).name)  # where the author keeps the data stays there
+    known = {"spec": spec.to_toml(), "preprocessing": predictor.preprocessor.to_dict()}
+    metadata = {SINGLE_FILE: json.dumps(known, ensure_ascii=False)}  # one entry: several come in any order
+    with written_whole(path, overwrite=overwrite) as file:
+        try:
+            save_file(weights, file, metadata=metadata)
+        except SafetensorError as error:  # the disk is full
+            raise InputError(f"{path} cannot be written: {error}") from None
+
+
+def export_onnx(predictor: Predictor, path: str | Path, *, overwrite: bool = False) -> None:
+    """The network with its scaling as an ONNX graph for any number of rows.
+
+    Raises ``MissingDependency`` without the extra ``onnx``, ``InputError`` where the network does something that ONNX has no
+    operation for, or the file exists.
+    """
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependency(package, "the export to ONNX", extra="onnx")
+    preprocessor = predictor.preprocessor
+    raw = _scales_in_graph(preprocessor)
+    graph = _Graph(predictor.model, preprocessor, raw=raw).eval()
+    shape = preprocessor.encoder.shape if raw else preprocessor.input_shape  # type: ignore[union-attr]
+    names = ["prediction"] if preprocessor.classes is None else ["logits", "probabilities"]
+    with written_whole(path, overwrite=overwrite) as file:
+        try:
+            with _quiet():
+                program = torch.onnx.export(
+                    graph,
+                    (torch.zeros(2, *shape),),
+                    dynamo=True,
+                    input_names=["inputs"],
+                    output_names=names,
+                    dynamic_shapes=({0: torch.export.Dim("rows")},),
+                    verbose=False,
+                )
+        except Exception as error:  # whatever tracing the user's own code raises
+            said = " ".join(str(error.__cause__ or error).split())[:200]
+            raise InputError(f"the model {predictor.spec.model} cannot be written as ONNX: {said}") from error
+        assert program is not None
+        _forget_paths(program)
+        program.model.metadata_props.update(_metadata(preprocessor, raw=raw))
+        program.save(file)
+
+
+class _Graph(nn.Module):
+    """Scaling, network and the way back as one module."""
+
+    def __init__(self, model: nn.Module, preprocessor: Preprocessor, *, raw: bool) -> None:
+        super().__init__()
+        self.scaling = _Scaling(preprocessor.encoder) if raw else nn.Identity()  # type: ignore[arg-type]
+        self.model = model
+        self.classes = None if preprocessor.classes is None else len(preprocessor.classes)
+        self.targets = len(target_names(preprocessor))
+        zero = one = np.zeros(self.targets)
+        if self.classes is None:  # the way back is linear: what it makes of 0 and 1 is all of it
+            form = (1,) if self.targets == 1 else (1, self.targets)
+            zero, one = (preprocessor.restore_targets(np.full(form, value)).reshape(-1) for value in (0.0, 1.0))
+        self.mean = nn.Buffer(torch.tensor(zero, dtype=torch.float32))
+        self.scale = nn.Buffer(torch.tensor(one - zero, dtype=torch.float32))
+
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        outputs = self.model(self.scaling(inputs))
+        if self.classes is not None:
+            return outputs, probabilities_of(outputs, self.classes)
+        amounts = outputs.reshape(-1, self.targets) * self.scale + self.mean
+        return amounts[:, 0] if self.targets == 1 else amounts
+
+
+class _Scaling(nn.Module):
+    """``ArrayEncoder.encode`` in float32: the mean is taken off in two parts, lest a large one eat the digits."""
+
+    def __init__(self, encoder: ArrayEncoder) -> None:
+        super().__init__()
+        trailing = len(encoder.shape) - 1 if len(encoder.shape) > 2 else 0  # channels come first, features last
+        dims = (-1, *[1] * trailing)
+        mean = encoder.mean.reshape(dims)
+        high = mean.astype(np.float32)
+        scale = np.divide(1.0, encoder.sd, out=np.zeros_like(encoder.sd), where=encoder.sd != 0)
+        self.high = nn.Buffer(torch.from_numpy(high))
+        self.low = nn.Buffer(torch.from_numpy((mean - high).astype(np.float32)))
+        self.scale = nn.Buffer(torch.from_numpy(scale.reshape(dims).astype(np.float32)))
+        self.missing = list(encoder.missing)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        absent = torch.isnan(inputs)
+        scaled = torch.where(absent, 0.0, (inputs - self.high - self.low) * self.scale)
+        return torch.cat([scaled, absent[:, self.missing].float()], 1) if self.missing else scaled
+
+
+def _scales_in_graph(preprocessor: Preprocessor) -> bool:
+    from thalweg.data.scaling import ArrayEncoder
+
+    return isinstance(preprocessor.encoder, ArrayEncoder)
+
+
+def _metadata(preprocessor: Preprocessor, *, raw: bool) -> dict[str, str]:
+    known = {
+        "inputs": "raw" if raw else "encoded",
+        "task": preprocessor.task,
+        "features": preprocessor.feature_names,
+        "classes": preprocessor.classes,
+        "targets": target_names(preprocessor),
+        "preprocessing": preprocessor.to_dict(),
+    }
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in known.items()}
+
+
+def _forget_paths(program: torch.onnx.ONNXProgram) -> None:
+    """Each node remembers the line of Python it came from, with the author's folders: none of a stranger's business."""
+    for node in program.model.graph:
+        node.metadata_props.clear()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of its own insides."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")  # "torchvision is not installed"
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.", FutureWarning)
+            yield
+    finally:
+        log.setLevel(level)
