@@ -57,13 +57,13 @@ def test_a_folder_of_four_files_has_its_own_test_part(four) -> None:
     assert data.inputs.dtype == np.uint8
     assert np.array_equal(data.inputs[:, 0], IMAGES)
     assert np.array_equal(data.targets, LABELS)
-    assert data.official_test.tolist() == list(range(20, 30))
+    assert np.flatnonzero(data.assigned == 2).tolist() == list(range(20, 30))
     assert data.task == "multiclass"
 
 
 def test_an_images_file_finds_its_labels(four) -> None:
     data = load(four / "train-images-idx3-ubyte.gz")
-    assert (len(data), data.official_test, data.name) == (20, None, "train")
+    assert (len(data), data.assigned, data.name) == (20, None, "train")
     (four / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(InputError, match=r"no labels beside it: put the file train-labels-idx1-ubyte\.gz"):
         load(four / "train-images-idx3-ubyte.gz")
@@ -120,9 +120,13 @@ def test_npz_by_the_names_people_use(tmp_path, names, test_from) -> None:
     found = read_npz(tmp_path / "a.npz")
     assert np.array_equal(found.inputs[:, 0], IMAGES)
     assert np.array_equal(found.targets, LABELS)
-    assert found.test_from == test_from
     data = load(tmp_path / "a.npz")
-    assert (data.official_test is None) == (test_from is None)
+    if test_from is None:
+        assert found.assigned is data.assigned is None
+        return
+    dev = 10 if "x_val" in names else test_from
+    expected = [0] * dev + [1] * (test_from - dev) + [2] * (30 - test_from)
+    assert found.assigned.tolist() == data.assigned.tolist() == expected
 
 
 def test_inputs_alone(tmp_path) -> None:

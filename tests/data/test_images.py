@@ -29,7 +29,7 @@ def test_grey_stays_grey(tmp_path) -> None:
     assert np.array_equal(data.inputs[:, 0], written)
     assert data.classes == ("cat", "dog")
     assert data.targets.tolist() == [0] * 6 + [1] * 6
-    assert (data.task, data.official_test, data.name) == ("binary", None, tmp_path.name)
+    assert (data.task, data.assigned, data.name) == ("binary", None, tmp_path.name)
 
 
 def test_one_colour_image_makes_all_colour(tmp_path) -> None:
@@ -84,7 +84,7 @@ def test_folders_of_parts(tmp_path) -> None:
                 draw(tmp_path / part / kind / f"{n}.png")
     data = load(tmp_path)
     assert data.classes == ("a", "b")
-    assert data.official_test.tolist() == [12, 13, 14, 15]
+    assert np.flatnonzero(data.assigned == 2).tolist() == [12, 13, 14, 15]
     assert np.bincount(data.targets).tolist() == [8, 8]
 
 

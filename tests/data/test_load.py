@@ -182,7 +182,9 @@ def test_an_all_missing_column_under_any_word(write) -> None:
         (X, {}, "one array holds no targets"),
         ((X[:5], Y[:5]), {}, "at least 10"),
         ((X[:, 0], Y), {}, r"X has shape \(24,\)"),
-        ((X, X), {}, "give one number or label for each row"),
+        ((X, X[:, :, None]), {}, "give one number or label for each row"),
+        ((X, np.eye(2)[Y]), {}, "y is one-hot"),
+        ((X, X), {"task": "multiclass"}, "3 targets cannot be a multiclass task"),
         (5, {}, "int is no data"),
     ],
 )

@@ -23,10 +23,10 @@ GENERATOR = np.random.default_rng(0)
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6).map(lambda number: round(number, 3)))
 
 
-def fitted(columns, rows: int = ROWS, *, train=None) -> Preprocessor:
+def fitted(columns, rows: int = ROWS, *, train=None, scale: str = "standard", embed: bool = True) -> Preprocessor:
     """A preprocessor of a table or array with two classes in turn."""
     data = load((pl.DataFrame(columns) if isinstance(columns, dict) else columns, np.arange(rows) % 2))
-    return Preprocessor.fit(data, np.arange(rows) if train is None else train)
+    return Preprocessor.fit(data, np.arange(rows) if train is None else train, scale=scale, embed=embed)
 
 
 def repeated(values, rows: int = ROWS) -> list:
@@ -80,7 +80,7 @@ def test_categories_are_one_hot_as_scikit_learn_does_it(values) -> None:
 
 def test_the_fifty_most_frequent_categories() -> None:
     values = [f"c{n:03}" for n in range(200) for _ in range(2 + n % 5)]
-    preprocessor = fitted({"c": values}, len(values))
+    preprocessor = fitted({"c": values}, len(values), embed=False)
     counts = {name: values.count(name) for name in set(values)}
     kept = [name.removeprefix("c=") for name in preprocessor.feature_names[:-1]]
     assert len(kept) == 50

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thalweg.data import Data, sizes, split
+from thalweg.data.dataset import DEV, FREE, TEST, TRAIN
 from thalweg.errors import InputError
 
 
@@ -15,7 +16,11 @@ def made(targets, *, classes: bool = True, official: np.ndarray | None = None) -
     targets = np.asarray(targets, np.int64 if classes else np.float64)
     names = tuple(map(str, range(int(targets.max()) + 1))) if classes else None
     task = "multiclass" if classes else "regression"
-    return Data("made", task, np.zeros((len(targets), 1)), targets, "y", names, official)
+    assigned = None
+    if official is not None:
+        assigned = np.full(len(targets), FREE, np.int8)
+        assigned[official] = TEST
+    return Data("made", task, np.zeros((len(targets), 1)), targets, "y", names, assigned=assigned)
 
 
 @st.composite

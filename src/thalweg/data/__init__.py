@@ -13,18 +13,23 @@
 from thalweg.data.batches import TensorBatches, auto_batch_size
 from thalweg.data.bundled import BUNDLED
 from thalweg.data.dataset import Data
+from thalweg.data.folds import Fold, folds
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.source import load, load_inputs
 from thalweg.data.split import Split, sizes, split
+from thalweg.data.tabular import Embedded
 from thalweg.data.targets import infer_task
 
 __all__ = [
     "BUNDLED",
     "Data",
+    "Embedded",
+    "Fold",
     "Preprocessor",
     "Split",
     "TensorBatches",
     "auto_batch_size",
+    "folds",
     "infer_task",
     "load",
     "load_inputs",

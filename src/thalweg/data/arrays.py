@@ -21,22 +21,34 @@ from typing import Any
 import numpy as np
 import torch
 
+from thalweg.data.dataset import DEV, TEST, TRAIN
 from thalweg.errors import InputError
 
 INPUTS = ("x", "data", "inputs", "images", "features")
 TARGETS = ("y", "target", "targets", "labels", "label")
-TRAIN, DEV, TEST = ("train",), ("val", "valid", "validation", "dev"), ("test",)
+PARTS = {TRAIN: ("train",), DEV: ("val", "valid", "validation", "dev"), TEST: ("test",)}
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 IDX_NAME = re.compile(r"idx\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Raw inputs ``(n, …)`` and targets ``(n,)`` of a file; rows from ``test_from`` on are its own test part."""
+    """Raw inputs ``(n, …)`` and targets ``(n,)`` or ``(n, k)`` of a file, and the part of each row if it has parts."""
 
     inputs: np.ndarray
     targets: np.ndarray
-    test_from: int | None = None
+    assigned: np.ndarray | None = None
+    """int8 ``(n,)`` as in ``Data``."""
+
+    @classmethod
+    def joined(cls, parts: dict[int, Arrays]) -> Arrays:
+        """The parts one below the other, each row marked with the key of its part."""
+        arrays = parts.values()
+        return cls(
+            np.concatenate([part.inputs for part in arrays]),
+            np.concatenate([part.targets for part in arrays]),
+            np.repeat(np.array(list(parts), np.int8), [len(part.targets) for part in arrays]),
+        )
 
 
 def as_array(source: Any, name: str) -> np.ndarray:
@@ -80,22 +92,28 @@ def read_npz(path: Path) -> Arrays:
     arrays = _load_npz(path)
     whole = _pair(arrays, ())
     if whole is not None:
-        return Arrays(as_array(whole[0], f"{path}: the inputs"), _flat(whole[1], path))
-    parts = [pair for pair in (_pair(arrays, TRAIN), _pair(arrays, DEV)) if pair is not None]
-    if not parts:
+        return Arrays(as_array(whole[0], f"{path}: the inputs"), _flat(whole[1], path, several=True))
+    pairs = {part: _pair(arrays, words) for part, words in PARTS.items()}
+    if pairs[TRAIN] is None and pairs[DEV] is None:
         raise InputError(
             f"{path} holds {', '.join(arrays) or 'nothing'}: name its arrays X and y, or x_train, y_train, x_test and y_test"
         )
-    test = _pair(arrays, TEST)
-    inputs = [as_array(x, f"{path}: the inputs") for x, _ in [*parts, *([test] if test else [])]]
-    targets = [_flat(y, path) for _, y in [*parts, *([test] if test else [])]]
-    for x, y in zip(inputs, targets, strict=True):
-        if len(x) != len(y) or x.shape[1:] != inputs[0].shape[1:]:
+    parts = {
+        part: Arrays(as_array(pair[0], f"{path}: the inputs"), _flat(pair[1], path, several=True))
+        for part, pair in pairs.items()
+        if pair is not None
+    }
+    if TRAIN not in parts:
+        parts = {TRAIN: parts.pop(DEV), **parts}
+    for part in parts.values():
+        x, y = part.inputs, part.targets
+        first = parts[TRAIN]
+        if len(x) != len(y) or x.shape[1:] != first.inputs.shape[1:] or y.shape[1:] != first.targets.shape[1:]:
             raise InputError(
                 f"{path}: inputs {x.shape} and targets {y.shape} do not fit each other or the part before: "
                 f"every part needs one target for each row, and rows of one shape"
             )
-    return Arrays(np.concatenate(inputs), np.concatenate(targets), sum(map(len, targets[:-1])) if test else None)
+    return Arrays.joined(parts) if len(parts) > 1 else parts[TRAIN]
 
 
 def read_npz_inputs(path: Path) -> np.ndarray:
@@ -166,11 +184,7 @@ def read_idx_folder(folder: Path) -> Arrays:
             raise InputError(
                 f"{folder}: {len(part.inputs):,} images and {len(part.targets):,} labels do not fit each other"
             )
-    return Arrays(
-        np.concatenate([first.inputs, second.inputs]),
-        np.concatenate([first.targets, second.targets]),
-        len(first.targets),
-    )
+    return Arrays.joined({TRAIN: first, TEST: second})
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
@@ -203,13 +217,18 @@ def _pair(arrays: dict[str, np.ndarray], part: tuple[str, ...]) -> tuple[np.ndar
     return None if inputs is None or targets is None else (inputs, targets)
 
 
-def _flat(targets: np.ndarray, path: Path) -> np.ndarray:
-    """Targets ``(n,)``; a column ``(n, 1)`` is one too."""
+def refuse_one_hot(targets: np.ndarray, name: str) -> None:
+    """Raises ``InputError`` for targets ``(n, k)`` with a single 1 in every row."""
+    if targets.ndim == 2 and targets.shape[1] > 1 and np.isin(targets, (0, 1)).all() and (targets.sum(1) == 1).all():
+        raise InputError(f"{name} is one-hot, shape {targets.shape}: give class numbers, as y.argmax(1)")
+
+
+def _flat(targets: np.ndarray, path: Path, *, several: bool = False) -> np.ndarray:
+    """Targets ``(n,)``; a column ``(n, 1)`` is one too, and with ``several`` numbers ``(n, k)`` are k of them."""
     if targets.ndim == 2 and targets.shape[1] == 1:
         return targets[:, 0]
-    if targets.ndim == 2 and targets.shape[1] > 1 and np.isin(targets, (0, 1)).all() and (targets.sum(1) == 1).all():
-        raise InputError(f"{path}: the targets are one-hot, shape {targets.shape}: give class numbers, as y.argmax(1)")
-    if targets.ndim != 1:
+    refuse_one_hot(targets, f"{path}: y")
+    if targets.ndim != 1 and not (several and targets.ndim == 2 and targets.shape[1] and targets.dtype.kind in "fiub"):
         raise InputError(
             f"{path}: the targets have shape {targets.shape}: give one for each row, shape ({len(targets)},)"
         )

@@ -96,7 +96,7 @@ def _fashion_mnist() -> Data:
         arrays.targets.astype(np.int64),
         "article",
         CLOTHES,
-        np.arange(arrays.test_from or 0, len(arrays.targets)),
+        assigned=arrays.assigned,
     )
 
 

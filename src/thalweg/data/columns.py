@@ -1,7 +1,7 @@
 """What is learned about one column of a table, and how its values become numbers.
 
-Three kinds, each fitted on training rows and applied to any: ``Number`` (yes/no values too), ``Category`` and ``Moment``; each
-has the names of its ``features`` and writes a column of n values into ``(n, features)`` zeros.
+Four kinds, each fitted on training rows and applied to any: ``Number`` (yes/no values too), ``Category``, ``Coded`` (categories
+of many values) and ``Moment``; each has the names of its ``features`` and writes n values into ``(n, features)`` zeros.
 
 >>> column = Number.fit(pl.Series("age", [20, 40, None]))
 >>> column.features
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from thalweg.data.scales import SCALES, Scale
 from thalweg.data.table import as_moments
 from thalweg.errors import InputError
 
@@ -31,26 +32,34 @@ if TYPE_CHECKING:
     import polars
 
 MOST_CATEGORIES = 50
+"""Features of their own for as many values of one column, at most."""
+FEW_CATEGORIES = 10
+"""Values up to which each is a feature of its own. The first layer has a vector for each, as good as an embedding; with more
+values the features of one column would outnumber all others, and few rows speak for each."""
+MOST_CODES = 10_000
+"""Values of one column that are told apart: a table of 10,000 vectors, less than the weights of two wide layers."""
 DAY = 86_400e6
 """Microseconds."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """Standardised: ``(x - mean) / sd``; an ``sd`` of 0 marks a constant, which becomes 0 whatever comes later."""
+    """On a scale of its own; missing values become the mean (of ``robust`` and ``quantile`` scales the middle)."""
 
     kind: ClassVar[str] = "number"
     name: str
-    mean: float
-    sd: float
+    scale: Scale
     missing: bool
 
     @classmethod
-    def fit(cls, column: polars.Series) -> Number:
+    def fit(cls, column: polars.Series, *, scale: str = "standard") -> Number:
+        """``scale`` is one of ``SCALES``; yes/no values are standardised by any but ``none``."""
+        import polars as pl
+
         values = _numbers(column)
         known = values[~np.isnan(values)]
-        mean, sd = mean_and_sd(known) if len(known) else (0.0, 0.0)
-        return cls(column.name, mean, sd, len(known) < len(values))
+        kind = "standard" if column.dtype == pl.Boolean and scale in SCALES[:3] else scale
+        return cls(column.name, Scale.fit(known, kind), len(known) < len(values))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -58,10 +67,9 @@ class Number:
 
     def write(self, column: polars.Series, encoded: np.ndarray) -> None:
         values = _numbers(column)
-        absent = np.isnan(values)
-        encoded[:, 0] = np.where(absent, 0.0, standardised(values, self.mean, self.sd))
+        encoded[:, 0] = self.scale.scaled(values)
         if self.missing:
-            encoded[:, 1] = absent
+            encoded[:, 1] = np.isnan(values)
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,8 @@ class Category:
 
     @classmethod
     def fit(cls, column: polars.Series) -> Category:
-        known = column.drop_nulls()
-        counts = sorted(known.value_counts(name="rows").rows(), key=lambda pair: (-pair[1], pair[0]))
-        kept = tuple(sorted(value for value, rows in counts[:MOST_CATEGORIES] if rows > 1))
-        return cls(column.name, kept, len(kept) < len(counts), len(known) < len(column))
+        kept, different = _frequent(column, MOST_CATEGORIES)
+        return cls(column.name, kept, len(kept) < different, column.null_count() > 0)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -91,17 +97,44 @@ class Category:
         return tuple(names)
 
     def write(self, column: polars.Series, encoded: np.ndarray) -> None:
-        import polars as pl
-
-        text = _text(column)
-        codes = text.replace_strict(
-            pl.Series(self.values, dtype=pl.String),
-            pl.Series(range(len(self.values)), dtype=pl.Int64),
-            default=pl.Series([len(self.values) if self.other else -1], dtype=pl.Int64),
-        ).to_numpy(writable=True)
-        codes[text.is_null().to_numpy()] = encoded.shape[1] - 1 if self.missing else -1
+        codes = _codes(column, self.values, other=len(self.values) if self.other else -1)
+        codes[column.is_null().to_numpy()] = encoded.shape[1] - 1 if self.missing else -1
         rows = np.flatnonzero(codes >= 0)
         encoded[rows, codes[rows]] = 1
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A category of many values as one feature: the number of its value, to be looked up in an embedding.
+
+    0 is a value that is rare or was never seen in training, 1 a missing one where training had such, then come ``values``.
+    """
+
+    kind: ClassVar[str] = "coded"
+    name: str
+    values: tuple[str, ...]
+    missing: bool
+
+    @classmethod
+    def fit(cls, column: polars.Series) -> Coded | None:
+        """None where few values are frequent enough to be learned: those are features of their own (``Category``)."""
+        kept, _ = _frequent(column, MOST_CODES)
+        return cls(column.name, kept, column.null_count() > 0) if len(kept) > FEW_CATEGORIES else None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return 1 + self.missing + len(self.values)
+
+    def write(self, column: polars.Series, encoded: np.ndarray) -> None:
+        codes = _codes(column, self.values, other=-1) + 1
+        codes[codes > 0] += self.missing
+        codes[column.is_null().to_numpy()] = int(self.missing)
+        encoded[:, 0] = codes
 
 
 @dataclass(frozen=True)
@@ -111,42 +144,43 @@ class Moment:
 
     kind: ClassVar[str] = "moment"
     name: str
-    mean: float
-    """Days since 1970-01-01."""
-    sd: float
+    scale: Scale
+    """Of the days since 1970-01-01."""
     time: bool
     missing: bool
+    trend: bool = True
+    """Whether the day itself is a feature; not where rows are divided by it, for every later row lies outside."""
 
     @classmethod
-    def fit(cls, column: polars.Series) -> Moment:
+    def fit(cls, column: polars.Series, *, trend: bool = True) -> Moment:
         days = _days(column)
         known = days[~np.isnan(days)]
-        mean, sd = mean_and_sd(known) if len(known) else (0.0, 0.0)
-        return cls(column.name, mean, sd, bool((known % 1 != 0).any()), len(known) < len(days))
+        return cls(column.name, Scale.fit(known), bool((known % 1 != 0).any()), len(known) < len(days), trend)
 
     @property
     def features(self) -> tuple[str, ...]:
         circles = ("year", "week", "day") if self.time else ("year", "week")
         turning = [f"{self.name} {part} of {circle}" for circle in circles for part in ("sine", "cosine")]
-        return (self.name, *turning, *([f"{self.name} missing"] if self.missing else []))
+        return (*[self.name] * self.trend, *turning, *[f"{self.name} missing"] * self.missing)
 
     def write(self, column: polars.Series, encoded: np.ndarray) -> None:
         days = _days(column)
         absent = np.isnan(days)
-        known = np.where(absent, self.mean, days)
-        encoded[:, 0] = standardised(known, self.mean, self.sd)
+        known = np.where(absent, self.scale.center, days)
+        if self.trend:
+            encoded[:, 0] = self.scale.scaled(known)
         for circle, period in enumerate((365.2425, 7.0, 1.0) if self.time else (365.2425, 7.0)):
             angle = 2 * math.pi * np.remainder(known, period) / period
-            encoded[:, 2 * circle + 1] = np.sin(angle)
-            encoded[:, 2 * circle + 2] = np.cos(angle)
+            encoded[:, 2 * circle + self.trend] = np.sin(angle)
+            encoded[:, 2 * circle + self.trend + 1] = np.cos(angle)
         encoded[absent] = 0.0
         if self.missing:
             encoded[:, -1] = absent
 
 
-Encoder = Number | Category | Moment
+Encoder = Number | Category | Coded | Moment
 """One column's way into the network."""
-_ENCODERS: dict[str, type[Encoder]] = {kind.kind: kind for kind in (Number, Category, Moment)}
+_ENCODERS: dict[str, type[Encoder]] = {kind.kind: kind for kind in (Number, Category, Coded, Moment)}
 
 
 def encoder_to_dict(encoder: Encoder) -> dict[str, Any]:
@@ -159,25 +193,29 @@ def encoder_from_dict(plain: dict[str, Any]) -> Encoder:
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain.items() if name != "kind"
     }
+    if "scale" in fields:
+        fields["scale"] = Scale.from_dict(fields["scale"])
     return _ENCODERS[plain["kind"]](**fields)
 
 
-def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation; the deviation is 0 where it is rounding error alone."""
-    mean = float(values.mean())
-    sd = float(values.std())
-    return mean, 0.0 if sd <= 1e-12 * abs(mean) or values.min() == values.max() else sd
+def _frequent(column: polars.Series, most: int) -> tuple[tuple[str, ...], int]:
+    """The most frequent values that two rows or more hold, sorted; and how many different ones there are."""
+    counts = sorted(column.drop_nulls().value_counts(name="rows").rows(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple(sorted(value for value, rows in counts[:most] if rows > 1)), len(counts)
 
 
-def standardised(values: np.ndarray, mean: float | np.ndarray, sd: float | np.ndarray) -> np.ndarray:
-    """float32 ``(values - mean) / sd``, 0 where ``sd`` is 0; the difference is taken in float64, lest digits vanish."""
-    scale = np.divide(1.0, sd, out=np.zeros_like(sd, dtype=np.float64), where=np.asarray(sd) != 0)
-    with np.errstate(over="ignore"):  # more than float32 can hold is as far away as it can be
-        scaled = ((values - mean) * scale).astype(np.float32)
-    return np.clip(scaled, *_FINITE, out=scaled)
+def _codes(column: polars.Series, values: tuple[str, ...], *, other: int) -> np.ndarray:
+    """int64 ``(n,)``: the place of each value among ``values``."""
+    import polars as pl
 
-
-_FINITE = (np.finfo(np.float32).min, np.finfo(np.float32).max)
+    return (
+        _text(column)
+        .replace_strict(
+            pl.Series(values, dtype=pl.String), pl.Series(range(len(values)), dtype=pl.Int64), default=other,
+            return_dtype=pl.Int64,
+        )
+        .to_numpy(writable=True)
+    )  # fmt: skip
 
 
 def _numbers(column: polars.Series) -> np.ndarray:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars
 
 FEWEST_ROWS = 10
+FREE, TRAIN, DEV, TEST = -1, 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +38,26 @@ class Data:
     inputs: polars.DataFrame | np.ndarray
     """A table of n rows, or an array: ``(n, features)``, images ``(n, C, H, W)``, sequences ``(n, T, features)``."""
     targets: np.ndarray
-    """``(n,)``: for classes int64 numbers into ``classes``, for a regression float64 in the user's units."""
+    """``(n,)``: for classes int64 numbers into ``classes``, for a regression float64 in the user's units; ``(n, k)`` for
+    a regression of several outputs."""
     target_name: str = "target"
     classes: tuple[str, ...] | None = None
-    official_test: np.ndarray | None = None
-    """The rows (int64) of the test part that the data set itself defines, if it does."""
+    target_names: tuple[str, ...] = ()
+    """A name for each output of a regression; for one, and for classes, ``target_name`` alone."""
+    weights: np.ndarray | None = None
+    """float64 ``(n,)``, 0 or more: what each row counts in the cost."""
+    groups: np.ndarray | None = None
+    """int64 ``(n,)``: rows of one number belong together and stand in one part."""
+    time: np.ndarray | None = None
+    """float64 ``(n,)``, in which order rows came about; of dates the microseconds since 1970."""
+    time_name: str | None = None
+    """The column that ``time`` was read from; a date stays among the inputs, a number does not."""
+    assigned: np.ndarray | None = None
+    """int8 ``(n,)``: the part of a row that the user or the data set chose, one of ``FREE``, ``TRAIN``, ``DEV``, ``TEST``."""
 
     def __post_init__(self) -> None:
+        if not self.target_names:
+            object.__setattr__(self, "target_names", (self.target_name,))
         if len(self.inputs) != len(self.targets):
             raise InputError(
                 f"{self.name}: the inputs have {len(self.inputs):,} rows and the targets {len(self.targets):,}: "
@@ -59,7 +73,8 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of inputs, targets and class names: the same content gives the same, whatever it was read from."""
+        """SHA-256 (hex) of all that is learned from or decides the parts: the same content gives the same, whatever it was
+        read from."""
         digest = hashlib.sha256()
         if isinstance(self.inputs, np.ndarray):
             _add_array(digest, self.inputs)
@@ -68,15 +83,21 @@ class Data:
                 _add_column(digest, column)
         _add_array(digest, self.targets)
         digest.update(repr((self.target_name, self.classes)).encode())
-        if self.official_test is not None:
-            _add_array(digest, self.official_test)
+        if self.time_name is not None:
+            digest.update(repr(self.time_name).encode())
+        for name in ("weights", "groups", "time", "assigned"):
+            values: np.ndarray | None = getattr(self, name)
+            if values is not None:
+                digest.update(name.encode())
+                _add_array(digest, values)
         return digest.hexdigest()
 
     def profile(self) -> dict[str, Any]:
         """What a page says about the data; plain values that go into JSON.
 
         ``rows``; ``columns`` (name, type, missing values) of a table or ``shape`` and ``type`` of an array's examples;
-        ``target``; and ``classes`` (label to count) or ``mean``, ``sd``, ``minimum`` and ``maximum`` of the target.
+        ``target``; and ``classes`` (label to count) or ``mean``, ``sd``, ``minimum`` and ``maximum`` of the target, lists of
+        them for several outputs.
         """
         profile: dict[str, Any] = {"name": self.name, "task": self.task, "rows": len(self), "target": self.target_name}
         if isinstance(self.inputs, np.ndarray):
@@ -92,10 +113,10 @@ class Data:
             profile["classes"] = dict(zip(self.classes, counts.tolist(), strict=True))
         else:
             profile |= {
-                "mean": float(self.targets.mean()),
-                "sd": float(self.targets.std()),
-                "minimum": float(self.targets.min()),
-                "maximum": float(self.targets.max()),
+                "mean": self.targets.mean(0).tolist(),
+                "sd": self.targets.std(0).tolist(),
+                "minimum": self.targets.min(0).tolist(),
+                "maximum": self.targets.max(0).tolist(),
             }
         return profile
 

@@ -5,7 +5,7 @@
 ((180, 3, 64, 64), {'rose', 'tulip'})
 
 Images of other sizes are resized to the commonest one. They stay grey (one channel) if every one is grey; otherwise all
-become RGB. A folder of ``train`` and ``test`` with class folders in each has its own test part (``val`` is learned from).
+become RGB. A folder of ``train`` and ``test`` (and ``val``) with class folders in each has its own parts.
 """
 
 from __future__ import annotations
@@ -18,43 +18,46 @@ from pathlib import Path
 
 import numpy as np
 
+from thalweg.data.dataset import DEV, TEST, TRAIN
 from thalweg.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 GREY = ("1", "L", "LA", "I;16", "I", "F")
-PARTS = ("train", "val", "valid", "test")
+PARTS = {"train": TRAIN, "val": DEV, "valid": DEV, "test": TEST}
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """``inputs`` uint8 ``(n, C, H, W)``, a label each, and the row from which the folder's own test part begins."""
+    """``inputs`` uint8 ``(n, C, H, W)``, a label each, and the part of each (int8, as in ``Data``) if the folder has parts."""
 
     inputs: np.ndarray
     labels: list[str]
-    test_from: int | None = None
+    assigned: np.ndarray | None = None
 
 
-def read_folder(folder: Path) -> Pictures:
-    """Reads every image below the class folders. Raises ``InputError`` where there are none, or one cannot be read."""
+def read_folder(folder: Path, *, shape: tuple[int, ...] | None = None) -> Pictures:
+    """Reads every image below the class folders; ``shape`` ``(C, H, W)`` is that of an image where it is given.
+
+    Raises ``InputError`` where there are none, or one cannot be read.
+    """
     tops = {path.name: path for path in _folders(folder)}
     divided = {"train", "test"} <= set(tops) <= set(PARTS)
     roots = [tops[part] for part in PARTS if part in tops] if divided else [folder]
     files: list[Path] = []
     labels: list[str] = []
-    test_from = None
+    parts: list[int] = []
     for root in roots:
-        if divided and root.name == "test":
-            test_from = len(files)
         for of_class in _folders(root):
             found = image_files(of_class)
             files += found
             labels += [of_class.name] * len(found)
+            parts += [PARTS.get(root.name, TRAIN)] * len(found)
     if not files:
         raise InputError(
             f"{folder} has no class folders with {', '.join(SUFFIXES)} images: make one folder for each class, as "
             f"{folder.name}/cat and {folder.name}/dog"
         )
-    return Pictures(read_images(files), labels, test_from)
+    return Pictures(read_images(files, shape=shape), labels, np.array(parts, np.int8) if divided else None)
 
 
 def image_files(folder: Path) -> list[Path]:

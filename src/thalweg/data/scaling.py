@@ -1,4 +1,4 @@
-"""Arrays and images on one scale: mean 0 and standard deviation 1, learned from the training rows.
+"""Arrays and images on one scale: mean 0 and standard deviation 1, or another of ``scales``, learned from the training rows.
 
 >>> encoder, notes = ArrayEncoder.fit(images, rows)             # uint8 (n, C, H, W): mean and sd of each channel
 >>> encoder.encode(images[:128]).dtype
@@ -21,10 +21,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from thalweg.data.arrays import as_array
+from thalweg.data.scales import MOST_QUANTILES, Scale
 from thalweg.errors import InputError
 
 NUMBERS_AT_ONCE = 1 << 22
 """Numbers taken to float64 together: 32 MB."""
+MOST_SORTED = 1 << 25
+"""Numbers of which quantiles are taken; of more, evenly spaced rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +43,11 @@ class ArrayEncoder:
     sd: np.ndarray
     missing: tuple[int, ...] = ()
     """Features of ``(n, features)`` that were missing in training rows."""
+    scales: tuple[Scale, ...] = ()
+    """One for each mean, where the scale is another than ``standard``; mean and sd are then center and spread."""
 
     @classmethod
-    def fit(cls, array: np.ndarray, rows: np.ndarray) -> tuple[ArrayEncoder, list[str]]:
+    def fit(cls, array: np.ndarray, rows: np.ndarray, *, scale: str = "standard") -> tuple[ArrayEncoder, list[str]]:
         """Learns from ``rows``; the second value are sentences for the user."""
         own = None if array.ndim == 2 and array.dtype == np.uint8 else _axis_of(array.ndim - 1)
         axes = tuple(axis for axis in range(array.ndim) if axis != own)
@@ -59,12 +64,17 @@ class ArrayEncoder:
             square = square + np.square(block - against).sum(axis=axes, where=~np.isnan(block))
         sd = np.sqrt(square / np.maximum(count, 1))
         sd[sd <= 1e-12 * np.abs(mean)] = 0.0
+        scales: tuple[Scale, ...] = ()
+        if scale != "standard":
+            scales = _scales(array, rows, own, scale)
+            mean = np.array([one.center for one in scales])
+            sd = np.array([one.spread for one in scales])
         notes = []
         constant = int((sd == 0).sum())
         if constant and array.ndim == 2:
             notes.append(f"{constant} of {len(sd)} features are the same in every training row and set to 0.")
         where = tuple(int(feature) for feature in np.flatnonzero(missing)) if array.ndim == 2 else ()
-        return cls(array.shape[1:], array.dtype.kind in "iub", mean, sd, where), notes
+        return cls(array.shape[1:], array.dtype.kind in "iub", mean, sd, where, scales), notes
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -91,6 +101,15 @@ class ArrayEncoder:
             raise InputError(
                 "the inputs lie between 0 and 1: the model was trained on whole numbers as 0 to 255; give such"
             )
+        encoded = self._by_scales(array) if self.scales else self._standardised(array)
+        if not self.missing:
+            return encoded
+        absent = (
+            np.isnan(array[:, self.missing]) if array.dtype.kind == "f" else np.zeros((len(array), len(self.missing)))
+        )
+        return np.concatenate([encoded, absent.astype(np.float32)], axis=1)
+
+    def _standardised(self, array: np.ndarray) -> np.ndarray:
         scale = np.divide(1.0, self.sd, out=np.zeros_like(self.sd), where=self.sd != 0)
         dims = len(self.shape)
         if array.dtype == np.uint8:  # exact in float32 and twice as fast
@@ -103,10 +122,19 @@ class ArrayEncoder:
             for start in range(0, len(array), rows):
                 block = array[start : start + rows].astype(np.float64)
                 encoded[start : start + rows] = (block - _along(self.mean, dims)) * _along(scale, dims)
-        if dims > 1 or array.dtype.kind != "f":
-            return np.nan_to_num(encoded, copy=False)
-        absent = np.isnan(array[:, self.missing]).astype(np.float32)
-        return np.concatenate([np.nan_to_num(encoded, copy=False), absent], axis=1)
+        return np.nan_to_num(encoded, copy=False)
+
+    def _by_scales(self, array: np.ndarray) -> np.ndarray:
+        encoded = np.empty(array.shape, np.float32)
+        own = None if len(self.scales) == 1 else _axis_of(array.ndim - 1)
+        for index, scale in enumerate(self.scales):
+            place = (slice(None),) * (own or 0) + ((index,) if own is not None else ())
+            values = array[place]
+            if array.dtype == np.uint8:  # there are 256 answers
+                encoded[place] = scale.scaled(np.arange(256.0))[values]
+            else:
+                encoded[place] = scale.scaled(values.astype(np.float64))
+        return encoded
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -115,6 +143,7 @@ class ArrayEncoder:
             "mean": self.mean.tolist(),
             "sd": self.sd.tolist(),
             "missing": list(self.missing),
+            "scales": [scale.to_dict() for scale in self.scales],
         }
 
     @classmethod
@@ -125,7 +154,20 @@ class ArrayEncoder:
             np.asarray(plain["mean"], np.float64),
             np.asarray(plain["sd"], np.float64),
             tuple(plain["missing"]),
+            tuple(Scale.from_dict(scale) for scale in plain["scales"]),
         )
+
+
+def _scales(array: np.ndarray, rows: np.ndarray, own: int | None, kind: str) -> tuple[Scale, ...]:
+    """A scale of each channel or feature, from as many rows as are needed to know their quantiles."""
+    enough = rows[:: max(len(rows) * array[:1].size // MOST_SORTED, 1)]
+    count = 1 if own is None else array.shape[own]
+    levels = min(MOST_QUANTILES, max(NUMBERS_AT_ONCE // (4 * count), 100))
+    scales = []
+    for index in range(count):
+        values = array[(slice(None),) * own + (index,) if own is not None else ()][enough].astype(np.float64).ravel()
+        scales.append(Scale.fit(values[~np.isnan(values)], kind, levels=levels))
+    return tuple(scales)
 
 
 def _axis_of(dims: int) -> int:

@@ -2,7 +2,8 @@
 
 >>> load("digits")                                   # a bundled set
 >>> load("houses.csv", target="price")               # CSV, TSV, Parquet; also NPZ, IDX, a folder of class folders
->>> load((X, y))                                     # NumPy arrays, tensors
+>>> load("houses.csv", target="price,rent", test="new-houses.csv", groups="owner", drop=["id"])
+>>> load((X, y), weights=w)                          # NumPy arrays, tensors
 >>> load(frame, target="price")                      # polars, pandas, Arrow, or a dictionary of columns
 
 The target of a table is never guessed: taking the wrong column would train a network without complaint.
@@ -10,43 +11,78 @@ The target of a table is never guessed: taking the wrong column would train a ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from thalweg.data import arrays, images, table
 from thalweg.data.bundled import BUNDLED, load_bundled
-from thalweg.data.dataset import Data
+from thalweg.data.dataset import DEV, TEST, TRAIN, Data
+from thalweg.data.joining import joined
+from thalweg.data.marks import marked, without
 from thalweg.data.preprocess import Preprocessor
+from thalweg.data.reading import Raw, check_there, read, refuse_target, unknown_kind
 from thalweg.data.tabular import TableEncoder
-from thalweg.data.targets import read_targets
-from thalweg.data.wording import in_words, nearest, rows_in_words
+from thalweg.data.targets import read_outputs, read_targets
+from thalweg.data.wording import in_words, rows_in_words
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
     import polars
 
 
-def load(source: Any, *, target: str | None = None, task: str | None = None, delimiter: str | None = None) -> Data:
-    """Reads and checks data. ``target`` names the column to predict of a table; ``task`` overrules what the target
-    suggests; ``delimiter`` separates the columns of a text file (a comma, in ``.tsv`` files a tab).
+def load(
+    source: Any,
+    *,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    delimiter: str | None = None,
+    dev: Any = None,
+    test: Any = None,
+    weights: Any = None,
+    groups: Any = None,
+    time: Any = None,
+    split_column: Any = None,
+    drop: Sequence[str] = (),
+) -> Data:
+    """Reads and checks data.
+
+    ``target`` names the column of a table to predict, or several numeric ones (``"price,rent"`` or a list); ``task``
+    overrules what the target suggests; ``delimiter`` separates the columns of a text file (a comma, in ``.tsv`` files a
+    tab); ``drop`` names columns to ignore. ``dev`` and ``test`` are sources like the first, whose rows are those parts.
+
+    Four say something about the rows, each the name of a column or an array of n values (of the rows of ``dev`` and
+    ``test`` too, behind the others): ``weights`` (finite, 0 or more, not all 0) what a row counts in the cost; ``groups``
+    (any values) which rows belong together and may not be parted; ``time`` (numbers, dates, times) in which order they
+    came; ``split_column`` (train, dev or val, test, or empty) the part of each. See ``split`` for what follows from them.
 
     Raises ``InputError``, one sentence, for whatever cannot be trained on.
     """
+    raw: Raw | None = None
     if isinstance(source, Data):
-        return source
-    if isinstance(source, str | Path):
-        return _from_path(str(source), target, task, delimiter)
-    if isinstance(source, tuple | list):
-        if len(source) != 2:
-            raise InputError(f"the data is a {type(source).__name__} of {len(source)}: give a pair (X, y)")
-        _refuse_target(target, "a pair (X, y)")
-        return _from_pair(source[0], source[1], task)
-    if isinstance(source, np.ndarray | torch.Tensor):
-        raise InputError("one array holds no targets: give a pair (X, y)")
-    return _from_frame(table.as_frame(source), "data", target, task, where="the frame")
+        data = source
+    elif isinstance(source, str) and source in BUNDLED:
+        refuse_target(target, f"the bundled set {source}")
+        data = load_bundled(source)
+        if task is not None and task != data.task:
+            raise InputError(f'the bundled set {source} is a {data.task} task, not "{task}": leave task out')
+    else:
+        raw = read(source, target=target, delimiter=delimiter)
+        data = _with_targets(raw, task)
+    where = data.name if raw is None else raw.where
+    data = without(data, drop, where=where)
+    for part, more in ((DEV, dev), (TEST, test)):
+        if more is not None:
+            like = None if isinstance(data.inputs, np.ndarray) else raw
+            shape = data.inputs.shape[1:] if isinstance(data.inputs, np.ndarray) else None
+            named = None if raw is None or not _is_table(more) else raw.names
+            further = read(more, target=named, delimiter=delimiter, texts=like.texts if like else (), shape=shape)
+            data = joined(data, further, part)
+    data = marked(data, where=where, weights=weights, groups=groups, time=time, split_column=split_column)
+    _check(data, where)
+    return data
 
 
 def load_inputs(
@@ -59,7 +95,7 @@ def load_inputs(
     name, path = str(source), Path(source)
     if name in BUNDLED:
         return load_bundled(name).inputs
-    _check_there(path)
+    check_there(path)
     tabular = isinstance(like.encoder, TableEncoder)
     if tabular != (path.is_file() and table.is_table(path)):
         kind = "a table" if tabular else f"arrays or images of shape {like.input_shape}"
@@ -77,48 +113,50 @@ def load_inputs(
         return arrays.as_array(arrays.read_idx(path), str(path))
     if path.suffix.lower() == ".npz":
         return arrays.read_npz_inputs(path)
-    raise _unknown_kind(path)
+    raise unknown_kind(path)
 
 
-def _from_path(name: str, target: str | None, task: str | None, delimiter: str | None) -> Data:
-    if name in BUNDLED:
-        _refuse_target(target, f"the bundled set {name}")
-        bundled = load_bundled(name)
-        if task is not None and task != bundled.task:
-            raise InputError(f'the bundled set {name} is a {bundled.task} task, not "{task}": leave task out')
-        return bundled
-    path = Path(name).expanduser()
-    _check_there(path)
-    if path.is_file() and table.is_table(path):
-        frame = table.read_table(path, delimiter=delimiter)
-        return _from_frame(frame, path.name.split(".")[0], target, task, where=str(path))
-    _refuse_target(target, f"{path}, which is no table")
-    if path.is_dir():
-        if arrays.find_idx(path, "train"):
-            return _from_arrays(arrays.read_idx_folder(path), path.name, task)
-        pictures = images.read_folder(path)
-        return _with_targets(
-            path.resolve().name, pictures.inputs, pictures.labels, "class", task, pictures.test_from, believe_text=True
+def _is_table(source: Any) -> bool:
+    """Whether a source has its target among its columns."""
+    if isinstance(source, str | Path):
+        return str(source) not in BUNDLED and table.is_table(Path(source))
+    return not isinstance(source, tuple | list | Data)
+
+
+def _with_targets(raw: Raw, task: str | None) -> Data:
+    if not isinstance(raw.inputs, np.ndarray) and not raw.inputs.width:
+        raise InputError(
+            f"{raw.where} has no column beside the target {in_words(raw.names)}: there is nothing to predict it from"
         )
-    if arrays.is_idx(path):
-        return _from_arrays(arrays.read_idx_pair(path), path.name.split("-images")[0].split(".")[0], task)
-    if path.suffix.lower() == ".npz":
-        return _from_arrays(arrays.read_npz(path), path.stem, task)
-    raise _unknown_kind(path)
+    rows = len(raw.targets[0])
+    if len(raw.inputs) != rows:
+        raise InputError(
+            f"{raw.name}: the inputs have {len(raw.inputs):,} rows and the targets {rows:,}: give one target for each row"
+        )
+    if len(raw.names) > 1:
+        targets = read_outputs(raw.targets, names=raw.names, task=task)
+        return Data(
+            raw.name, "regression", raw.inputs, targets, ",".join(raw.names), None, raw.names, assigned=raw.assigned
+        )
+    name = raw.names[0]
+    chosen, targets, classes = read_targets(raw.targets[0], name=name, task=task, believe_text=raw.believe_text)
+    return Data(raw.name, chosen, raw.inputs, targets, name, classes, assigned=raw.assigned)
 
 
-def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: str | None, *, where: str) -> Data:
-    if target is None:
-        raise InputError(f"{where}: which column is to be predicted? Name the target, one of {in_words(frame.columns)}")
-    if target not in frame.columns:
-        near = nearest(target, frame.columns)
-        hint = f'did you mean "{near}"?' if near else f"choose among {in_words(frame.columns)}"
-        raise InputError(f'{where} has no column "{target}": {hint}')
-    inputs = frame.drop(target)
-    if not inputs.width:
-        raise InputError(f'{where} has no column beside the target "{target}": there is nothing to predict it from')
-    data = _with_targets(name, inputs, frame[target], target, task)
-    for column in inputs.iter_columns():
+def _check(data: Data, where: str) -> None:
+    """Raises ``InputError`` for inputs without a value, infinite ones, or a class that no training row has."""
+    if data.assigned is not None and data.classes is not None:
+        learned = np.unique(data.targets[data.assigned <= TRAIN])
+        unseen = [name for number, name in enumerate(data.classes) if number not in learned]
+        if unseen:
+            raise InputError(
+                f"{where}: no training row has the class {in_words(unseen)}: remove its rows, or learn from some of them"
+            )
+    if isinstance(data.inputs, np.ndarray):
+        return
+    if not data.inputs.width:
+        raise InputError(f"{where} has no column left to predict from: leave fewer columns out")
+    for column in data.inputs.iter_columns():
         if column.null_count() == len(column):
             raise InputError(f'{where}: the column "{column.name}" has no value in any row: remove this column')
         if column.dtype.is_float() and column.is_infinite().any():
@@ -127,67 +165,3 @@ def _from_frame(frame: polars.DataFrame, name: str, target: str | None, task: st
                 f'{where}: the column "{column.name}" is infinite in {rows_in_words(rows)}: '
                 f"correct the values or leave them empty"
             )
-    return data
-
-
-def _from_pair(inputs: Any, targets: Any, task: str | None) -> Data:
-    """Inputs may be an array or a frame; targets an array, a tensor or a list."""
-    if isinstance(targets, torch.Tensor):
-        targets = targets.detach().cpu()
-        targets = (targets.float() if targets.dtype == torch.bfloat16 else targets).numpy()
-    flat = np.asarray(targets)
-    if flat.ndim == 2 and flat.shape[1] == 1:
-        flat = flat[:, 0]
-    if isinstance(inputs, np.ndarray | torch.Tensor | list):
-        return _with_targets("data", arrays.as_array(inputs, "X"), flat, "y", task)
-    frame = table.as_frame(inputs)
-    name = "y" if "y" not in frame.columns else "the second of the pair"
-    if len(flat) != frame.height:
-        raise InputError(f"X has {frame.height:,} rows and y {len(flat):,}: give one target for each row")
-    from polars import Series
-
-    return _from_frame(frame.with_columns(Series(name, flat)), "data", name, task, where="X")
-
-
-def _from_arrays(found: arrays.Arrays, name: str, task: str | None) -> Data:
-    return _with_targets(name, found.inputs, found.targets, "target", task, found.test_from)
-
-
-def _with_targets(
-    name: str,
-    inputs: polars.DataFrame | np.ndarray,
-    values: Any,
-    target: str,
-    task: str | None,
-    test_from: int | None = None,
-    *,
-    believe_text: bool = False,
-) -> Data:
-    if len(inputs) != len(values):
-        raise InputError(
-            f"{name}: the inputs have {len(inputs):,} rows and the targets {len(values):,}: give one target for each row"
-        )
-    chosen, targets, classes = read_targets(values, name=target, task=task, believe_text=believe_text)
-    official = None if test_from is None else np.arange(test_from, len(targets))
-    return Data(name, chosen, inputs, targets, target, classes, official)
-
-
-def _refuse_target(target: str | None, what: str) -> None:
-    if target is not None:
-        raise InputError(f'the target "{target}" cannot be chosen: {what} has its own; leave target out')
-
-
-def _check_there(path: Path) -> None:
-    if path.exists():
-        return
-    neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    by_stem = {other.split(".")[0]: other for other in [*neighbours, *BUNDLED]}
-    near = nearest(path.name.split(".")[0], by_stem)
-    hint = f"did you mean {by_stem[near]}?" if near else f"give a file, a folder or one of {', '.join(BUNDLED)}"
-    raise InputError(f"{path} does not exist: {hint}")
-
-
-def _unknown_kind(path: Path) -> InputError:
-    return InputError(
-        f"{path} is of a kind that cannot be read: give CSV, TSV, Parquet, NPZ, IDX, or a folder of class folders with images"
-    )

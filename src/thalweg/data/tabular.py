@@ -6,18 +6,20 @@
 ['The column "id" numbers the rows and is left out.']
 
 Left out are columns that say nothing about a new row: those that number the rows and have a name for that, and texts that are
-different in most rows (identifiers, names, free text).
+different in most rows (identifiers, names, free text). A text of few values is one feature for each of them; of many values one
+feature, a whole number to be embedded (``embedded``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from thalweg.data.columns import (
     Category,
+    Coded,
     Encoder,
     Moment,
     Number,
@@ -36,6 +38,15 @@ ROW_NUMBERS = ("", "#", "id", "index", "idx", "no", "nr", "row", "row_id", "unna
 """What a column is called that numbers the rows (a frame's index, written without a name, is one)."""
 
 
+class Embedded(NamedTuple):
+    """A feature of the encoded table that holds whole numbers from 0 to ``size`` (without it), to be embedded."""
+
+    name: str
+    feature: int
+    """Its place among the features."""
+    size: int
+
+
 @dataclass(frozen=True)
 class TableEncoder:
     """The encoders of all columns that are used, in the order of the training table."""
@@ -44,8 +55,20 @@ class TableEncoder:
     columns: tuple[Encoder, ...]
 
     @classmethod
-    def fit(cls, frame: polars.DataFrame, rows: np.ndarray) -> tuple[TableEncoder, list[str]]:
-        """Learns every column from ``rows``; the second value are sentences on what was left out."""
+    def fit(
+        cls,
+        frame: polars.DataFrame,
+        rows: np.ndarray,
+        *,
+        scale: str = "standard",
+        embed: bool = True,
+        time_name: str | None = None,
+    ) -> tuple[TableEncoder, list[str]]:
+        """Learns every column from ``rows``; the second value are sentences on what was left out.
+
+        Numbers come on the ``scale``; with ``embed`` texts of many values become codes. ``time_name`` is the column by whose
+        order rows are divided.
+        """
         import polars as pl
 
         encoders: list[Encoder] = []
@@ -60,13 +83,18 @@ class TableEncoder:
             if reason:
                 notes.append(f'The column "{column.name}" {reason} and is left out.')
             elif column.dtype == pl.String:
-                encoders.append(Category.fit(column))
+                encoders.append((Coded.fit(column) if embed else None) or Category.fit(column))
             elif column.dtype in (pl.Date, pl.Datetime):
-                encoders.append(Moment.fit(column))
+                encoders.append(Moment.fit(column, trend=column.name != time_name))
             else:
-                number = Number.fit(column)
+                number = Number.fit(column, scale=scale)
                 encoders.append(number)
-                constant += [column.name] * (number.sd == 0)
+                constant += [column.name] * (number.scale.spread == 0)
+        if time_name is not None:
+            used = "only its place in the year and the week is" if time_name in frame.columns else "it is not"
+            notes.append(
+                f'The column "{time_name}" says when a row came: {used} learned from, for later rows lie outside of the rest.'
+            )
         if constant:
             notes.append(f"The same in every training row, and therefore set to 0: {in_words(constant)}.")
         if not encoders:
@@ -84,7 +112,17 @@ class TableEncoder:
     @property
     def texts(self) -> tuple[str, ...]:
         """The columns whose values are texts, even where a new file has numbers alone in them."""
-        return tuple(column.name for column in self.columns if isinstance(column, Category))
+        return tuple(column.name for column in self.columns if isinstance(column, Category | Coded))
+
+    @property
+    def embedded(self) -> tuple[Embedded, ...]:
+        """The features that are codes."""
+        found, feature = [], 0
+        for column in self.columns:
+            if isinstance(column, Coded):
+                found.append(Embedded(column.name, feature, column.size))
+            feature += len(column.features)
+        return tuple(found)
 
     def encode(self, source: Any) -> np.ndarray:
         """float32 ``(n, features)``."""

@@ -13,13 +13,14 @@ The rules, in their order; ``task=`` overrules them:
 4. Whole numbers of at most 20 different values, each held by two rows or more on average, are classes; so are up to 100
    different values if they make at most 5 % of the rows. All other whole numbers are amounts.
 
-Two classes make a ``binary`` task (one output, a logistic loss), more a ``multiclass`` one.
+Two classes make a ``binary`` task (one output, a logistic loss), more a ``multiclass`` one. Several columns are several outputs
+of one regression.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,43 @@ def read_targets(
     return (chosen, *_classes(series, name, chosen, believe=believe_text or task is not None))
 
 
+def read_outputs(columns: Sequence[Any], *, names: Sequence[str], task: str | None = None) -> np.ndarray:
+    """float64 ``(n, k)`` from k columns of amounts. Raises ``InputError`` for a task that is no regression, and as
+    ``read_targets`` does."""
+    if task not in (None, "regression"):
+        raise InputError(
+            f"{len(names)} targets cannot be a {task} task: several targets are a regression, or choose one"
+        )
+    return np.column_stack(
+        [read_targets(values, name=name, task="regression")[1] for values, name in zip(columns, names, strict=True)]
+    )
+
+
+def read_more(values: Any, *, name: str, classes: tuple[str, ...] | None, where: str) -> np.ndarray:
+    """Targets ``(n,)`` of further rows, in the classes (or as amounts) that the training rows have.
+
+    Raises ``InputError`` naming the row with a value that is missing, or of a class that no training row has.
+    """
+    import polars as pl
+
+    try:
+        series = as_series(values, name)
+        _refuse_missing(series, name)
+        if classes is None:
+            return _as_numbers(series, name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    labels = pl.Series([label_of(value) for value in series], dtype=pl.String)
+    known = labels.is_in(classes)
+    if not known.all():
+        row = known.arg_min() or 0
+        raise InputError(
+            f'{where}: the target "{name}" is {labels[row]!r} in row {row + 1}, a class that no training row has: '
+            f"remove the row, or add such rows to the training data"
+        )
+    return labels.replace_strict(list(classes), list(range(len(classes))), return_dtype=pl.Int64).to_numpy()
+
+
 def label_of(value: Any) -> str:
     """The name of a class: ``3`` for 3 and 3.0, ``true`` for True, a text as it is."""
     if isinstance(value, bool | np.bool_):
@@ -135,6 +173,16 @@ def _refuse_missing(series: polars.Series, name: str) -> None:
 
 
 def _amounts(series: polars.Series, name: str) -> np.ndarray:
+    amounts = _as_numbers(series, name)
+    if (amounts == amounts[0]).all():
+        raise InputError(f'the target "{name}" is {amounts[0]:g} in every row: there is nothing to learn')
+    with np.errstate(over="ignore"):
+        if not np.isfinite(amounts.std()):
+            raise InputError(f'the target "{name}" holds amounts too large to be squared: give it in larger units')
+    return amounts
+
+
+def _as_numbers(series: polars.Series, name: str) -> np.ndarray:
     import polars as pl
 
     if series.dtype == pl.String:
@@ -146,13 +194,7 @@ def _amounts(series: polars.Series, name: str) -> np.ndarray:
                 f"correct it, or leave the task to be classes"
             )
         series = numbers
-    amounts = series.cast(pl.Float64).to_numpy()
-    if (amounts == amounts[0]).all():
-        raise InputError(f'the target "{name}" is {amounts[0]:g} in every row: there is nothing to learn')
-    with np.errstate(over="ignore"):
-        if not np.isfinite(amounts.std()):
-            raise InputError(f'the target "{name}" holds amounts too large to be squared: give it in larger units')
-    return amounts
+    return series.cast(pl.Float64).to_numpy()
 
 
 def _classes(series: polars.Series, name: str, task: str, *, believe: bool) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -34,3 +34,10 @@ def nearest(name: str, there: Iterable[str]) -> str | None:
     by_lower = {other.lower(): other for other in there}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[near[0]] if near else None
+
+
+def no_column(name: str, there: Sequence[str], *, where: str) -> str:
+    """That a column is not there, and which was probably meant."""
+    near = nearest(name, there)
+    hint = f'did you mean "{near}"?' if near else f"choose among {in_words(there)}"
+    return f'{where} has no column "{name}": {hint}'
