@@ -61,11 +61,11 @@ def folds(data: Data, k: int, *, seed: int) -> list[Fold]:
 def _check_classes(data: Data, rows: np.ndarray, k: int) -> None:
     if data.classes is None:
         return
-    counts = np.bincount(data.targets[rows], minlength=len(data.classes))
-    if 0 < counts[counts > 0].min() < k:
-        rarest = int(np.where(counts > 0, counts, len(data)).argmin())
+    classes, counts = np.unique(data.targets[rows], return_counts=True)
+    fewest = int(counts.min())
+    if fewest < k:
         raise InputError(
-            f'{data.name} has {counts[rarest]} row{"s" * (counts[rarest] != 1)} of the class "{data.classes[rarest]}" for '
+            f'{data.name} has {fewest} row{"s" * (fewest > 1)} of the class "{data.classes[classes[counts.argmin()]]}" for '
             f"{k:,} folds: give fewer folds, or leave the class out"
         )
 
