@@ -108,8 +108,11 @@ class TestOnnx:
         assert np.allclose(chances, predictor.probabilities(x[:4]), atol=1e-5)
 
     def test_a_table_travels_as_encoded_features_with_the_rules_beside_them(self, tmp_path) -> None:
-        frame = pl.DataFrame({"size": [1.5, 2.5, None, 4.0] * 8, "kind": ["a", "b", "b", "ä"] * 8})
-        predictor = predictor_of(frame, np.arange(32) % 2, "binary", ("no", "yes"))
+        frame = pl.DataFrame({
+            "size": [1.5, 2.5, None, 4.0] * 60, "kind": ["a", "b", "b", "ä"] * 60, "town": [f"t{n}" for n in range(80)] * 3,
+        })  # fmt: skip
+        predictor = predictor_of(frame, np.arange(240) % 2, "binary", ("no", "yes"))
+        assert predictor.preprocessor.embedded
         export_onnx(predictor, tmp_path / "m.onnx")
         preprocessor = predictor.preprocessor
         (_, chances), metadata = served(tmp_path / "m.onnx", preprocessor.inputs(frame))
@@ -117,6 +120,35 @@ class TestOnnx:
         assert metadata["inputs"] == "encoded" and metadata["features"] == list(preprocessor.feature_names)
         again = Preprocessor.from_dict(metadata["preprocessing"])
         assert np.array_equal(again.inputs(frame), preprocessor.inputs(frame))
+
+    @pytest.mark.parametrize("scale", ["robust", "none", "quantile"])
+    def test_every_scale_of_inputs(self, tmp_path, scale) -> None:
+        x = np.random.default_rng(0).normal([10, 0, -3], [1, 10, 0.1], (60, 3))
+        x[::7, 1] = np.nan
+        predictor = predictor_of(x, np.arange(60) % 2, "binary", ("a", "b"), scale=scale)
+        export_onnx(predictor, tmp_path / "m.onnx")
+        x = x.astype(np.float32)
+        (_, chances), metadata = served(
+            tmp_path / "m.onnx", x if scale != "quantile" else predictor.preprocessor.inputs(x)
+        )
+        assert metadata["inputs"] == ("encoded" if scale == "quantile" else "raw")
+        assert np.allclose(chances, predictor.probabilities(x), atol=1e-5)
+
+    @pytest.mark.parametrize("scale_target", ["standard", "robust", "quantile", "none"])
+    def test_several_amounts_on_every_scale(self, tmp_path, scale_target) -> None:
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(80, 3))
+        y = np.stack([np.exp(3 * x[:, 0]), 100 + x[:, 1]], axis=1)
+        predictor = predictor_of(x, y, "regression", target_names=("income", "height"), scale_target=scale_target)
+        with torch.no_grad():
+            predictor.model[-1].weight *= 8  # also beyond the ends of the training targets
+        export_onnx(predictor, tmp_path / "m.onnx")
+        frame = predictor.predict(x.astype(np.float32))
+        (amounts,), metadata = served(tmp_path / "m.onnx", x)
+        assert frame.columns == metadata["targets"] == ["income", "height"]
+        assert np.allclose(
+            amounts, frame.to_numpy(), rtol=1e-4, atol=1e-4 * np.ptp(y[:, 0]) if scale_target == "quantile" else 1e-4
+        )
 
     def test_the_file_says_nothing_of_the_author_s_folders(self, tmp_path) -> None:
         predictor = predictor_of(np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2, "binary", ("0", "1"))
@@ -174,7 +206,7 @@ class TestSafetensors:
         torch.manual_seed(0)
         from thalweg.experiments.build import build_model
 
-        model = build_model(spec, input_shape=(4,), n_outputs=3).eval()
+        model = build_model(spec, like.preprocessor).eval()
         run = Predictor(Path("runs/own-1"), spec, like.preprocessor, model)
         export_safetensors(run, tmp_path / "own.safetensors")
         assert thalweg.load(tmp_path / "own.safetensors").predict(x).equals(run.predict(x))

@@ -88,7 +88,7 @@ def diabetes() -> tuple[RunReport, History, list[Finding]]:
         name="diabetes-3", created="2025-11-02 14:10:02", task="regression", data={"name": "diabetes", "rows": 442},
         metrics={"train": {"loss": 0.42, "r2": 0.58, "rmse": 50.1}, "dev": {"loss": 0.53, "r2": 0.36, "rmse": 58.0},
                  "test": {"loss": 0.5, "r2": 0.487, "rmse": 54.3}},
-        best_epoch=12, predictions={"true": true.tolist(), "predicted": said.tolist()}, rule=ADAMW,
+        best_epoch=12, predictions=[{"name": "y", "true": true.tolist(), "predicted": said.tolist()}], rule=ADAMW,
     )  # fmt: skip
     return run, history, findings
 

@@ -105,7 +105,7 @@ def test_nothing_recorded_nothing_drawn() -> None:
     assert curves.gradients(empty) is None
     assert curves.ratios(empty) is None
     assert outcome.confusion(RUN) is None
-    assert outcome.predictions(RUN) is None
+    assert outcome.predictions(RUN) == []
     assert outcome.by_class(RUN) == []
 
 
@@ -188,8 +188,10 @@ class TestErrors:
             RunReport(name="a", confusion={"classes": ["a", "b"], "matrix": [[1, 2, 3], [4, 5, 6]]})
 
     def test_predictions(self) -> None:
-        run = RunReport(name="a", predictions={"true": [1.0, 2.0, 3.0, 4.0], "predicted": [1.5, 2.0, 2.0, math.nan]})
-        figure = outcome.predictions(run)
+        run = RunReport(
+            name="a", predictions=[{"name": "y", "true": [1.0, 2.0, 3.0, 4.0], "predicted": [1.5, 2.0, 2.0, math.nan]}]
+        )
+        (figure,) = outcome.predictions(run)
         assert "Half of the 3 examples are off by less than 0.5" in figure.caption
         assert figure.data[0]["x"].tolist() == [1.0, 3.0]
 

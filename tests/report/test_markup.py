@@ -132,4 +132,4 @@ def test_durations(seconds: float, shown: str) -> None:
 
 
 def test_labels() -> None:
-    assert [markup.label(name) for name in ("train", "r2", "f1")] == ["training", "R²", "f1"]
+    assert [markup.label(name) for name in ("train", "r2", "brier")] == ["training", "R²", "brier"]

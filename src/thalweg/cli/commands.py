@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,9 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of standard output.")]
 Runs = Annotated[str, typer.Option("--runs", help="The folder that holds all runs.")]
+OF_DATA = (
+    "target", "task", "delimiter", "drop", "dev", "test", "split", "split_column", "groups", "time", "weights", "seed",
+)  # fmt: skip
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or its name under runs/.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")]
 
@@ -84,7 +88,6 @@ def train(
     thalweg train mymodel.py:build --data digits
     thalweg train runs/digits-1/spec.toml
     """
-    from thalweg.cli.progress import watcher
     from thalweg.experiments import start
     from thalweg.experiments.spec import Spec
 
@@ -98,7 +101,7 @@ def train(
         if "data" in settings:
             raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
         spec = Spec(data=source, **settings)
-    _finish(start, spec, watcher(), as_json=as_json)
+    _finish(start, spec, as_json=as_json)
 
 
 def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -109,19 +112,32 @@ def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 def resume(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
     """Go on with a run that was stopped or killed; the result is the same as if it never had been."""
-    from thalweg.cli.progress import watcher
     from thalweg.experiments import resume as go_on
 
-    _finish(go_on, run, watcher(), as_json=as_json, runs=runs)
+    _finish(go_on, run, as_json=as_json, runs=runs)
 
 
-def _finish(train_it: Any, what: Any, watcher: Any, *, as_json: bool, **where: str) -> None:
+def _finish(train_it: Any, what: Any, *, as_json: bool, **where: str) -> None:
+    """Trains, as one process or as one of several under torchrun, of which the first speaks."""
+    from thalweg.cli.progress import watcher
     from thalweg.cli.show import show_result
+    from thalweg.experiments import Silent
     from thalweg.experiments.run import Interrupted
+    from thalweg.train.parallel import Ranks
 
+    ranks = Ranks.of_environment()
     try:
-        folder, result = train_it(what, watcher, **where)
+        with ranks.group():
+            folder, result = train_it(what, watcher() if ranks.first else Silent(), ranks=ranks, **where)
+        if not ranks.first:
+            return
+    except InputError:
+        if not ranks.first:  # the first has met the same and says it
+            raise Told(2) from None
+        raise
     except Interrupted as stopped:
+        if not ranks.first:
+            raise Told(130) from None
         print(f"thalweg: {stopped}", file=sys.stderr)
         if as_json:
             _print_object({"run": str(stopped.folder.path), "status": "stopped by the user"})
@@ -260,5 +276,26 @@ def draw_schedule(
         list_words()
         return
     found = draw(text, lr=lr, steps=steps, page=page)
+    if as_json:
+        _print_object(found)
+
+
+@app.command(name="data")
+@partial(with_settings, only=OF_DATA)
+def describe_data(
+    source: Annotated[str, typer.Argument(metavar="DATA", help="A file, a folder or a bundled set, as in train.")],
+    settings: dict[str, Any],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in data, what about it is suspicious, the parts it would be divided into, and whether they are alike.
+
+    \b
+    thalweg data houses.csv
+    thalweg data houses.csv --target price --test new-houses.csv
+    """
+    from thalweg.cli.data import describe
+    from thalweg.experiments.spec import Spec
+
+    found = describe(Spec(data=source, **settings))
     if as_json:
         _print_object(found)

@@ -10,8 +10,8 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic_core import PydanticUndefined
@@ -20,21 +20,20 @@ from thalweg.errors import InputError
 from thalweg.experiments.spec import Spec
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the settings of ``Spec`` as options; it receives those that were given as ``settings``."""
+def with_settings(command: Callable[..., None], *, only: Sequence[str] = ()) -> Callable[..., None]:
+    """Gives a command the settings of ``Spec`` (or ``only`` some) as options; it receives those given as ``settings``."""
+    names = only or tuple(Spec.model_fields)
     own = [
         parameter
         for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
         if name != "settings"
     ]
-    options = [_option(name) for name in Spec.model_fields]
+    options = [_option(name) for name in names]
 
     @functools.wraps(command)
     def wrapped(**arguments: Any) -> None:
-        given = {
-            name: _value(name, arguments.pop(name)) for name in Spec.model_fields if arguments[name] not in (None, [])
-        }
-        for name in Spec.model_fields:
+        given = {name: _value(name, arguments.pop(name)) for name in names if arguments[name] not in (None, [])}
+        for name in names:
             arguments.pop(name, None)
         command(**arguments, settings=given)
 
@@ -47,7 +46,7 @@ def _option(name: str) -> inspect.Parameter:
     field = Spec.model_fields[name]
     kind, flag = _kind(name), "--option" if name == "options" else f"--{name.replace('_', '-')}"
     if kind is bool:
-        flag = f"{flag}/--no-{name}"
+        flag = f"{flag}/--no-{name.replace('_', '-')}"
     shown = "" if field.is_required() or field.default in (None, PydanticUndefined) else str(field.default)
     plain: Any = list[str] if kind is dict else (kind if kind in (int, float, bool) else str) | None
     annotation = Annotated[
@@ -66,11 +65,19 @@ def _kind(name: str) -> type:
     """The plain type behind a field's annotation: int, float, str, list or dict."""
     if name == "clip_norm":  # a number, or the word none
         return str
+    arms = _arms(name)
+    origins = [typing.get_origin(arm) for arm in arms]
+    if list in origins or dict in origins:
+        return list if list in origins else dict
+    return arms[0] if arms[0] in (int, float, str, bool) else str
+
+
+def _arms(name: str) -> list[Any]:
+    """The alternatives of a field's annotation, None apart."""
     annotation: Any = Spec.model_fields[name].annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        annotation = next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
-    origin = typing.get_origin(annotation)
-    return origin if origin in (list, dict) else annotation if annotation in (int, float, str, bool) else str
+        return [arm for arm in typing.get_args(annotation) if arm is not types.NoneType]
+    return [annotation]
 
 
 def _metavar(name: str, kind: type) -> str:
@@ -82,8 +89,11 @@ def _metavar(name: str, kind: type) -> str:
 def _value(name: str, text: Any) -> Any:
     kind = _kind(name)
     if kind is list:
-        words = [word for word in text.replace(" ", ",").split(",") if word]
-        return [_number(word, name) for word in words]
+        if any(typing.get_origin(arm) is Literal and text in typing.get_args(arm) for arm in _arms(name)):
+            return text
+        if list[str] in _arms(name):
+            return [word.strip() for word in text.split(",") if word.strip()]
+        return [_number(word, name) for word in text.replace(" ", ",").split(",") if word]
     if kind is dict:
         return dict(_pair(item) for item in text)
     if name == "clip_norm" and text.lower() != "none":

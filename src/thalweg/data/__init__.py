@@ -17,6 +17,7 @@ from thalweg.data.folds import Fold, folds
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.source import load, load_inputs
 from thalweg.data.split import Split, sizes, split
+from thalweg.data.streaming import Stream, is_large, open_stream
 from thalweg.data.tabular import Embedded
 from thalweg.data.targets import infer_task
 
@@ -27,12 +28,15 @@ __all__ = [
     "Fold",
     "Preprocessor",
     "Split",
+    "Stream",
     "TensorBatches",
     "auto_batch_size",
     "folds",
     "infer_task",
+    "is_large",
     "load",
     "load_inputs",
+    "open_stream",
     "sizes",
     "split",
 ]

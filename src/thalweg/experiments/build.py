@@ -15,21 +15,29 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.own_module import build_own, is_own
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
-from thalweg.train import OBJECTIVES, Objective
-from thalweg.train.objectives import CrossEntropy, MeanSquaredError
+from thalweg.train import L2, Batches, Hook, MaxNorm, Objective, ProximalL1, Weighted
+from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 
 if TYPE_CHECKING:
+    from thalweg.data import Preprocessor
+    from thalweg.experiments.parts import Prepared
     from thalweg.schedules import Schedule
+    from thalweg.train.parallel import Ranks
 
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
 FEW_OPERATIONS = 1e8
 """Floating-point operations in a step below which a second thread costs more than it brings."""
+INIT_EXAMPLES = 256
+"""Examples that an initialisation by data (LSUV) looks at."""
+RARE = 0.5
+"""A class with less than this share of an even part is rare: then accuracy alone says too little."""
 
 
 def look_up(name: str, table: Mapping[str, Any], kind: str) -> Any:
@@ -41,8 +49,13 @@ def look_up(name: str, table: Mapping[str, Any], kind: str) -> Any:
     raise InputError(f'there is no {kind} "{name}": {hint}')
 
 
-def build_device(name: str) -> torch.device:
-    """``auto`` takes CUDA, then Apple's MPS, then the processor; a device that is not there is refused."""
+def build_device(name: str, local: int | None = None) -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the processor; a device that is not there is refused.
+
+    ``local`` is the number of a process among several of this machine: each takes an accelerator of its own.
+    """
+    if name in ("auto", "cuda") and local is not None and torch.cuda.is_available():
+        return build_device(f"cuda:{local}")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -61,53 +74,179 @@ def build_device(name: str) -> torch.device:
     return device
 
 
-def build_objective(task: str, *, scale: float, classes: int | None = None) -> Objective:
-    """The loss of a task; ``scale`` is the size of one unit of standardised regression targets."""
-    if task == "multiclass" and classes is not None:
-        return CrossEntropy(classes=classes)
-    return MeanSquaredError(scale=scale) if task == "regression" else OBJECTIVES[task]
+def build_objective(spec: Spec, prepared: Prepared) -> Objective:
+    """The loss of a task, with its smoothing and weights, and the metrics to watch."""
+    also = _metrics(spec, prepared)
+    objective: Objective
+    if prepared.task == "regression":
+        for name in ("class_weights", "label_smoothing"):
+            if getattr(spec, name):
+                raise InputError(f"{name} is for classes, and the task is a regression: leave it out")
+        preprocessor = prepared.preprocessor
+        if preprocessor is None:
+            objective = MeanSquaredError(also=also)
+        else:
+            restore = preprocessor.restore_targets if spec.scale_target == "quantile" else None
+            objective = MeanSquaredError(scale=preprocessor.target_scale, also=also, restore=restore)
+    else:
+        weights = _class_weights(spec, prepared)
+        if prepared.task == "binary":
+            objective = BinaryCrossEntropy(label_smoothing=spec.label_smoothing, class_weights=weights, also=also)
+        else:
+            classes = None if prepared.class_counts is None else len(prepared.class_counts)
+            objective = CrossEntropy(
+                label_smoothing=spec.label_smoothing, classes=classes, class_weights=weights, also=also
+            )
+    return Weighted(objective) if prepared.weighted else objective
 
 
-def build_model(spec: Spec, *, input_shape: tuple[int, ...], n_outputs: int) -> torch.nn.Module:
-    """The network of a spec, before ``initialise``; what a module of the user's draws comes from the seed."""
-    torch.manual_seed(spec.seed)
-    if is_own(spec.model):
-        return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
-    from thalweg.models import LinearPath, mlp
+def _metrics(spec: Spec, prepared: Prepared) -> tuple[str, ...]:
+    """What is measured beside the task's own metrics: what is watched, and what tells more where classes are unequal."""
+    also = []
+    counts = prepared.class_counts
+    if counts and min(counts) < RARE * sum(counts) / len(counts):
+        also += ["balanced_accuracy", "f1"]
+    if spec.watch not in (None, "loss", "accuracy", "r2", "rmse", *also):
+        also.append(str(spec.watch))
+    return tuple(also)
 
-    look_up(spec.model, {"mlp": mlp}, "model")
-    features = math.prod(input_shape)
-    deep = mlp(
-        features,
-        n_outputs,
-        hidden=tuple(spec.hidden or ()),
-        activation=spec.activation,
-        dropout=spec.dropout or 0.0,
-        norm=spec.norm,
+
+def _class_weights(spec: Spec, prepared: Prepared) -> Any:
+    counts, wanted = prepared.class_counts, spec.class_weights
+    if wanted is None:
+        return None
+    if counts is None:
+        raise InputError("class_weights needs data whose classes are known: with loaders, weigh in a loss of your own")
+    if wanted == "balanced":
+        return tuple(sum(counts) / (len(counts) * max(count, 1)) for count in counts)
+    if len(wanted) != len(counts) or min(wanted) < 0 or max(wanted) == 0:
+        raise InputError(
+            f"class_weights has {len(wanted)} numbers for {len(counts)} classes: give one of at least 0 for each, in the "
+            f"order of the classes, or the word balanced"
+        )
+    return tuple(float(weight) for weight in wanted)
+
+
+def build_batches(spec: Spec, prepared: Prepared, ranks: Ranks) -> Batches:
+    """The mini-batches of one process, with the random changes that the spec asks for."""
+    assert spec.batch_size is not None
+    batches = prepared.batches(spec.batch_size, ranks)
+    if not spec.augment:
+        return batches
+    from thalweg.data import augment
+
+    steps = augment.parse(spec.augment)
+    augment.check(steps, tuple(prepared.parts.train[0].shape[1:]))
+    counts, preprocessor = prepared.class_counts, prepared.preprocessor
+    return augment.Augmented(
+        batches,
+        steps,
+        seed=spec.seed + (ranks.rank << 32),
+        classes=len(counts) if counts and prepared.task == "multiclass" else None,
+        fill=_black(preprocessor),
+        protected=() if preprocessor is None else tuple(column.feature for column in preprocessor.embedded),
+        weighted=prepared.weighted,
     )
-    return LinearPath(features, n_outputs, deep) if spec.skip and spec.hidden else deep
 
 
-def initialise(spec: Spec, model: torch.nn.Module) -> list[Choice]:
+def _black(preprocessor: Preprocessor | None) -> tuple[float, ...] | float:
+    """What black is in each channel of a scaled image: it stands where an image was moved away from."""
+    if preprocessor is None or len(preprocessor.input_shape) != 3:
+        return 0.0
+    black = preprocessor.inputs(np.zeros((1, *preprocessor.input_shape), np.uint8))
+    return tuple(float(value) for value in black[0, :, 0, 0])
+
+
+def build_model(spec: Spec, preprocessor: Preprocessor) -> torch.nn.Module:
+    """The network of a spec, before ``initialise``; what a module of the user's draws comes from the seed."""
+    input_shape, n_outputs = preprocessor.input_shape, preprocessor.n_outputs
+    torch.manual_seed(spec.seed)
+    own = is_own(spec.model)
+    kind = "your own module" if own else spec.model
+    if not own:
+        look_up(spec.model, BELONGS, "model")
+    for name in sorted(set().union(*BELONGS.values()) - BELONGS.get(spec.model, set())):
+        if getattr(spec, name) not in (None, Spec.model_fields[name].default):
+            raise InputError(f"{name} does not belong to {kind}: leave it out, or choose the model that has it")
+    if own:
+        return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
+    from thalweg import models
+
+    if spec.model == "resnet":
+        return models.resnet(
+            input_shape,
+            n_outputs,
+            dropout=_single(spec.dropout, "resnet"),
+            **{name: getattr(spec, name) for name in ("depth", "width") if getattr(spec, name) is not None},
+        )
+
+    def net(width: int) -> torch.nn.Module:
+        hidden = tuple(spec.hidden or ())
+        dropped = spec.dropout or [0.0]
+        deep = models.mlp(
+            width,
+            n_outputs,
+            hidden=hidden,
+            activation=spec.activation,
+            dropout=dropped[0] if len(dropped) == 1 else dropped,
+            input_dropout=spec.input_dropout,
+            norm=spec.norm,
+            residual=spec.residual,
+        )
+        return models.LinearPath(width, n_outputs, deep) if spec.skip and hidden else deep
+
+    embedded = tuple((column.feature, column.size) for column in preprocessor.embedded)
+    return models.Tabular(math.prod(input_shape), embedded, build=net) if embedded else net(math.prod(input_shape))
+
+
+BELONGS = {
+    "mlp": {"hidden", "activation", "residual", "skip", "norm", "dropout", "input_dropout"},
+    "linear": {"input_dropout"},
+    "resnet": {"depth", "width", "dropout"},
+}
+"""The built-in models and the settings that are theirs."""
+
+
+def _single(dropout: list[float] | None, model: str) -> float:
+    if dropout is None:
+        return 0.0
+    if len(dropout) != 1:
+        raise InputError(f"dropout has {len(dropout)} probabilities, and a {model} takes one, before its last layer")
+    return dropout[0]
+
+
+def initialise(spec: Spec, model: torch.nn.Module, prepared: Prepared) -> list[Choice]:
     """Draws the weights of a built-in model, or of the user's where ``init`` says how, from the seed."""
     from thalweg.initializers import initialize
-    from thalweg.models import LinearPath
 
     if is_own(spec.model) and spec.init is None:
         return []
-    done = initialize(model, scheme=spec.init or "auto", generator=torch.Generator().manual_seed(spec.seed))
-    if isinstance(model, LinearPath):
-        model.start_linear()
+    done = initialize(
+        model,
+        scheme=spec.init or "auto",
+        generator=torch.Generator().manual_seed(spec.seed),
+        batch=prepared.parts.sample[0][:INIT_EXAMPLES].cpu() if spec.init == "lsuv" else None,
+    )
+    start_linear(model)
     schemes = ", ".join(dict.fromkeys(one.scheme for one in done))
-    return [Choice("init", schemes, "fits what follows each layer")] if spec.init is None else []
+    return [Choice("init", schemes, "fits what follows each layer")] if spec.init in (None, "auto") else []
+
+
+def start_linear(model: torch.nn.Module) -> None:
+    """A linear path starts at zero, whatever else was drawn."""
+    from thalweg.models import LinearPath
+
+    for module in model.modules():
+        if isinstance(module, LinearPath):
+            module.start_linear()
 
 
 def build_optimizer(
-    spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr: float, measured: bool = False
+    spec: Spec, parameters: Iterable[torch.nn.Parameter], *, lr: float, examples: int = 1, measured: bool = False
 ) -> torch.optim.Optimizer:
     """The optimizer of a spec. Raises ``InputError`` for a rule or an option that does not exist.
 
-    ``measured`` has it measure the gradient's norm in each step even where nothing is clipped.
+    ``examples`` is the m of λ/2m. ``measured`` has it measure the gradient's norm in each step even where nothing is clipped.
     """
     from thalweg import optim
 
@@ -123,6 +262,10 @@ def build_optimizer(
         arguments |= {"rest_lr": lr, "adjust_lr_fn": "match_rms_adamw"}
     if spec.weight_decay is not None:
         arguments["weight_decay"] = spec.weight_decay
+    elif spec.l2 is not None and "weight_decay" in known:
+        arguments["weight_decay"] = 0.0  # one of the two is meant
+    if spec.l1:
+        arguments |= {"l1": spec.l1 / (2 * examples), "decay": "matrices"}
     for name in ("lr", "weight_decay", "clip_norm"):
         if name in spec.options:
             raise InputError(f'"{name}" is a setting of its own: give {name}, not an option of the rule')
@@ -135,6 +278,20 @@ def build_optimizer(
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{spec.rule}: {error}") from None
+
+
+def build_regularisers(spec: Spec, optimizer: torch.optim.Optimizer, *, examples: int) -> tuple[Hook, ...]:
+    """What acts on gradients or weights beside the optimizer; ``examples`` is the m of λ/2m."""
+    from thalweg import optim
+
+    hooks: list[Hook] = []
+    if spec.l2:
+        hooks.append(L2(spec.l2, examples))
+    if spec.l1 and not isinstance(optimizer, optim.Optimizer):  # ours do it in their own pass
+        hooks.append(ProximalL1(spec.l1, examples))
+    if spec.max_norm is not None:
+        hooks.append(MaxNorm(spec.max_norm))
+    return tuple(hooks)
 
 
 def averaged_weights(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
@@ -167,5 +324,7 @@ def choose_threads(model: torch.nn.Module, batch_size: int) -> int:
     Waking a second thread costs some tens of microseconds in every operation; a forward and backward pass has about
     six floating-point operations for each weight and example.
     """
+    if any(isinstance(module, torch.nn.modules.conv._ConvNd) for module in model.modules()):
+        return torch.get_num_threads()  # each weight works at every place of an image
     weights = sum(parameter.numel() for parameter in model.parameters())
     return 1 if 6 * weights * batch_size < FEW_OPERATIONS else torch.get_num_threads()

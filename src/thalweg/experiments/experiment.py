@@ -11,16 +11,24 @@ search for the rate before it therefore changes nothing of what follows.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from thalweg.errors import InputError
-from thalweg.experiments.build import DTYPES, averaged_weights, build_optimizer, build_schedule
+from thalweg.experiments.build import (
+    DTYPES,
+    averaged_weights,
+    build_optimizer,
+    build_regularisers,
+    build_schedule,
+)
 from thalweg.experiments.parts import Pair, Parts
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
@@ -38,10 +46,15 @@ from thalweg.train import (
     Reacting,
     Scheduled,
     State,
+    Weighted,
     evaluate,
     train,
+    unpack,
 )
 from thalweg.train.checkpoint import Checkpoints, Remembers
+from thalweg.train.parallel import DataParallel, Ranks, SameBuffers
+
+ALONE = Ranks()
 
 
 @dataclass
@@ -51,25 +64,56 @@ class Experiment:
     spec: Spec
     model: torch.nn.Module
     parts: Parts
-    batches: Batches
+    shared: Callable[[Ranks], Batches]
+    """The mini-batches of one process among several."""
     objective: Objective
     optimizer: torch.optim.Optimizer | None = None
     choices: list[Choice] = field(default_factory=list)
+    rows: int = 1
+    """Training rows, the m of λ/2m."""
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The mini-batches of a process that is alone."""
+        return self.shared(ALONE)
+
+    def truth(self, targets: torch.Tensor) -> torch.Tensor:
+        """The targets without the weights that may be packed with them."""
+        return unpack(targets)[0] if isinstance(self.objective, Weighted) else targets
+
+    def build_optimizer(
+        self, model: torch.nn.Module, *, lr: float, measured: bool = False
+    ) -> tuple[torch.optim.Optimizer, tuple[Hook, ...]]:
+        """An optimizer over a model's parameters, the user's own if there is one, and the regularisers that go with it."""
+        optimizer = self.optimizer
+        if optimizer is None:
+            optimizer = build_optimizer(self.spec, model.parameters(), lr=lr, examples=self.rows, measured=measured)
+        return optimizer, build_regularisers(self.spec, optimizer, examples=self.rows)
 
     def gradients(self, model: torch.nn.Module) -> Gradients:
         """The fastest way to this model's gradients: explicit back-propagation where it is held equal, else autograd."""
         from thalweg.models import Backprop
 
         dtype = DTYPES[self.spec.precision]
-        if dtype is None and not Backprop.refuses(model, self.objective):
+        mixed = any(word.startswith("mixup") for word in self.spec.augment or ())  # then targets are distributions
+        if dtype is None and not mixed and not Backprop.refuses(model, self.objective):
             return Backprop(model, self.objective)
         return Autograd(model, self.objective, autocast=dtype)
 
+    def parallel(self, model: torch.nn.Module, ranks: Ranks, asked: Callable[[], bool]) -> DataParallel:
+        """The same for a process among several."""
+        trial = copy.deepcopy(model).train()
+        inputs, targets = self.parts.sample[0][:2], self.parts.sample[1][:2]
+        with torch.random.fork_rng():
+            self.objective(trial(inputs), targets).backward()
+        unused = any(p.grad is None for p in trial.parameters() if p.requires_grad)
+        dtype = DTYPES[self.spec.precision]
+        return DataParallel(model, self.objective, ranks, autocast=dtype, unused=unused, asked=asked)
+
     def check_shapes(self) -> None:
         """Runs two examples through the model: a shape that does not fit is said before anything else happens."""
-        rows = torch.tensor(
-            [0, int(self.parts.dev[1].argmax())], device=self.parts.dev[1].device
-        )  # the highest class too
+        highest = int(self.truth(self.parts.dev[1]).reshape(len(self.parts.dev[1]), -1)[:, 0].argmax())
+        rows = torch.tensor([0, highest], device=self.parts.dev[1].device)  # the highest class too
         inputs, targets = self.parts.dev[0][rows], self.parts.dev[1][rows]
         training = self.model.training
         self.model.eval()
@@ -145,16 +189,18 @@ def conduct(
     resume: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
     hooks: Sequence[Hook] = (),
+    ranks: Ranks = ALONE,
 ) -> Outcome:
     """Trains the experiment's model and measures it. ``experiment.spec.lr`` is set by now (or the optimizer is the user's).
 
     ``checkpoint`` is the path to write to; with ``resume`` the run goes on from it. The model ends with the best weights.
+    Where ``ranks`` are several, each process calls this and trains on its share of each mini-batch.
     """
     from thalweg import monitors
 
     spec, model, parts, objective = experiment.spec, experiment.model, experiment.parts, experiment.objective
     own = experiment.optimizer
-    optimizer = build_optimizer(spec, model.parameters(), lr=spec.lr or 1.0, measured=True) if own is None else own
+    optimizer, regularisers = experiment.build_optimizer(model, lr=spec.lr or 1.0, measured=True)
     steps = spec.epochs * len(experiment.batches)
 
     newest: dict[str, float] = {}
@@ -167,7 +213,11 @@ def conduct(
         return at_dev
 
     early = EarlyStopping(
-        measure, watch=spec.watch or "loss", patience=spec.patience, averaged=lambda: averaged_weights(optimizer)
+        measure,
+        watch=spec.watch or "loss",
+        patience=spec.patience,
+        min_gain=spec.min_gain,
+        averaged=lambda: averaged_weights(optimizer),
     )
     clipping: list[Hook] = []
     scheduled: list[Scheduled] = []
@@ -184,7 +234,13 @@ def conduct(
     elif spec.clip_norm is not None:
         clipping = [ClipNorm(spec.clip_norm)]
     clock = time.monotonic()
-    torch.manual_seed(spec.seed + 1)
+    gradients, batches = experiment.gradients(model), experiment.batches
+    agree: list[Hook] = []
+    if not ranks.alone:
+        parallel = experiment.parallel(model, ranks, interrupted)
+        gradients, batches, interrupted = parallel, experiment.shared(ranks), lambda: parallel.stop
+        agree.append(SameBuffers(model))
+    torch.manual_seed(spec.seed + 1 + (ranks.rank << 32))
     state = State(model, optimizer)
     saving: list[Hook] = []
     checkpoints = None
@@ -197,8 +253,10 @@ def conduct(
     watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
     every_run = (
         *monitors.default(history),  # before whatever changes the gradient or ends the run: they see what was there
+        *regularisers,
         *clipping,
         Guard(norm=norm),
+        *agree,
         early,
         *scheduled,  # after what measures, for it may react to it
         Flush(history),
@@ -210,8 +268,7 @@ def conduct(
     already = history.last("seconds", 0.0)
     if state.step == 0 and not resume:
         measure()
-    gradients = experiment.gradients(model)
-    state = train(model, optimizer, gradients, experiment.batches, epochs=spec.epochs, hooks=every_run, state=state)
+    state = train(model, optimizer, gradients, batches, epochs=spec.epochs, hooks=every_run, state=state)
     stopped = state.stop
     if checkpoints is not None:
         checkpoints.save(state)

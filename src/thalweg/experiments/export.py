@@ -5,8 +5,8 @@
 >>> export_onnx(predictor, "wine.onnx")                 # any ONNX runtime, without Python
 
 The ONNX graph takes ``inputs``, float32 with any number of rows, and gives ``prediction`` in the user's units, or ``logits``
-and ``probabilities``. For arrays and images it takes the raw numbers and scales them itself; for tables it takes the encoded
-features, whose names and rules stand in the file's metadata: ``inputs`` (``raw`` or ``encoded``), ``task``, ``features``,
+and ``probabilities``. For arrays and images it takes the raw numbers and scales them itself; for tables (and arrays scaled by
+quantiles) it takes the encoded features, whose names and rules stand in the file's metadata: ``inputs`` (``raw`` or ``encoded``), ``task``, ``features``,
 ``classes``, ``targets`` and ``preprocessing``, each JSON. Nothing is pickled in either format.
 """
 
@@ -27,10 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.errors import InputError, MissingDependency
-from thalweg.experiments.predict import SINGLE_FILE, Predictor, probabilities_of, target_names
+from thalweg.experiments.predict import SINGLE_FILE, Predictor, probabilities_of
 
 if TYPE_CHECKING:
     from thalweg.data import Preprocessor
+    from thalweg.data.scales import Scale
     from thalweg.data.scaling import ArrayEncoder
 
 
@@ -126,20 +127,38 @@ class _Graph(nn.Module):
         self.scaling = _Scaling(preprocessor.encoder) if raw else nn.Identity()  # type: ignore[arg-type]
         self.model = model
         self.classes = None if preprocessor.classes is None else len(preprocessor.classes)
-        self.targets = len(target_names(preprocessor))
-        zero = one = np.zeros(self.targets)
-        if self.classes is None:  # the way back is linear: what it makes of 0 and 1 is all of it
-            form = (1,) if self.targets == 1 else (1, self.targets)
-            zero, one = (preprocessor.restore_targets(np.full(form, value)).reshape(-1) for value in (0.0, 1.0))
-        self.mean = nn.Buffer(torch.tensor(zero, dtype=torch.float32))
-        self.scale = nn.Buffer(torch.tensor(one - zero, dtype=torch.float32))
+        self.restore = nn.ModuleList(_Restored(scale) for scale in preprocessor.target_scales)
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         outputs = self.model(self.scaling(inputs))
         if self.classes is not None:
             return outputs, probabilities_of(outputs, self.classes)
-        amounts = outputs.reshape(-1, self.targets) * self.scale + self.mean
-        return amounts[:, 0] if self.targets == 1 else amounts
+        columns = outputs.reshape(-1, len(self.restore)).unbind(1)
+        amounts = [restore(column) for restore, column in zip(self.restore, columns, strict=True)]
+        return torch.stack(amounts, 1) if len(amounts) > 1 else amounts[0]
+
+
+class _Restored(nn.Module):
+    """``Scale.restored`` of one amount, ``(n,)``, in float32."""
+
+    def __init__(self, scale: Scale) -> None:
+        from thalweg.data.scales import EDGE
+
+        super().__init__()
+        self.center, self.spread = scale.center, scale.spread
+        self.edge = float(torch.special.ndtri(torch.tensor(1 - EDGE, dtype=torch.float64))) * (1 - 1e-6)
+        self.quantiles = nn.Buffer(torch.tensor(scale.quantiles, dtype=torch.float32)) if scale.quantiles else None
+
+    def forward(self, scaled: Tensor) -> Tensor:
+        if self.quantiles is None:
+            return scaled * self.spread + self.center
+        last = len(self.quantiles) - 1
+        place = 0.5 * (1 + torch.erf(scaled * 0.5**0.5)) * last
+        place = torch.where(scaled >= self.edge, float(last), torch.where(scaled <= -self.edge, 0.0, place))
+        low = place.floor().clamp(0, last - 1)
+        index = low.long()
+        below, above = self.quantiles[index], self.quantiles[index + 1]
+        return below + (above - below) * (place - low)
 
 
 class _Scaling(nn.Module):
@@ -149,24 +168,29 @@ class _Scaling(nn.Module):
         super().__init__()
         trailing = len(encoder.shape) - 1 if len(encoder.shape) > 2 else 0  # channels come first, features last
         dims = (-1, *[1] * trailing)
-        mean = encoder.mean.reshape(dims)
-        high = mean.astype(np.float32)
+        high = encoder.mean.astype(np.float32)
         scale = np.divide(1.0, encoder.sd, out=np.zeros_like(encoder.sd), where=encoder.sd != 0)
-        self.high = nn.Buffer(torch.from_numpy(high))
-        self.low = nn.Buffer(torch.from_numpy((mean - high).astype(np.float32)))
-        self.scale = nn.Buffer(torch.from_numpy(scale.reshape(dims).astype(np.float32)))
+        fill = np.array([scale.fill for scale in encoder.scales] or [0.0])
+
+        def buffer(values: np.ndarray) -> nn.Buffer:
+            return nn.Buffer(torch.from_numpy(values.astype(np.float32).reshape(dims)))
+
+        self.high, self.low = buffer(high), buffer(encoder.mean - high)
+        self.scale, self.fill = buffer(scale), buffer(fill)
         self.missing = list(encoder.missing)
 
     def forward(self, inputs: Tensor) -> Tensor:
         absent = torch.isnan(inputs)
-        scaled = torch.where(absent, 0.0, (inputs - self.high - self.low) * self.scale)
+        scaled = torch.where(absent, self.fill, (inputs - self.high - self.low) * self.scale)
         return torch.cat([scaled, absent[:, self.missing].float()], 1) if self.missing else scaled
 
 
 def _scales_in_graph(preprocessor: Preprocessor) -> bool:
+    """ONNX has no inverse of the error function, and so no way to a scale of quantiles."""
     from thalweg.data.scaling import ArrayEncoder
 
-    return isinstance(preprocessor.encoder, ArrayEncoder)
+    encoder = preprocessor.encoder
+    return isinstance(encoder, ArrayEncoder) and not any(scale.quantiles for scale in encoder.scales)
 
 
 def _metadata(preprocessor: Preprocessor, *, raw: bool) -> dict[str, str]:
@@ -175,7 +199,7 @@ def _metadata(preprocessor: Preprocessor, *, raw: bool) -> dict[str, str]:
         "task": preprocessor.task,
         "features": preprocessor.feature_names,
         "classes": preprocessor.classes,
-        "targets": target_names(preprocessor),
+        "targets": preprocessor.target_names,
         "preprocessing": preprocessor.to_dict(),
     }
     return {name: json.dumps(value, ensure_ascii=False) for name, value in known.items()}

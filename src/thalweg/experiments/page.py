@@ -16,6 +16,7 @@ from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.spec import Spec
 from thalweg.history import History
+from thalweg.train import sparsity
 from thalweg.train.objectives import predict
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str,
     parts = experiment.parts
     part, (inputs, targets) = ("dev", parts.dev) if parts.test is None else ("test", parts.test)
     outputs = predict(experiment.model, inputs).cpu()
-    truth = targets.cpu().numpy()
+    truth = experiment.truth(targets).cpu().numpy()
     evidence: dict[str, Any] = {
         "part": part,
         "layers": describe(experiment.model),
@@ -37,18 +38,21 @@ def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str,
         "environment": environment(experiment),
         "notes": list(preprocessor.notes),
     }
+    if experiment.spec.l1:
+        evidence["sparsity"] = sparsity(experiment.model)
     if preprocessor.classes is None:
-        guess = preprocessor.restore_targets(outputs.double().reshape(-1).numpy())
-        evidence["predictions"] = {
-            "true": np.asarray(preprocessor.restore_targets(truth), float)[:MOST_POINTS].tolist(),
-            "predicted": np.asarray(guess, float)[:MOST_POINTS].tolist(),
-        }
+        guess = preprocessor.restore_targets(outputs.double().reshape(truth.shape).numpy())
+        columns = [values.reshape(len(values), -1).T for values in (preprocessor.restore_targets(truth), guess)]
+        evidence["predictions"] = [
+            {"name": name, "true": true[:MOST_POINTS].tolist(), "predicted": said[:MOST_POINTS].tolist()}
+            for name, true, said in zip(preprocessor.target_names, *columns, strict=True)
+        ]
         return evidence
     classes = len(preprocessor.classes)
     single = outputs.ndim == 1 or outputs.shape[1] == 1
     guess = (outputs.reshape(-1) > 0).long().numpy() if single else outputs.argmax(1).numpy()
     matrix = np.zeros((classes, classes), dtype=int)
-    np.add.at(matrix, (truth.astype(int), guess), 1)
+    np.add.at(matrix, (truth.reshape(-1).astype(int), guess), 1)
     evidence["confusion"] = {"classes": list(preprocessor.classes), "matrix": matrix.tolist()}
     return evidence
 
@@ -125,12 +129,19 @@ def write_page(folder: Folder) -> None:
         best_epoch=result.get("best_epoch"),
         rate=rate,
         confusion=result.get("confusion"),
-        predictions=result.get("predictions"),
+        predictions=result.get("predictions", ()),
         choices=[(choice["what"], choice["value"], choice["why"]) for choice in result.get("choices", [])],
         environment=result.get("environment", {}),
-        notes=result.get("notes", []),
+        notes=[*result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
     folder.write(folder.page, report.render(run, history, findings))
+
+
+def _on_zeros(sparsity: dict[str, float] | None) -> list[str]:
+    if sparsity is None:
+        return []
+    layers = ", ".join(f"{name} {share:.1%}" for name, share in sparsity.items() if name != "total")
+    return [f"Weights that L1 has set to exactly 0: {sparsity['total']:.1%} ({layers})."]
 
 
 def _status(result: dict[str, Any]) -> str:

@@ -2,21 +2,33 @@
 
 Everything that is learned from data before training (means, categories, the size of the targets) is learned from the
 training part alone. The test part is kept apart and looked at once, at the end.
+
+Three kinds of data come to the same ``Prepared``: data in memory, data that stream from disk, and the user's own loaders.
+
+>>> prepared = prepare(load("digits"), spec, device=torch.device("cpu"))
+>>> prepared.parts.train[0].shape, prepared.rows
+(torch.Size([1079, 64]), 1079)
+>>> len(prepared.batches(32, Ranks()))                                 # mini-batches in a pass
+34
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.errors import InputError
-from thalweg.train import Batches, Repeated
+from thalweg.experiments.spec import Spec
+from thalweg.train import Batches, Repeated, pack
+from thalweg.train.parallel import Ranks
 
 if TYPE_CHECKING:
-    from thalweg.data import Data, Preprocessor
+    from thalweg.data import Data, Preprocessor, Split, Stream
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 SMALLEST_SAMPLE, LARGEST_SAMPLE = 256, 10_000
@@ -24,30 +36,52 @@ SMALLEST_SAMPLE, LARGEST_SAMPLE = 256, 10_000
 
 @dataclass(frozen=True)
 class Parts:
-    """Inputs ``(n, …)`` and targets ``(n,)`` of each part; ``test`` is None where the split has none."""
+    """Inputs ``(n, …)`` and targets ``(n,)`` or ``(n, k)`` of each part; ``test`` is None where the split has none."""
 
     train: Pair
+    """Of data that stream, the sample."""
     dev: Pair
     test: Pair | None
     sample: Pair
     """Training examples, at most as many as matter, on which training metrics are measured after each pass."""
 
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready to be trained on."""
+
+    parts: Parts
+    task: str
+    rows: int
+    """Training rows, all of them."""
+    batches: Callable[[int, Ranks], Batches]
+    """The mini-batches of a size, for one process of some; a loader and a stream keep their own size."""
+    batch_size: int | None = None
+    """The size that they keep."""
+    preprocessor: Preprocessor | None = None
+    """None where the user's loaders bring finished tensors."""
+    class_counts: tuple[int, ...] | None = None
+    """Training rows of each class."""
+    weighted: bool = False
+    """Whether targets are packed with a weight for each row (``train.objectives.pack``)."""
+
     def sizes(self) -> dict[str, int]:
+        parts = self.parts
         return {
-            "train": len(self.train[1]),
-            "dev": len(self.dev[1]),
-            "test": 0 if self.test is None else len(self.test[1]),
+            "train": self.rows,
+            "dev": len(parts.dev[1]),
+            "test": 0 if parts.test is None else len(parts.test[1]),
         }
 
 
-def prepare(
-    data: Data, *, fractions: list[float] | None, seed: int, device: torch.device
-) -> tuple[Parts, Preprocessor]:
-    """Splits, fits the preprocessing on the training part, and moves all to the device."""
-    from thalweg.data import Preprocessor, split
+def prepare(data: Data, spec: Spec, *, device: torch.device, rows: Split | None = None) -> Prepared:
+    """Splits (or takes the split ``rows``), fits the preprocessing on the training part, and moves all to the device."""
+    from thalweg.data import Preprocessor, TensorBatches, split
 
-    rows = split(data, seed=seed, fractions=None if fractions is None else (fractions[0], fractions[1], fractions[2]))
-    preprocessor = Preprocessor.fit(data, rows.train)
+    fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])
+    rows = split(data, seed=spec.seed, fractions=fractions) if rows is None else rows
+    preprocessor = Preprocessor.fit(data, rows.train, scale=spec.scale, scale_target=spec.scale_target)
+    scale = 1.0 if data.weights is None else _mean_weight(data.weights[rows.train])
     parts: list[Pair | None] = []
     for part in (rows.train, rows.dev, rows.test):
         if len(part) == 0:
@@ -55,11 +89,32 @@ def prepare(
             continue
         inputs = torch.from_numpy(preprocessor.inputs(data.inputs[part]))
         targets = torch.from_numpy(preprocessor.targets(data.targets[part]))
+        if data.weights is not None:
+            targets = pack(targets, torch.from_numpy(data.weights[part] / scale))
         parts.append((inputs.to(device), targets.to(device)))
     train, dev, test = parts
     if train is None or dev is None:
         raise InputError(f"{data.name} is too small: its training and dev parts need at least one row each")
-    return Parts(train, dev, test, _sample(train, len(dev[1]), seed)), preprocessor
+    counts = None
+    if data.classes is not None:
+        counts = tuple(np.bincount(data.targets[rows.train], minlength=len(data.classes)).tolist())
+    return Prepared(
+        Parts(train, dev, test, _sample(train, len(dev[1]), spec.seed)),
+        data.task,
+        len(train[1]),
+        lambda size, ranks: TensorBatches(*train, batch_size=size, seed=spec.seed, rank=ranks.rank, world=ranks.world),
+        preprocessor=preprocessor,
+        class_counts=counts,
+        weighted=data.weights is not None,
+    )
+
+
+def _mean_weight(weights: np.ndarray) -> float:
+    """The mean weight of training rows, which becomes 1: the loss of weighted rows stays in the size of unweighted ones."""
+    mean = float(weights.mean())
+    if mean == 0:
+        raise InputError("every row of the training part has weight 0: there is nothing to learn from")
+    return mean
 
 
 def _sample(train: Pair, size: int, seed: int) -> Pair:
@@ -70,16 +125,60 @@ def _sample(train: Pair, size: int, seed: int) -> Pair:
     return train[0][rows], train[1][rows]
 
 
-def from_loaders(train: Iterable, dev: Iterable | Pair, *, seed: int, device: torch.device) -> tuple[Parts, Batches]:
-    """Parts and batches where the user brings loaders: nothing is scaled or split, the batches are the loader's."""
-    batches = Repeated(train, seed=seed, device=device)
+def prepare_stream(stream: Stream, spec: Spec, *, device: torch.device) -> Prepared:
+    """Data that stay on disk: only the dev and test parts and a sample of the training part are held."""
+    from thalweg.data import auto_batch_size
+
+    fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])
+    batch_size = spec.batch_size or auto_batch_size(stream.rows)
+    found = stream.prepare(
+        seed=spec.seed, fractions=fractions, scale=spec.scale, scale_target=spec.scale_target, batch_size=batch_size
+    )
+
+    def pair(arrays: tuple[np.ndarray, np.ndarray]) -> Pair:
+        return torch.from_numpy(arrays[0]).to(device), torch.from_numpy(arrays[1]).to(device)
+
+    sample, dev = pair(found.sample), pair(found.dev)
+    test = pair(found.test) if found.test is not None and len(found.test[1]) else None
+    counts = None
+    if stream.classes is not None:
+        labels = sample[1].long().cpu().numpy()
+        counts = tuple(np.bincount(labels, minlength=len(stream.classes)).tolist())
+    return Prepared(
+        Parts(sample, dev, test, sample),
+        stream.task,
+        found.rows_train,
+        partial(_as_they_are, found.batches),
+        batch_size,
+        found.preprocessor,
+        counts,
+    )
+
+
+def prepare_loaders(train: Iterable, dev: Iterable | Pair, spec: Spec, *, device: torch.device) -> Prepared:
+    """Where the user brings loaders: nothing is scaled or split, the batches are the loader's."""
+    batches = Repeated(train, seed=spec.seed, device=device)
     sample = _gather(batches.epoch(0), LARGEST_SAMPLE)
     held_out = (
         (dev[0].to(device), dev[1].to(device))
         if isinstance(dev, tuple)
         else _gather(Repeated(dev, device=device).epoch(0))
     )
-    return Parts(sample, held_out, None, sample), batches
+    rows = _rows_of(train, len(sample[1]))
+    task = spec.task or ("regression" if held_out[1].is_floating_point() else "multiclass")
+    return Prepared(Parts(sample, held_out, None, sample), task, rows, partial(_as_they_are, batches))
+
+
+def _as_they_are(batches: Batches, batch_size: int, ranks: Ranks) -> Batches:
+    if not ranks.alone:
+        raise InputError("these data cannot be shared between processes: start one process, without torchrun")
+    return batches
+
+
+def _rows_of(loader: Any, gathered: int) -> int:
+    """How many examples a loader has, where its data set knows; else those that were looked at."""
+    sized = isinstance(loader, torch.utils.data.DataLoader) and isinstance(loader.dataset, Sized)
+    return len(loader.dataset) if sized else gathered
 
 
 def _gather(batches: Iterable[Pair], limit: int | None = None) -> Pair:

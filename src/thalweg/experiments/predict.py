@@ -39,7 +39,7 @@ SINGLE_FILE = "thalweg"
 
 
 class Predictor:
-    """A model with its preprocessing. ``model`` is in evaluation mode, on the processor; ``source`` is where it was read."""
+    """A model in evaluation mode with its preprocessing; ``source`` is where it was read."""
 
     def __init__(self, source: Path, spec: Spec, preprocessor: Preprocessor, model: torch.nn.Module) -> None:
         self.source = source
@@ -93,7 +93,8 @@ class Predictor:
             encoded = self.preprocessor.inputs(block)
         except InputError as error:
             raise (InputError(f"counted from row {start + 1:,} on, {error}") if start else error) from None
-        return outputs_of(self.model, torch.from_numpy(encoded))
+        device = next(self.model.parameters()).device
+        return outputs_of(self.model, torch.from_numpy(encoded).to(device)).cpu()
 
     def _frame(self, outputs: torch.Tensor, probabilities: bool) -> polars.DataFrame:
         import polars as pl
@@ -149,11 +150,6 @@ class Predictor:
             yield start, source[start : start + rows], None
 
 
-def target_names(preprocessor: Preprocessor) -> tuple[str, ...]:
-    """A name for each number that is predicted."""
-    return (preprocessor.target_name,)
-
-
 def probabilities_of(outputs: torch.Tensor, classes: int) -> torch.Tensor:
     """``(n, classes)`` from logits: softmax, or the logistic function where one logit stands for two classes."""
     if outputs.ndim == 2 and outputs.shape[1] == classes and classes > 1:
@@ -186,7 +182,7 @@ def load(run: str | Path, *, runs: str = "runs", model: str | None = None) -> Pr
     spec = spec if model is None else spec.replace(model=model)
     preprocessor = Preprocessor.from_dict(preprocessing)
     try:
-        network = build_model(spec, input_shape=preprocessor.input_shape, n_outputs=preprocessor.n_outputs)
+        network = build_model(spec, preprocessor)
     except InputError as error:
         raise InputError(f"{path} holds weights, not code: {error}") from None
     _fill(network, path, spec.model)

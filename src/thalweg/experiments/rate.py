@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thalweg.experiments.build import averaged_weights, build_optimizer, build_schedule
+from thalweg.experiments.build import averaged_weights, build_schedule
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.watcher import Watcher
-from thalweg.train import evaluate
+from thalweg.train import State, evaluate
+from thalweg.train.hooks import listeners
 
 if TYPE_CHECKING:
     from thalweg.search import RateChoice
@@ -35,7 +36,9 @@ class ShortRun:
         torch.manual_seed(experiment.spec.seed + 1)
         self.experiment = experiment
         self.model = copy.deepcopy(experiment.model).train()
-        self.optimizer = build_optimizer(experiment.spec, self.model.parameters(), lr=rate)
+        self.optimizer, regularisers = experiment.build_optimizer(self.model, lr=rate)
+        self.state = State(self.model, self.optimizer)
+        self.on_gradient, self.on_step = listeners(regularisers, "on_gradient"), listeners(regularisers, "on_step")
         self.gradients = experiment.gradients(self.model)
         # Nothing is measured on the way: a warm-up that waits for a measurement would last for all of the short run.
         self.factor = build_schedule(experiment.spec, steps=steps).settled() if steps else None
@@ -66,7 +69,11 @@ class ShortRun:
             rate = self.rate * (self.factor(self.step) if self.factor is not None else 1.0)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
+            for tell in self.on_gradient:
+                tell(self.state)
             self.optimizer.step()
+            for tell in self.on_step:
+                tell(self.state)
             self.step += 1
             self.tick()
         return losses

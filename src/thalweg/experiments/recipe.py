@@ -4,7 +4,7 @@ Few choices, by the number of rows and the kind of inputs; each comes with its r
 
 >>> values, choices = open_settings(spec, rows=265, features=10, image=False, task="regression", built_in=True)
 >>> values["hidden"], values["dropout"]
-([64, 64], 0.5)
+([64, 64], [0.5])
 """
 
 from __future__ import annotations
@@ -33,26 +33,14 @@ def open_settings(
     """Values for the settings that the spec leaves open, and the choices to report."""
     from thalweg.data import auto_batch_size
 
-    few = rows < FEW_ROWS and not image
     said = f"{rows:,} training rows"
     watch = "loss" if task == "regression" else "accuracy"
     wanted: list[tuple[str, Any, str]] = [
         ("batch_size", auto_batch_size(rows), said),
         ("watch", watch, f"what counts for {task}; ties go to the lower loss"),
     ]
-    if built_in:
-        hidden = [64, 64] if few else [256, 128] if features >= MANY_INPUTS else [128, 128]
-        wanted.append(("hidden", hidden, f"{said} with {features:,} inputs each"))
-        if few:
-            small = f"only {said}: a deep net alone would fit their noise"
-            wanted += [("skip", True, small), ("dropout", 0.5, small)]
-            if spec.rule == "adamw":
-                wanted.append(("weight_decay", 1.0, small))
-        else:
-            wanted += [
-                ("skip", False, ""),
-                ("dropout", 0.3 if rows < SOME_ROWS else 0.0, said if rows < SOME_ROWS else ""),
-            ]
+    if built_in and spec.model == "mlp":
+        wanted += _for_mlp(spec, rows, features, image, said)
     values, choices = {}, []
     for name, value, why in wanted:
         if getattr(spec, name) is None:
@@ -61,3 +49,20 @@ def open_settings(
                 text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
                 choices.append(Choice(name, text, why))
     return values, choices
+
+
+def _for_mlp(spec: Spec, rows: int, features: int, image: bool, said: str) -> list[tuple[str, Any, str]]:
+    few = rows < FEW_ROWS and not image
+    hidden = [64, 64] if few else [256, 128] if features >= MANY_INPUTS else [128, 128]
+    wanted: list[tuple[str, Any, str]] = [("hidden", hidden, f"{said} with {features:,} inputs each")]
+    if few:
+        small = f"only {said}: a deep net alone would fit their noise"
+        wanted += [("skip", True, small), ("dropout", [0.5], small)]
+        if spec.rule == "adamw" and spec.l2 is None and spec.l1 is None:
+            wanted.append(("weight_decay", 1.0, small))
+    else:
+        wanted += [
+            ("skip", False, ""),
+            ("dropout", [0.3] if rows < SOME_ROWS else [0.0], said if rows < SOME_ROWS else ""),
+        ]
+    return wanted

@@ -11,9 +11,10 @@ a resumed or a repeated run takes it from there.
 
 from __future__ import annotations
 
-import math
+import atexit
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,27 +24,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import InputError
-from thalweg.experiments.build import (
-    build_device,
-    build_model,
-    build_objective,
-    build_optimizer,
-    build_schedule,
-    choose_threads,
-    initialise,
-)
-from thalweg.experiments.experiment import INTERRUPTED, Experiment, Outcome, conduct
+from thalweg.experiments.assemble import assemble, check_words
+from thalweg.experiments.build import build_device
+from thalweg.experiments.experiment import ALONE, INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.own_module import is_own
-from thalweg.experiments.parts import prepare
+from thalweg.experiments.parts import Prepared, prepare, prepare_stream
 from thalweg.experiments.rate import find_rate
-from thalweg.experiments.recipe import Choice, open_settings
+from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
+from thalweg.train.parallel import Ranks
 
 if TYPE_CHECKING:
-    from thalweg.data import Data, Preprocessor
+    from thalweg.data import Data, Preprocessor, Stream
 
 
 class Interrupted(Exception):
@@ -54,26 +49,39 @@ class Interrupted(Exception):
         self.folder = folder
 
 
-def start(spec: Spec, watcher: Watcher) -> tuple[Folder, dict[str, Any]]:
+def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder, dict[str, Any]]:
     """Makes a new run of ``spec`` and trains it. Returns its folder and the content of its ``result.json``.
 
-    Raises ``InputError`` for what cannot be trained, ``Interrupted`` when the user stops it.
+    Under ``torchrun`` every process calls this with its ``ranks``; the first one writes. Raises ``InputError`` for what
+    cannot be trained, ``Interrupted`` when the user stops it.
     """
     data = _load(spec)
-    _check_names(spec)
+    build_device(spec.device)
+    check_words(spec)
     spec = _anywhere(spec)
-    folder = Folder.create(spec.runs, spec.name, data.name)
+    folder = Folder.create(spec.runs, spec.name, data.name) if ranks.first else _scratch()
     with folder.alone():
         folder.write(folder.spec, spec.to_toml())
         try:
-            return folder, _run(folder, spec, data, watcher)
+            return folder, _run(folder, spec, data, watcher, ranks)
         except InputError:
             if not folder.result.exists():  # found wrong before anything was trained: no run to keep
                 shutil.rmtree(folder.path, ignore_errors=True)
             raise
 
 
-def resume(run: str | Path, watcher: Watcher, *, runs: str = "runs") -> tuple[Folder, dict[str, Any]]:
+def _scratch(like: Folder | None = None) -> Folder:
+    """A folder for a process that is not the first: it works like the others, and nobody keeps what it writes."""
+    path = Path(tempfile.mkdtemp(prefix="thalweg-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    if like is not None:
+        shutil.copytree(like.path, path, dirs_exist_ok=True)
+    return Folder(path)
+
+
+def resume(
+    run: str | Path, watcher: Watcher, *, runs: str = "runs", ranks: Ranks = ALONE
+) -> tuple[Folder, dict[str, Any]]:
     """Goes on with a run that was stopped or killed; the result has the same bits as if it never had been.
 
     Raises ``InputError`` where the run has finished, or its data have changed since.
@@ -83,14 +91,38 @@ def resume(run: str | Path, watcher: Watcher, *, runs: str = "runs") -> tuple[Fo
         raise InputError(f"the run {folder.path} has finished: there is nothing to resume; see {folder.page}")
     spec = Spec.read(folder.spec)
     data = _load(spec)
+    folder = folder if ranks.first else _scratch(folder)
+    ranks.meet()  # nobody writes before all have read
     with folder.alone():
-        return folder, _run(folder, spec, data, watcher)
+        return folder, _run(folder, spec, data, watcher, ranks)
 
 
-def _load(spec: Spec) -> Data:
+def _load(spec: Spec) -> Data | Stream:
     from thalweg import data
 
-    return data.load(spec.data, target=spec.target, task=spec.task, delimiter=spec.delimiter)
+    large = spec.stream if spec.stream is not None else spec.data not in data.BUNDLED and data.is_large(spec.data)
+    if large:
+        for name in ("groups", "time", "split_column", "dev", "test"):
+            if getattr(spec, name) is not None:
+                raise InputError(
+                    f"{name} is not known for data that stream from disk: load them whole with --no-stream"
+                )
+        return data.open_stream(
+            spec.data, target=spec.target, task=spec.task, weights=spec.weights, drop=spec.drop or ()
+        )
+    return data.load(
+        spec.data,
+        target=spec.target,
+        task=spec.task,
+        delimiter=spec.delimiter,
+        dev=spec.dev,
+        test=spec.test,
+        weights=spec.weights,
+        groups=spec.groups,
+        time=spec.time,
+        split_column=spec.split_column,
+        drop=spec.drop or (),
+    )
 
 
 def _anywhere(spec: Spec) -> Spec:
@@ -98,23 +130,17 @@ def _anywhere(spec: Spec) -> Spec:
     from thalweg.data import BUNDLED
 
     changes: dict[str, Any] = {}
-    if spec.data not in BUNDLED and Path(spec.data).exists():
-        changes["data"] = str(Path(spec.data).resolve())
+    for name in ("data", "dev", "test"):
+        path = getattr(spec, name)
+        if path is not None and path not in BUNDLED and Path(path).exists():
+            changes[name] = str(Path(path).resolve())
     if is_own(spec.model):
         file, _, function = spec.model.partition(":")
         changes["model"] = f"{Path(file).resolve()}:{function}" if Path(file).is_file() else spec.model
     return spec.replace(**changes)
 
 
-def _check_names(spec: Spec) -> None:
-    """Whatever can be found wrong before data are read into a network is found before a folder is made."""
-    build_device(spec.device)
-    probe = [torch.nn.Parameter(torch.zeros(1))]
-    build_optimizer(spec, probe, lr=spec.lr or 1.0)
-    build_schedule(spec, steps=1)
-
-
-def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, Any]:
+def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, ranks: Ranks) -> dict[str, Any]:
     from thalweg.experiments.page import write_page
 
     before = folder.read_json(folder.result) if folder.result.exists() else {}
@@ -133,15 +159,19 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
     if not going_on:
         folder.history.unlink(missing_ok=True)
     with _threads_of(spec):
-        experiment, preprocessor = assemble(spec, data, watcher)
+        device = build_device(spec.device, None if ranks.alone else ranks.local)
+        prepared = _prepare(data, spec, device, watcher)
+        preprocessor = prepared.preprocessor
+        assert preprocessor is not None
+        experiment = assemble(spec, prepared, watcher=watcher, device=device, going_on=going_on)
         spec = experiment.spec
-        result["parts"] = experiment.parts.sizes()
+        result["parts"] = prepared.sizes()
         folder.write_json(folder.preprocessing, preprocessor.to_dict())
         torch.set_num_threads(spec.threads or 1)
         with _interruptible() as interrupted:
             if spec.lr is None:
                 watcher.stage("finding a learning rate")
-                found = find_rate(experiment, watcher, interrupted)
+                found = ranks.tell(find_rate(experiment, watcher, interrupted) if ranks.first else None)
                 if found is None:
                     raise Interrupted(folder)
                 spec = experiment.spec = spec.replace(lr=found.rate)
@@ -159,6 +189,7 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
                     checkpoint=folder.checkpoint,
                     resume=going_on,
                     interrupted=interrupted,
+                    ranks=ranks,
                 )
             except Exception as error:  # also what the user's own module raises in the middle
                 said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -179,34 +210,13 @@ def _run(folder: Folder, spec: Spec, data: Data, watcher: Watcher) -> dict[str, 
     return result
 
 
-def assemble(spec: Spec, data: Data, watcher: Watcher) -> tuple[Experiment, Preprocessor]:
-    """Everything a run is made of, with what the spec leaves open chosen and said."""
-    from thalweg.data import TensorBatches
+def _prepare(data: Data | Stream, spec: Spec, device: torch.device, watcher: Watcher) -> Prepared:
+    from thalweg.data import Data
 
-    device = build_device(spec.device)
-    parts, preprocessor = prepare(data, fractions=spec.split, seed=spec.seed, device=device)
-    for sentence in preprocessor.notes:
-        watcher.note(sentence)
-    input_shape = tuple(parts.train[0].shape[1:])
-    rows, features = len(parts.train[1]), math.prod(input_shape)
-    values, choices = open_settings(
-        spec, rows=rows, features=features, image=len(input_shape) > 1, task=data.task, built_in=not is_own(spec.model)
-    )
-    spec = spec.replace(**values)
-    assert spec.batch_size is not None
-    batches = TensorBatches(*parts.train, batch_size=spec.batch_size, seed=spec.seed)
-    model = build_model(spec, input_shape=input_shape, n_outputs=preprocessor.n_outputs)
-    choices += initialise(spec, model)
-    model.to(device)
-    if spec.threads is None:
-        spec = spec.replace(threads=choose_threads(model, spec.batch_size))
-        choices.append(
-            Choice("threads", str(spec.threads), "the arithmetic of one step decides whether more threads pay")
-        )
-    objective = build_objective(data.task, scale=preprocessor.target_scale, classes=preprocessor.n_outputs)
-    experiment = Experiment(spec, model, parts, batches, objective, choices=choices)
-    experiment.check_shapes()
-    return experiment, preprocessor
+    if isinstance(data, Data):
+        return prepare(data, spec, device=device)
+    watcher.stage("looking through the data")
+    return prepare_stream(data, spec, device=device)
 
 
 def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor, outcome: Outcome) -> dict[str, Any]:

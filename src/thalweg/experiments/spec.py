@@ -32,32 +32,78 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = Field(
-        description="A file (CSV, TSV, Parquet, NPZ, IDX), a folder of class folders with images, or a bundled set: "
+        description="A file (CSV, TSV, Parquet, NPZ, NPY, IDX), a folder of class folders with images, or a bundled set: "
         "digits, breast-cancer, wine, diabetes, fashion-mnist."
     )
-    target: str | None = Field(None, description="The column to predict (tables).")
+    target: str | None = Field(None, description="The column to predict (tables); several amounts as in 'price,area'.")
     task: Literal["binary", "multiclass", "regression"] | None = Field(
         None, description="What to predict; inferred from the target when not given."
     )
     delimiter: str | None = Field(
         None, min_length=1, max_length=2, description="The separator of a text table, as in ';'."
     )
+    drop: list[str] | None = Field(None, description="Columns to leave out, as in id,name.")
+    dev: str | None = Field(None, description="A separate file for the dev part, like the data.")
+    test: str | None = Field(None, description="A separate file for the test part, like the data.")
     split: list[float] | None = Field(
         None, min_length=3, max_length=3, description="Shares of training, dev and test part, as in 0.6,0.2,0.2."
     )
-    model: str = Field("mlp", description="mlp, or your own module as FILE.py:FUNCTION.")
+    split_column: str | None = Field(None, description="The column that says train, dev or test of each row.")
+    groups: str | None = Field(None, description="The column of groups (patients, shops) that must not be divided.")
+    time: str | None = Field(
+        None, description="The column that orders the rows: train on the past, test on the future."
+    )
+    weights: str | None = Field(None, description="The column that holds the weight of each row.")
+    class_weights: Literal["balanced"] | list[float] | None = Field(
+        None, description="Weight of each class in the loss: balanced, or numbers in the order of the classes."
+    )
+    folds: int | None = Field(None, ge=2, description="Cross-validate with this many folds instead of one split.")
+    stream: bool | None = Field(
+        None, description="Read the data from disk as it trains; chosen by the size of data and memory when not given."
+    )
+    scale: Literal["standard", "robust", "quantile", "none"] = Field(
+        "standard", description="How inputs are scaled: standard, robust, quantile or none."
+    )
+    scale_target: Literal["standard", "robust", "quantile", "none"] = Field(
+        "standard", description="How amounts to predict are scaled: standard, robust, quantile or none."
+    )
+    augment: list[str] | None = Field(
+        None,
+        description="Random changes of training examples, as in 'flip,crop(4),rotate(15),mixup(0.2)' or standard; noise(0.1) "
+        "and mixup for tables.",
+    )
+    model: str = Field("mlp", description="mlp, linear, resnet, or your own module as FILE.py:FUNCTION.")
     hidden: list[int] | None = Field(
         None, description="Units of each hidden layer, as in 256,128; chosen when not given."
     )
     activation: str = Field(
         "relu", description="Activation of the hidden layers: relu, leaky_relu, tanh, sigmoid, gelu, silu."
     )
-    dropout: float | None = Field(
-        None, ge=0, lt=1, description="Probability of dropping a hidden unit in training; chosen when not given."
-    )
+    depth: int | None = Field(None, ge=8, description="Layers of a resnet: 8, 14, 20, 26, …; chosen when not given.")
+    width: int | None = Field(None, ge=1, description="Channels of a resnet's first stage; chosen when not given.")
+    residual: bool = Field(False, description="Residual blocks: each hidden layer adds to what came in.")
     skip: bool | None = Field(None, description="A linear path beside the hidden layers; chosen when not given.")
     norm: Literal["batch", "layer"] | None = Field(None, description="Normalisation before each activation.")
-    init: str | None = Field(None, description="Initialisation by name; fits the activation when not given.")
+    init: str | None = Field(
+        None,
+        description="Initialisation by name: he, xavier, glorot, orthogonal, lsuv, …; fits what follows (auto) when not given; "
+        "your own module stays as it is unless one is given.",
+    )
+    pretrain: bool = Field(
+        False, description="Train the hidden layers one by one as denoising autoencoders first, then all together."
+    )
+    pretrain_epochs: int = Field(10, ge=1, description="Passes of pre-training for each layer.")
+    dropout: list[float] | None = Field(
+        None,
+        description="Probability of dropping a hidden unit in training, one or one for each layer; chosen when not given.",
+    )
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="Probability of dropping an input in training.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each label spread over all classes.")
+    l2: float | None = Field(
+        None, ge=0, description="λ of the cost's λ/2m·Σ‖W‖², m training examples; in place of the rule's own decay."
+    )
+    l1: float | None = Field(None, ge=0, description="λ of λ/2m·Σ|w|, as a proximal step: weights become exactly 0.")
+    max_norm: float | None = Field(None, gt=0, description="Largest norm of the weights into a unit.")
     rule: str = Field("adamw", description="The update rule: adamw, adam, sgd, nadam, rmsprop, adagrad, … .")
     options: dict[str, Number] = Field(
         default_factory=dict, description="Further hyperparameters of the rule, as in momentum=0.9 (repeatable)."
@@ -82,8 +128,10 @@ class Spec(BaseModel):
     )
     watch: str | None = Field(
         None,
-        description="The dev metric that decides which weights are best: accuracy for classes and loss for numbers by default.",
+        description="The dev metric that decides which weights are best: loss, accuracy, balanced_accuracy, f1, auc, r2, rmse, "
+        "mae; accuracy for classes, loss for numbers by default.",
     )
+    min_gain: float = Field(0.0, ge=0, description="The least improvement of that metric that patience counts as one.")
     seed: int = Field(
         1,
         ge=0,
@@ -116,6 +164,9 @@ class Spec(BaseModel):
             raise ValueError("split: the dev part must not be empty; early stopping and the choice of the rate need it")
         if self.hidden is not None and any(units < 1 for units in self.hidden):
             raise ValueError("hidden: every layer needs at least 1 unit")
+        if self.dropout is not None and not (self.dropout and all(0 <= share < 1 for share in self.dropout)):
+            said = ", ".join(map(str, self.dropout)) or "nothing"
+            raise ValueError(f'the setting "dropout" cannot be {said}: a probability is at least 0 and below 1')
         return self
 
     @classmethod
@@ -150,11 +201,17 @@ class Spec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _none_as_word(cls, settings: Any) -> Any:
-        """TOML has no null: 'none' switches clipping off."""
-        if isinstance(settings, Mapping) and settings.get("clip_norm") in ("none", "None"):
-            return {**settings, "clip_norm": None}
-        return settings
+    def _short_forms(cls, settings: Any) -> Any:
+        """TOML has no null: 'none' switches clipping off. One number or word stands for a list of one."""
+        if not isinstance(settings, Mapping):
+            return settings
+        changed = dict(settings)
+        if changed.get("clip_norm") in ("none", "None"):
+            changed["clip_norm"] = None
+        for name in ("dropout", "augment", "drop"):
+            if isinstance(changed.get(name), int | float | str):
+                changed[name] = [changed[name]]
+        return changed
 
 
 def _sentence(error: ValidationError) -> str:

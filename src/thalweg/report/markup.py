@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 LABELS = {
-    "accuracy": "accuracy", "loss": "loss", "r2": "R²", "rmse": "RMSE",
+    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1", "auc": "AUC", "loss": "loss", "r2": "R²",
+    "rmse": "RMSE", "mae": "MAE",
     "train": "training", "dev": "dev", "test": "test",
 }  # fmt: skip
 
@@ -49,7 +50,7 @@ def number(value: float, *, digits: int = 4) -> str:
 
 def measure(name: str, value: float) -> str:
     """The value of a metric: an accuracy in percent, others as numbers."""
-    if name == "accuracy" and math.isfinite(value):
+    if name in ("accuracy", "balanced_accuracy") and math.isfinite(value):
         return f"{value:.2%}".replace("%", " %")
     return f"{value:.3f}".replace("-", "−") if name == "r2" and math.isfinite(value) else number(value)
 

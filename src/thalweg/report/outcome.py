@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -125,11 +126,20 @@ def confusion(run: RunReport) -> Figure | None:
     return Figure("confusion", "Confusion matrix", caption, [heat], layout, min(300 + 18 * len(names), 760))
 
 
-def predictions(run: RunReport) -> Figure | None:
-    """Predicted against true values, with the line on which both are equal."""
-    if run.predictions is None or not len(run.predictions["true"]):
-        return None
-    true, said = (np.asarray(run.predictions[key], dtype=float) for key in ("true", "predicted"))
+MOST_OUTPUTS = 6
+"""Outputs of which a chart is drawn."""
+
+
+def predictions(run: RunReport) -> list[Figure]:
+    """Predicted against true values of each output, with the line on which both are equal."""
+    several = len(run.predictions) > 1
+    drawn = [_predictions(f"predictions-{index}" if several else "predictions", record, several)
+             for index, record in enumerate(run.predictions[:MOST_OUTPUTS])]  # fmt: skip
+    return [figure for figure in drawn if figure is not None]
+
+
+def _predictions(name: str, record: Mapping[str, Any], several: bool) -> Figure | None:
+    true, said = (np.asarray(record[key], dtype=float) for key in ("true", "predicted"))
     kept = np.isfinite(true) & np.isfinite(said)
     true, said = true[kept], said[kept]
     if not len(true):
@@ -146,7 +156,8 @@ def predictions(run: RunReport) -> Figure | None:
         f"{number(float(np.median(off)), digits=3)}, nine in ten by less than {number(float(np.quantile(off, 0.9)), digits=3)}."
     )
     layout = {"xaxis": axis("true"), "yaxis": axis("predicted"), "showlegend": False, "hovermode": "closest"}
-    return Figure("predictions", "True against predicted", caption, [equal, points], layout, 420)
+    title = f"True against predicted: {plain(str(record['name']))}" if several else "True against predicted"
+    return Figure(name, title, caption, [equal, points], layout, 420)
 
 
 def by_class(run: RunReport) -> list[tuple[str, int, float, float, float]]:

@@ -85,9 +85,9 @@ class RunReport:
     ``status`` is "finished", "running" or "stopped: why". ``data`` is a profile: any names and values, with the sizes of the
     parts under ``parts``. ``spec`` is the settings as plain data. ``layers`` has one record for each layer: name, type, shape,
     parameters. ``rule`` is the update's formula as text. ``metrics`` by part: ``{"test": {"accuracy": …, "loss": …}}``.
-    ``confusion`` holds ``classes`` (C names) and ``matrix`` (C × C counts: a row for each true class); ``predictions``
-    holds ``true`` and ``predicted`` numbers of equal length; ``part`` names the part both are from. ``choices`` are (what,
-    value, why) of all that thalweg decided by itself.
+    ``confusion`` holds ``classes`` (C names) and ``matrix`` (C × C counts: a row for each true class); ``predictions`` has for
+    each output its ``name`` and ``true`` and ``predicted`` numbers of equal length; ``part`` names the part both are from.
+    ``choices`` are (what, value, why) of all that thalweg decided by itself.
     """
 
     name: str
@@ -102,7 +102,7 @@ class RunReport:
     best_epoch: int | None = None
     rate: RateReport | None = None
     confusion: Mapping[str, Any] | None = None
-    predictions: Mapping[str, Sequence[float]] | None = None
+    predictions: Sequence[Mapping[str, Any]] = ()
     part: str = "test"
     choices: Sequence[tuple[str, str, str]] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

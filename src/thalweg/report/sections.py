@@ -144,7 +144,7 @@ def _sentence(words: str) -> str:
 
 def errors(sheet: Sheet, run: RunReport) -> Section | None:
     """Which examples the network gets wrong, by class or by size."""
-    charts = sheet.charts([outcome.confusion(run), outcome.predictions(run)])
+    charts = sheet.charts([outcome.confusion(run), *outcome.predictions(run)])
     rows = [
         [name, count, *(measured("accuracy", share) for share in shares)]
         for name, count, *shares in outcome.by_class(run)

@@ -20,7 +20,7 @@ from thalweg.train.objectives import OBJECTIVES, Objective, class_weights, evalu
 from thalweg.train.shrinking import L2, MaxNorm, ProximalL1, sparsity
 from thalweg.train.steering import ClipNorm, Reacting, Scheduled
 from thalweg.train.stopping import EarlyStopping, Guard
-from thalweg.train.weighted import Weighted, pack
+from thalweg.train.weighted import Weighted, pack, unpack
 
 __all__ = [
     "L2",
@@ -47,4 +47,5 @@ __all__ = [
     "pack",
     "sparsity",
     "train",
+    "unpack",
 ]

@@ -48,6 +48,12 @@ def pack(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return torch.cat([targets.reshape(len(targets), -1).to(kept), weights[:, None].to(kept)], dim=1)
 
 
+def unpack(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Targets and weights of what ``pack`` made."""
+    targets = packed[:, :-1]
+    return (targets[:, 0] if targets.shape[1] == 1 else targets), packed[:, -1]
+
+
 @dataclass(frozen=True)
 class Weighted:
     """An objective whose rows count by weights: targets are those of ``pack``, and the loss is ``mean of w_i l_i``.
@@ -58,19 +64,15 @@ class Weighted:
 
     objective: RowWise
 
-    def _unpack(self, packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        targets = packed[:, :-1]
-        return (targets[:, 0] if targets.shape[1] == 1 else targets), packed[:, -1]
-
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        wanted, weights = self._unpack(targets)
+        wanted, weights = unpack(targets)
         return (weights * self.objective.each(outputs, wanted)).mean()
 
     def metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        wanted, weights = self._unpack(targets)
+        wanted, weights = unpack(targets)
         weights = weights.double()
         loss = float((weights * self.objective.each(outputs, wanted)).sum() / weights.sum())
         return {"loss": loss, **self.objective.metrics(outputs, wanted, weights)}
 
     def check(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
-        self.objective.check(outputs, self._unpack(targets)[0])
+        self.objective.check(outputs, unpack(targets)[0])
