@@ -6,8 +6,22 @@ to do. The command line prints the sentence and leaves with status 2; a library 
 """
 
 
+def plain(text: str) -> str:
+    """One line without control characters: a name out of a foreign file writes nothing to a terminal but itself.
+
+    >>> plain("red\\n\\x1b[31m")
+    'red\\\\n\\\\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 class InputError(ValueError):
     """What was given cannot be used. The message is one sentence: what, where, what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(plain(sentence))
 
 
 class MissingDependency(InputError):

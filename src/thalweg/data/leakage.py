@@ -19,7 +19,7 @@ import numpy as np
 from thalweg.data.dataset import Data
 from thalweg.data.ranking import auc, midranks
 from thalweg.data.split import Split
-from thalweg.data.suspicions import Suspicion
+from thalweg.data.suspicions import Suspicion, of_inputs
 from thalweg.data.views import View, as_texts, view
 from thalweg.data.wording import rows_in_words
 
@@ -30,6 +30,8 @@ GIVEN_AWAY = 0.995
 FOLDS = 5
 FEW = 10
 RARE = 0.05
+NAMING = ("row numbers", "identifier")
+"""Columns that differ even where a row is there twice."""
 
 
 def of_target(data: Data, *, split: Split | None = None, seed: int = 0) -> tuple[Suspicion, ...]:
@@ -283,7 +285,12 @@ def _keys(data: Data) -> np.ndarray | None:
         return np.array([hash(row.tobytes()) for row in rows]) if _varied(distinct, len(data)) else None
     import polars as pl
 
-    plain = [as_texts(column) if column.dtype.is_nested() else column for column in data.inputs.iter_columns()]
+    naming = {name for found in of_inputs(data.inputs) if found.kind in NAMING for name in found.columns}
+    plain = [
+        as_texts(column) if column.dtype.is_nested() else column
+        for column in data.inputs.iter_columns()
+        if column.name not in naming
+    ]
     if not _varied((column.n_unique() for column in plain), len(data)):
         return None
     return pl.DataFrame(plain).hash_rows().to_numpy()

@@ -52,11 +52,17 @@ def _distinguishable(one: float, other: float, *, days: bool = False) -> tuple[s
     """Two numbers with as few digits as tell them apart."""
     if days:
         return _day(one), _day(other)
-    for digits in range(2, 17):
-        texts = f"{one:.{digits}g}", f"{other:.{digits}g}"
+    for digits in range(3, 17):
+        texts = _number(one, digits), _number(other, digits)
         if abs(float(texts[0]) - float(texts[1])) >= 0.8 * abs(one - other) and texts[0] != texts[1]:
             return texts
     return repr(one), repr(other)
+
+
+def _number(value: float, digits: int) -> str:
+    if value and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.{digits}g}"
+    return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
 
 
 def _day(days: float) -> str:
