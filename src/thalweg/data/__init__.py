@@ -10,6 +10,9 @@
 >>> preprocessor.restore_targets(outputs)                        # back to the user's units, or class names
 """
 
+from thalweg.data.augment import Augmented
+from thalweg.data.augment import outline as augmentations_in_words
+from thalweg.data.augment import parse as augmentations
 from thalweg.data.batches import TensorBatches, auto_batch_size
 from thalweg.data.bundled import BUNDLED
 from thalweg.data.dataset import Data
@@ -23,6 +26,7 @@ from thalweg.data.targets import infer_task
 
 __all__ = [
     "BUNDLED",
+    "Augmented",
     "Data",
     "Embedded",
     "Fold",
@@ -30,6 +34,8 @@ __all__ = [
     "Split",
     "Stream",
     "TensorBatches",
+    "augmentations",
+    "augmentations_in_words",
     "auto_batch_size",
     "folds",
     "infer_task",

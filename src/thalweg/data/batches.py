@@ -81,7 +81,7 @@ class TensorBatches:
         """Mini-batches of pass ``number``, from the ``start``-th on."""
         if start >= len(self):
             return
-        generator = torch.Generator().manual_seed(_mixed(self.seed, number))
+        generator = torch.Generator().manual_seed(mixed(self.seed, number))
         order = torch.randperm(len(self.inputs), generator=generator)
         if self.world == 1:
             yield from self._gathered(order[start * self.batch_size :], self.batch_size)
@@ -109,7 +109,7 @@ class TensorBatches:
         return full + (rest >= self.world)
 
 
-def _mixed(seed: int, epoch: int) -> int:
+def mixed(seed: int, epoch: int) -> int:
     """One number for (seed, epoch), far apart for neighbours: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
     mask = (1 << 64) - 1
     z = (seed * 0x9E3779B97F4A7C15 + (epoch + 1) * 0xD1342543DE82EF95) & mask
