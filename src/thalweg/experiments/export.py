@@ -6,8 +6,9 @@
 
 The ONNX graph takes ``inputs``, float32 with any number of rows, and gives ``prediction`` in the user's units, or ``logits``
 and ``probabilities``. For arrays and images it takes the raw numbers and scales them itself; for tables (and arrays scaled by
-quantiles) it takes the encoded features, whose names and rules stand in the file's metadata: ``inputs`` (``raw`` or ``encoded``), ``task``, ``features``,
-``classes``, ``targets`` and ``preprocessing``, each JSON. Nothing is pickled in either format.
+quantiles) it takes the encoded features, whose names and rules stand in the file's metadata. These are, each JSON: ``inputs``
+(``raw`` or ``encoded``), ``task``, ``features``, ``classes``, ``targets`` and ``preprocessing``. Nothing is pickled in either
+format.
 """
 
 from __future__ import annotations

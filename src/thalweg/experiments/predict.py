@@ -104,9 +104,7 @@ class Predictor:
             amounts = outputs.double().numpy().reshape(len(outputs), -1)
             if amounts.shape[1] == 1:
                 return pl.DataFrame({"prediction": self.preprocessor.restore_targets(amounts[:, 0])})
-            return pl.DataFrame(
-                self.preprocessor.restore_targets(amounts), schema=list(target_names(self.preprocessor))
-            )
+            return pl.DataFrame(self.preprocessor.restore_targets(amounts), schema=list(self.preprocessor.target_names))
         chances = probabilities_of(outputs.double(), len(classes)).numpy()
         names = pl.Series(classes, dtype=pl.String)
         columns: dict[str, Any] = {"prediction": names.gather(chances.argmax(1))}
