@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from thalweg.data import Data, Preprocessor, load, split
+from thalweg.data import Data, Embedded, Preprocessor, load, split
+from thalweg.data.scales import Scale
 from thalweg.errors import InputError
 
 ROWS = 30
@@ -386,3 +387,132 @@ def test_a_row_is_encoded_alike_alone_and_among_others(kind) -> None:
     together = preprocessor.inputs(data.inputs)
     alone = np.concatenate([preprocessor.inputs(data.inputs[row : row + 1]) for row in range(ROWS)])
     assert np.array_equal(together, alone)
+
+
+def test_the_dev_part_is_scaled_by_the_training_part() -> None:
+    """By hand, so that learning anew from the rows given, or from all rows, would be seen."""
+    numbers = np.r_[GENERATOR.normal(10, 2, 60), GENERATOR.normal(-40, 9, 20)]
+    amounts = np.r_[GENERATOR.normal(5, 1, 60), GENERATOR.normal(70, 30, 20)]
+    array = np.column_stack([numbers, numbers**2])
+    pixels = (np.abs(array) % 256).astype(np.uint8)[:, :, None, None].repeat(5, 3)
+    train, dev = np.arange(60), np.arange(60, 80)
+    for inputs in (pl.DataFrame({"x": numbers, "z": numbers**2}), array, pixels):
+        data = load((inputs, amounts))
+        raw = pixels[:, :, 0, 0].astype(float) if inputs is pixels else array
+        preprocessor = Preprocessor.fit(data, train)
+        again = Preprocessor.from_dict(json.loads(json.dumps(preprocessor.to_dict())))
+        expected = (raw[dev] - raw[train].mean(0)) / raw[train].std(0)
+        for one in (preprocessor, again):
+            assert np.allclose(one.inputs(inputs[dev]).reshape(20, 2, -1)[:, :, 0], expected, rtol=1e-4, atol=1e-5)
+            assert np.allclose(one.targets(amounts[dev]), (amounts[dev] - amounts[:60].mean()) / amounts[:60].std())
+            back = one.restore_targets(np.ones(2))
+            assert np.allclose(back, amounts[:60].mean() + amounts[:60].std())
+
+
+@pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "none"])
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_arrays_and_tables_come_on_the_same_scale(scale, kind) -> None:
+    array = GENERATOR.lognormal(2, 1, (50, 3)).astype(kind).astype(np.float64)
+    array[3, 1] = array[45, 0] = math.nan
+    train = np.arange(40)
+    of_array = fitted(array, 50, train=train, scale=scale)
+    of_table = fitted({f"x{n}": array[:, n] for n in range(3)}, 50, train=train, scale=scale)
+    assert of_table.feature_names == ("x0", "x1", "x1 missing", "x2")
+    assert np.allclose(
+        of_array.inputs(array), of_table.inputs(pl.from_numpy(array, ["x0", "x1", "x2"]))[:, [0, 1, 3, 2]]
+    )
+    if scale == "none":
+        assert of_array.inputs(array)[45, 0] == np.float32(array[:40, 0].mean())
+    again = Preprocessor.from_dict(json.loads(json.dumps(of_array.to_dict(), allow_nan=False)))
+    assert np.array_equal(again.inputs(array), of_array.inputs(array))
+
+
+@pytest.mark.parametrize("scale", ["robust", "quantile", "none"])
+def test_channels_of_bytes_on_other_scales(scale) -> None:
+    images = GENERATOR.integers(0, 256, (40, 2, 3, 5), dtype=np.uint8)
+    preprocessor = fitted(images, 40, scale=scale)
+    found = preprocessor.inputs(images)
+    assert np.allclose(preprocessor.inputs(images.astype(np.float64)), found, atol=1e-6)
+    for channel in range(2):
+        values = images[:, channel].ravel().astype(float)
+        assert np.array_equal(found[:, channel].ravel(), Scale.fit(values, scale).scaled(values))
+    pixels = images.reshape(40, -1)
+    everything = Scale.fit(pixels.ravel().astype(float), scale)
+    assert np.array_equal(fitted(pixels, 40, scale=scale).inputs(pixels), everything.scaled(pixels.astype(float)))
+
+
+def test_yes_or_no_and_dates_are_standardised_on_any_scale() -> None:
+    columns = {"b": repeated([True, False]), "d": repeated([datetime.date(2024, 1, 1), datetime.date(2025, 1, 1)])}
+    for scale in ("robust", "quantile"):
+        assert np.array_equal(fitted(columns, scale=scale).inputs(columns), fitted(columns).inputs(columns))
+
+
+@pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "none"])
+def test_several_outputs_go_and_come_back(scale) -> None:
+    amounts = np.column_stack(
+        [GENERATOR.lognormal(3, 1, 80), GENERATOR.normal(-5, 1e-3, 80), np.r_[np.ones(60), np.zeros(20)]]
+    )
+    data = load((GENERATOR.normal(size=(80, 2)), amounts))
+    train = np.arange(60)
+    preprocessor = Preprocessor.fit(data, train, scale_target=scale)
+    scaled = preprocessor.targets(amounts)
+    assert (scaled.shape, scaled.dtype, preprocessor.n_outputs) == ((80, 3), np.float32, 3)
+    assert preprocessor.target_names == ("y0", "y1", "y2")
+    assert len(preprocessor.target_scale) == len(preprocessor.target_mean) == 3
+    assert np.allclose(preprocessor.restore_targets(scaled)[train], amounts[train], rtol=1e-4)
+    for output in range(3):
+        alone = Preprocessor.fit(load((data.inputs, amounts[:, output]), task="regression"), train, scale_target=scale)
+        assert isinstance(alone.target_scale, float)
+        assert np.array_equal(alone.targets(amounts[:, output]), scaled[:, output])
+    again = Preprocessor.from_dict(json.loads(json.dumps(preprocessor.to_dict())))
+    assert again.target_scales == preprocessor.target_scales
+    with pytest.raises(InputError, match=r"the targets have shape \(80, 2\): give \(n, 3\)"):
+        preprocessor.targets(amounts[:, :2])
+
+
+def test_an_unknown_scale_is_refused_for_classes_too() -> None:
+    data = load((GENERATOR.normal(size=(30, 2)), np.arange(30) % 2))
+    for option in ({"scale": "log"}, {"scale_target": "log"}):
+        with pytest.raises(InputError, match='there is no scale "log"'):
+            Preprocessor.fit(data, np.arange(30), **option)
+
+
+def test_categories_of_many_values_become_codes() -> None:
+    towns = [None, "rare", *[f"t{n:02}" for n in range(14) for _ in range(2)]]
+    columns = {"x": GENERATOR.normal(size=30), "town": towns, "few": repeated("abc"), "z": GENERATOR.normal(size=30)}
+    preprocessor = fitted(columns)
+    assert preprocessor.embedded == (Embedded("town", 1, 16),)
+    assert preprocessor.feature_names == ("x", "town", "few=a", "few=b", "few=c", "z")
+    found = preprocessor.inputs(columns)
+    assert found.dtype == np.float32
+    assert found[:, 1].tolist() == [1, 0, *[2 + n for n in range(14) for _ in range(2)]]
+    new = preprocessor.inputs(
+        {**{name: [columns[name][0]] * 3 for name in columns}, "town": ["t13", "never seen", None]}
+    )
+    assert new[:, 1].tolist() == [15, 0, 1]
+    again = Preprocessor.from_dict(json.loads(json.dumps(preprocessor.to_dict())))
+    assert again.embedded == preprocessor.embedded
+    assert np.array_equal(again.inputs(columns), found)
+    for scale in ("robust", "quantile", "none"):
+        assert np.array_equal(fitted(columns, scale=scale).inputs(columns)[:, 1], found[:, 1])
+
+
+def test_a_missing_code_where_training_had_none_is_like_one_never_seen() -> None:
+    preprocessor = fitted({"town": repeated([f"t{n:02}" for n in range(15)])})
+    assert preprocessor.embedded == (Embedded("town", 0, 16),)
+    assert preprocessor.inputs({"town": [None, "t00", "t14", "new"]}).tolist() == [[0], [1], [15], [0]]
+
+
+def test_codes_and_features_of_their_own_meet_at_ten_values() -> None:
+    assert fitted({"c": repeated([f"c{n}" for n in range(10)])}).embedded == ()
+    assert len(fitted({"c": repeated([f"c{n}" for n in range(11)])}).embedded) == 1
+    assert fitted({"c": repeated([f"c{n}" for n in range(11)])}, embed=False).input_shape == (11,)
+    assert fitted(GENERATOR.normal(size=(30, 3))).embedded == ()
+
+
+def test_at_most_ten_thousand_values_have_a_code() -> None:
+    values = np.repeat([f"v{n:05}" for n in range(11_000)], np.where(np.arange(11_000) % 11 == 5, 2, 3))
+    preprocessor = fitted({"c": values}, len(values))
+    assert preprocessor.embedded[0].size == 10_001
+    codes = preprocessor.inputs({"c": values})[:, 0]
+    assert (len(np.unique(codes)), codes.max(), (codes == 0).sum()) == (10_001, 10_000, 2000)

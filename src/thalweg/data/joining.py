@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thalweg.data.dataset import DEV, TRAIN, Data
+from thalweg.data.dataset import DEV, TRAIN, Data, type_in_words
 from thalweg.data.reading import Raw
 from thalweg.data.targets import read_more
 from thalweg.data.wording import in_words, nearest
@@ -87,20 +87,18 @@ def _alike(column: polars.Series, like: polars.Series, where: str) -> polars.Ser
 
     if column.dtype == like.dtype or (column.dtype.is_numeric() and like.dtype.is_numeric()):
         return column
-    moments = (pl.Date, pl.Datetime)
-    if (
-        column.null_count() == len(column)
-        or like.dtype == pl.String
-        or {column.dtype.base_type(), like.dtype.base_type()} <= {*moments}
-    ):
-        return column.cast(pl.String if like.dtype == pl.String else like.dtype, strict=False)
+    dates = {column.dtype.base_type(), like.dtype.base_type()} <= {pl.Date, pl.Datetime}
+    if dates or like.dtype == pl.String or column.null_count() == len(column):
+        return column.cast(like.dtype, strict=False)
+    kind = type_in_words(like)
     if column.dtype == pl.String:
-        read = column.cast(like.dtype, strict=False) if like.dtype.is_numeric() else pl.Series([None] * len(column))
+        read = column.cast(like.dtype, strict=False) if like.dtype.is_numeric() else column.clear(len(column))
         row = (read.is_null() & column.is_not_null()).arg_max() or 0
         raise InputError(
-            f'{where}: the column "{column.name}" holds {column[row]!r} in row {row + 1}, and in training {like.dtype} values: '
-            f"correct it, or leave it empty if it is missing"
+            f'{where}: the column "{column.name}" holds {column[row]!r} in row {row + 1}, and in training values of type '
+            f"{kind}: correct it, or leave it empty if it is missing"
         )
     raise InputError(
-        f'{where}: the column "{column.name}" holds {column.dtype} values, and in training {like.dtype}: give the same'
+        f'{where}: the column "{column.name}" holds values of type {type_in_words(column)}, and in training {kind}: '
+        f"give the same"
     )

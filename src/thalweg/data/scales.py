@@ -63,7 +63,9 @@ class Scale:
             return cls(median, within / NORMAL_IQR if within > 1e-12 * max(abs(low), abs(high)) else sd)
         if len(np.unique(values)) < 3:
             return cls(mean, sd)
-        quantiles = np.quantile(values, np.linspace(0, 1, min(levels, len(values))))
+        if len(values) <= levels:  # sorted, not interpolated: rounding would part equal values
+            return cls(mean, sd, tuple(np.sort(values).tolist()))
+        quantiles = np.quantile(values, np.linspace(0, 1, levels))
         return cls(mean, sd, tuple(np.maximum.accumulate(quantiles).tolist()))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -256,16 +257,29 @@ def _fields(record: bytes, separator: str) -> list[str]:
 def _from_other_library(source: Any) -> polars.DataFrame:
     import polars as pl
 
-    try:
-        return pl.DataFrame(source)  # whatever speaks Arrow
-    except Exception:  # each foreign library has errors of its own
+    for read in (pl.DataFrame, _by_columns, _by_interchange):  # the first takes whatever speaks Arrow
         try:
-            return pl.DataFrame({str(name): _foreign_column(source[name].to_numpy()) for name in source.columns})
-        except Exception:
-            raise InputError(
-                f"{type(source).__name__} is no data that can be read: give a file, a frame with a target column, "
-                f"or a pair (X, y) of arrays"
-            ) from None
+            return read(source)
+        except Exception:  # each foreign library has errors of its own
+            continue
+    raise InputError(
+        f"{type(source).__name__} is no data that can be read: give a file, a frame with a target column, "
+        f"or a pair (X, y) of arrays"
+    )
+
+
+def _by_columns(source: Any) -> polars.DataFrame:
+    """From a frame like pandas', where Arrow is not installed."""
+    import polars as pl
+
+    return pl.DataFrame({str(name): _foreign_column(source[name].to_numpy()) for name in source.columns})
+
+
+def _by_interchange(source: Any) -> polars.DataFrame:
+    """From the protocol before Arrow's (``__dataframe__``), which Arrow still reads where it is installed."""
+    import polars as pl
+
+    return pl.DataFrame(importlib.import_module("pyarrow.interchange").from_dataframe(source))
 
 
 def _foreign_column(values: np.ndarray) -> Any:
