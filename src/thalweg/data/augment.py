@@ -121,9 +121,9 @@ class Augmented:
     ``fill`` is what comes into an image from outside, one number or one for each channel: what black is after standardising (0
     without it). ``classes`` is the number of classes where targets are class numbers: mixup makes them distributions
     ``(n, classes)``. ``weighted`` says that the last column of the targets is a sample weight. ``protected`` are features of a
-    table that noise and mixup leave alone. Inputs are float, ``(B, C, H, W)`` for images, else ``(B, …)``; their dtype and memory
-    format are kept, and the tensors that come in are not written to. Raises ``InputError`` as ``check`` does, at the first
-    mini-batch.
+    table that noise and mixup leave alone. Inputs are float, ``(B, C, H, W)`` for images, else ``(B, …)``; their dtype and
+    memory format are kept, and the tensors that come in are not written to. Raises ``InputError`` as ``check`` does, at the
+    first mini-batch.
 
     With several processes each changes its rows as one process would have, except for mixup, which pairs a process's own.
     """
@@ -151,10 +151,10 @@ class Augmented:
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of pass ``number``, from the ``start``-th on."""
         seed = mixed(self.seed, number)
+        shared = self.batches if isinstance(self.batches, Shared) and self.batches.world > 1 else None
         for index, (inputs, targets) in enumerate(self.batches.epoch(number, start), start):
-            rows, own = len(inputs), slice(None)
-            if isinstance(self.batches, Shared) and self.batches.world > 1:
-                rows, own = self.batches.global_size(index), slice(self.batches.rank, None, self.batches.world)
+            rows = len(inputs) if shared is None else shared.global_size(index)
+            own = slice(None) if shared is None else slice(shared.rank, None, shared.world)
             draws = Draws(mixed(seed, index), rows, own=own, device=inputs.device)
             yield self.changed(inputs, targets, draws)
 

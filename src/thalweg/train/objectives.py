@@ -29,8 +29,9 @@ from thalweg.errors import InputError
 from thalweg.train.metrics import measured, metric
 
 PIECE_ROWS = 4096
-PIECE_BYTES = 1 << 21
-"""Of images: what a convolution makes of them is tens of times as much, and is best held in a processor's cache."""
+PIECE_BYTES = 1 << 20
+"""Of images: what convolutions make of them is tens of times as much. A small net took 3.4 s for 10,000 of 28 × 28 in pieces of
+4096, and 1.6 s in pieces of 334; a fully connected one the same in both."""
 
 
 class Objective(Protocol):
