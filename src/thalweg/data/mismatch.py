@@ -92,7 +92,7 @@ def _compare(
     train, held = (_sampled(rows, generator) for rows in (train, held))
     rows, positive = np.concatenate([train, held]), np.arange(len(train) + len(held)) >= len(train)
     groups = None if data.groups is None else _codes(data.groups[rows])
-    fewest = min(len(side) if groups is None else len(np.unique(groups[side])) for side in _sides(positive))
+    fewest = min(int(side.sum()) if groups is None else len(np.unique(groups[side])) for side in _sides(positive))
     if fewest < (FEWEST_ROWS if groups is None else FEWEST_GROUPS):
         units = "rows" if groups is None else "groups"
         return Mismatch(
@@ -101,7 +101,7 @@ def _compare(
     looks, targets = _inputs(data, rows, positive), _targets(data, rows)
     folds = _folds(positive, groups, generator)
     features, categories = _features(data, rows, looks, generator)
-    features = np.column_stack([features, *(target.values for target in targets)])
+    features = np.column_stack([features, *(_codes(target.values) for target in targets)])
     categories = np.append(categories, [target.category for target in targets])
     scores = _classifier_scores(features, categories, positive, folds, generator)
     found = auc(scores, positive, groups=groups, folds=FOLDS, level=level)
@@ -185,7 +185,7 @@ def _features(
     data: Data, rows: np.ndarray, looks: list[View], generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the classifier sees of the inputs, ``(n, features)``, and which of it are categories."""
-    found = [np.column_stack([look.values for look in looks])] if looks else []
+    found = [np.column_stack([_codes(look.values) for look in looks])] if looks else []  # trees see the order alone
     categories = [look.category for look in looks]
     if isinstance(data.inputs, np.ndarray) and (data.inputs.ndim > 2 or len(looks) > MOST_FEATURES):
         components = _components(data.inputs[rows], int(generator.integers(2**31)))
@@ -210,7 +210,8 @@ def _classifier_scores(
         learn, judge = folds != fold, folds == fold
         fewer = min(positive[learn].sum(), (~positive[learn]).sum())
         trees = HistGradientBoostingClassifier(
-            max_iter=50,
+            max_iter=25,
+            learning_rate=0.2,
             max_leaf_nodes=8,
             min_samples_leaf=int(np.clip(fewer // 10, 3, 50)),
             early_stopping=False,

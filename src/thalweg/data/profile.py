@@ -137,8 +137,8 @@ def _column(column: polars.Series) -> Column:
 def _spread(values: np.ndarray) -> dict[str, Any]:
     if not len(values):
         return {}
-    low, *quartiles, high = (float(value) for value in np.quantile(values, (0, 0.25, 0.5, 0.75, 1)))
     with np.errstate(over="ignore", invalid="ignore"):
+        low, *quartiles, high = (float(value) for value in np.quantile(values, (0, 0.25, 0.5, 0.75, 1)))
         mean, sd = float(values.mean()), float(values.std())
     return {"minimum": low, "quartiles": tuple(quartiles), "maximum": high, "mean": mean, "sd": sd}
 

@@ -78,7 +78,10 @@ def _of_column(column: polars.Series) -> Suspicion | None:
         return _of_text(known, distinct)
     if column.dtype.is_integer() and (identifying := _identifier(column, distinct)):
         return identifying
-    return _of_number(known.cast(pl.Float64).to_numpy(), name) if column.dtype.is_numeric() else None
+    if not column.dtype.is_numeric():
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no suspicion
+        return _of_number(known.cast(pl.Float64).to_numpy(), name)
 
 
 def _of_text(known: polars.Series, distinct: int) -> Suspicion | None:
