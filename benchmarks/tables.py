@@ -112,7 +112,9 @@ def _fashion_amount() -> Table:
     names = pl.Series("kind", [f"k{label}" for label in labels])
     frame = _frame(pooled[:, :, :4].reshape(len(pooled), -1)).with_columns(names)
     return Table(
-        _labelled(frame, pooled[:, :, 4:].mean((1, 2)), classes=False), "r2", "brightness of the right side from the left"
+        _labelled(frame, pooled[:, :, 4:].mean((1, 2)), classes=False),
+        "r2",
+        "brightness of the right side from the left",
     )
 
 
@@ -163,8 +165,8 @@ def peer(kind: str) -> Callable[[pl.DataFrame, pl.DataFrame, str, int], tuple[An
         places = list(range(len(numbers))), list(range(len(numbers), len(numbers) + len(words)))
 
         def matrix(frame: pl.DataFrame) -> np.ndarray:
-            texts = frame.select(pl.col(words).cast(pl.String).fill_null("missing"))
-            return np.column_stack([frame.select(numbers).to_numpy().astype(object), texts.to_numpy().astype(object)])
+            texts = [frame[name].cast(pl.String).fill_null("missing").to_numpy().astype(object) for name in words]
+            return np.column_stack([*(frame[name].to_numpy().astype(object) for name in numbers), *texts])
 
         if kind == "boosting":
             code = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

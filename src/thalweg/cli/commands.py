@@ -120,7 +120,7 @@ def resume(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
 def _finish(train_it: Any, what: Any, *, as_json: bool, **where: str) -> None:
     """Trains, as one process or as one of several under torchrun, of which the first speaks."""
     from thalweg.cli.progress import watcher
-    from thalweg.cli.show import show_result
+    from thalweg.cli.show import show_folds, show_result
     from thalweg.experiments import Silent
     from thalweg.experiments.run import Interrupted
     from thalweg.train.parallel import Ranks
@@ -142,9 +142,13 @@ def _finish(train_it: Any, what: Any, *, as_json: bool, **where: str) -> None:
         if as_json:
             _print_object({"run": str(stopped.folder.path), "status": "stopped by the user"})
         raise Told(130) from None
-    show_result(folder, result)
+    if "folds" in result:
+        show_folds(folder, result)
+    else:
+        show_result(folder, result)
     if as_json:
-        _print_object({"run": str(folder.path), "task": result["task"], "metrics": result["metrics"]})
+        kept = {name: result[name] for name in ("task", "metrics", "mean", "sd", "folds") if name in result}
+        _print_object({"run": str(folder.path), **kept})
 
 
 @app.command()

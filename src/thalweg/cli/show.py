@@ -15,7 +15,10 @@ from thalweg.experiments.folder import Folder
 if TYPE_CHECKING:
     import polars
 
-NAMES = {"loss": "loss", "accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
+NAMES = {
+    "loss": "loss", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1", "auc": "AUC", "r2": "R²",
+    "rmse": "RMSE", "mae": "MAE",
+}  # fmt: skip
 
 
 def _console() -> Console:
@@ -44,6 +47,26 @@ def show_result(folder: Folder, result: dict[str, Any]) -> None:
     console.print(f"page  {folder.page}", highlight=False, markup=False)
 
 
+def show_folds(folder: Folder, result: dict[str, Any]) -> None:
+    """Mean and spread over the folds, each fold, and where the predictions are."""
+    console = _console()
+    folds = result["folds"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for heading in ("mean", "sd", *(f"fold {number}" for number in range(1, min(len(folds), 10) + 1))):
+        table.add_column(heading, justify="right")
+    for metric, mean in result["mean"].items():
+        each = (_number(metric, fold["metrics"][metric]) for fold in folds[:10])
+        table.add_row(NAMES.get(metric, metric), _number(metric, mean), _number(metric, result["sd"][metric]), *each)
+    console.print(table)
+    rows = result["parts"]["held_out"]
+    console.print(
+        f"{rows:,} rows, each predicted by a network that had not seen it: {folder.path / 'predictions.csv'}",
+        highlight=False, markup=False,
+    )  # fmt: skip
+    console.print(f"page  {folder.page}", highlight=False, markup=False)
+
+
 def show_predictions(frame: polars.DataFrame, rows: int, path: Path) -> None:
     """The first predictions, of ``rows``, and where all are."""
     console = _console()
@@ -65,14 +88,15 @@ def summaries(folder: str) -> list[dict[str, Any]]:
         except InputError as error:  # one damaged run hides no other
             result = {"status": str(error)}
         metrics: dict[str, dict[str, float]] = result.get("metrics", {})
-        final = metrics.get("test") or metrics.get("dev") or {}
+        part = next((part for part in ("test", "held_out", "dev") if part in metrics), "")
+        final = metrics.get(part, {})
         rows.append(
             {
                 "run": str(run.path),
                 "created": result.get("created", ""),
                 "task": result.get("task", ""),
                 "status": result["status"],
-                "part": "test" if "test" in metrics else "dev" if metrics else "",
+                "part": part.replace("_", " "),
                 "metrics": final,
             }
         )
@@ -96,4 +120,4 @@ def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
 
 
 def _number(metric: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4g}"
+    return f"{100 * value:.2f} %" if metric in ("accuracy", "balanced_accuracy") else f"{value:.4g}"

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,29 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def take(self, rows: np.ndarray) -> Data:
+        """Some rows as data of their own, free to be divided anew."""
+        weights, groups, time = (None if v is None else v[rows] for v in (self.weights, self.groups, self.time))
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            weights=weights,
+            groups=groups,
+            time=time,
+            assigned=None,
+        )
+
+    def truth(self, rows: np.ndarray) -> polars.DataFrame:
+        """The targets of some rows as the user knows them: columns ``true NAME`` of class names or amounts."""
+        import polars as pl
+
+        values = self.targets[rows]
+        if self.classes is not None:
+            return pl.DataFrame({f"true {self.target_name}": np.asarray(self.classes, dtype=object)[values].tolist()})
+        columns = values.reshape(len(values), -1).T
+        return pl.DataFrame({f"true {name}": column for name, column in zip(self.target_names, columns, strict=True)})
 
     @cached_property
     def fingerprint(self) -> str:

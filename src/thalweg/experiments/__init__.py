@@ -20,11 +20,14 @@ _NAMES = {
     "Watcher": "watcher",
     "fit": "fitting",
     "load": "predict",
+    "ThalwegClassifier": "estimators",
+    "ThalwegRegressor": "estimators",
     "start": "run",
     "resume": "run",
 }
 
 if TYPE_CHECKING:
+    from thalweg.experiments.estimators import ThalwegClassifier, ThalwegRegressor
     from thalweg.experiments.fitting import fit
     from thalweg.experiments.folder import Folder
     from thalweg.experiments.predict import load
@@ -32,7 +35,18 @@ if TYPE_CHECKING:
     from thalweg.experiments.spec import Spec
     from thalweg.experiments.watcher import Silent, Watcher
 
-__all__ = ["Folder", "Silent", "Spec", "Watcher", "fit", "load", "resume", "start"]
+__all__ = [
+    "Folder",
+    "Silent",
+    "Spec",
+    "ThalwegClassifier",
+    "ThalwegRegressor",
+    "Watcher",
+    "fit",
+    "load",
+    "resume",
+    "start",
+]
 
 
 def __getattr__(name: str) -> Any:

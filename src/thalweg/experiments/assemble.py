@@ -61,13 +61,10 @@ def assemble(
     With ``going_on`` a checkpoint will be put in: nothing is trained beforehand. Raises ``InputError`` for settings, data and
     a model that do not fit each other.
     """
-    if prepared.preprocessor is not None:
-        for sentence in prepared.preprocessor.notes:
-            watcher.note(sentence)
+    for sentence in (*prepared.notes, *(prepared.preprocessor.notes if prepared.preprocessor is not None else ())):
+        watcher.note(sentence)
     parts = prepared.parts
     input_shape = tuple(parts.train[0].shape[1:])
-    if prepared.batch_size is not None:
-        spec = spec.replace(batch_size=prepared.batch_size)
     values, choices = open_settings(
         spec,
         rows=prepared.rows,

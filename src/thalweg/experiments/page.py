@@ -110,7 +110,7 @@ def write_page(folder: Folder) -> None:
     spec = Spec.read(folder.spec)
     result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
-    findings = diagnose.examine(history, _facts(spec, result))
+    findings = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else []
     result["findings"] = [{"name": finding.name, "sentence": finding.sentence} for finding in findings]
     if folder.result.exists():
         folder.write_json(folder.result, result)
@@ -132,6 +132,7 @@ def write_page(folder: Folder) -> None:
         predictions=result.get("predictions", ()),
         choices=[(choice["what"], choice["value"], choice["why"]) for choice in result.get("choices", [])],
         environment=result.get("environment", {}),
+        folds=result.get("folds", ()),
         notes=[*result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
     folder.write(folder.page, report.render(run, history, findings))

@@ -15,7 +15,7 @@ Three kinds of data come to the same ``Prepared``: data in memory, data that str
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,15 +55,15 @@ class Prepared:
     rows: int
     """Training rows, all of them."""
     batches: Callable[[int, Ranks], Batches]
-    """The mini-batches of a size, for one process of some; a loader and a stream keep their own size."""
-    batch_size: int | None = None
-    """The size that they keep."""
+    """The mini-batches of a size, for one process of some; a loader keeps its own size."""
     preprocessor: Preprocessor | None = None
     """None where the user's loaders bring finished tensors."""
     class_counts: tuple[int, ...] | None = None
     """Training rows of each class."""
     weighted: bool = False
-    """Whether targets are packed with a weight for each row (``train.objectives.pack``)."""
+    """Whether targets are packed with a weight for each row (``train.pack``)."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user on how the data were looked at."""
 
     def sizes(self) -> dict[str, int]:
         parts = self.parts
@@ -130,28 +130,32 @@ def prepare_stream(stream: Stream, spec: Spec, *, device: torch.device) -> Prepa
     from thalweg.data import auto_batch_size
 
     fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])
-    batch_size = spec.batch_size or auto_batch_size(stream.rows)
+    batch_size = spec.batch_size or auto_batch_size(len(stream))
     found = stream.prepare(
         seed=spec.seed, fractions=fractions, scale=spec.scale, scale_target=spec.scale_target, batch_size=batch_size
     )
+    weighted = found.sample[1].ndim == 2
 
     def pair(arrays: tuple[np.ndarray, np.ndarray]) -> Pair:
         return torch.from_numpy(arrays[0]).to(device), torch.from_numpy(arrays[1]).to(device)
 
-    sample, dev = pair(found.sample), pair(found.dev)
-    test = pair(found.test) if found.test is not None and len(found.test[1]) else None
+    def batches(size: int, ranks: Ranks) -> Batches:
+        return replace(found.batches, batch_size=size, device=device, rank=ranks.rank, world=ranks.world)
+
+    sample = pair(found.sample)
     counts = None
     if stream.classes is not None:
-        labels = sample[1].long().cpu().numpy()
+        labels = found.sample[1].reshape(len(found.sample[1]), -1)[:, 0].astype(np.int64)
         counts = tuple(np.bincount(labels, minlength=len(stream.classes)).tolist())
     return Prepared(
-        Parts(sample, dev, test, sample),
+        Parts(sample, pair(found.dev), pair(found.test) if len(found.test[1]) else None, sample),
         stream.task,
         found.rows_train,
-        partial(_as_they_are, found.batches),
-        batch_size,
-        found.preprocessor,
-        counts,
+        batches,
+        preprocessor=found.preprocessor,
+        class_counts=counts,
+        weighted=weighted,
+        notes=found.notes,
     )
 
 

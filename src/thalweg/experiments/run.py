@@ -155,6 +155,8 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         "data": data.profile(),
         "fingerprint": data.fingerprint,
     }
+    if spec.folds is not None:
+        return _run_folds(folder, spec, data, watcher, result)
     going_on = folder.checkpoint.exists()
     if not going_on:
         folder.history.unlink(missing_ok=True)
@@ -205,6 +207,38 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         folder.write_json(folder.result, result)
         raise Interrupted(folder)
     result |= _finished(folder, experiment, preprocessor, outcome)
+    folder.write_json(folder.result, result)
+    write_page(folder)
+    return result
+
+
+def _run_folds(
+    folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, result: dict[str, Any]
+) -> dict[str, Any]:
+    """A cross-validation in its folder: each fold is kept there as it is done."""
+    from thalweg.data import Data
+    from thalweg.experiments.folds import Stopped, evidence, run_folds, summary
+    from thalweg.experiments.page import write_page
+
+    if not isinstance(data, Data):
+        raise InputError("folds need the data in memory: load them whole with --no-stream, or leave folds out")
+    folder.write_json(folder.result, result)
+    clock = time.monotonic()
+    try:
+        with _interruptible() as interrupted:
+            found = run_folds(spec, data, watcher=watcher, folder=folder.path, interrupted=interrupted)
+    except Stopped:
+        folder.write_json(folder.result, result | {"status": "stopped by the user"})
+        raise Interrupted(folder) from None
+    found.predictions.write_csv(folder.path / "predictions.csv")
+    result |= {
+        "status": "finished",
+        "part": "held_out",
+        "parts": {"held_out": found.predictions.height},
+        "seconds": round(time.monotonic() - clock, 3),
+        **summary(found),
+        **evidence(found, data.classes, data.target_names),
+    }
     folder.write_json(folder.result, result)
     write_page(folder)
     return result

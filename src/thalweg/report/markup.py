@@ -21,7 +21,7 @@ import numpy as np
 LABELS = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1", "auc": "AUC", "loss": "loss", "r2": "R²",
     "rmse": "RMSE", "mae": "MAE",
-    "train": "training", "dev": "dev", "test": "test",
+    "train": "training", "dev": "dev", "test": "test", "held_out": "held-out",
 }  # fmt: skip
 
 

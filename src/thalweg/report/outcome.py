@@ -17,7 +17,7 @@ from thalweg.averages import beta_of, ewa
 from thalweg.diagnose.measures import finite
 from thalweg.history import Column
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, plain, spread
-from thalweg.report.markup import number, text
+from thalweg.report.markup import label, measure, number, text
 from thalweg.report.run import RateReport, RunReport
 
 MOST_NUMBERS = 20
@@ -158,6 +158,33 @@ def _predictions(name: str, record: Mapping[str, Any], several: bool) -> Figure 
     layout = {"xaxis": axis("true"), "yaxis": axis("predicted"), "showlegend": False, "hovermode": "closest"}
     title = f"True against predicted: {plain(str(record['name']))}" if several else "True against predicted"
     return Figure(name, title, caption, [equal, points], layout, 420)
+
+
+def by_fold(run: RunReport) -> Figure | None:
+    """The metric of each fold, their mean, and the band of one standard deviation."""
+    values = np.array([fold["metrics"].get(run.metric, np.nan) for fold in run.folds], dtype=float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    at = np.arange(1, len(values) + 1)
+    points = {
+        "type": "scatter", "mode": "markers", "name": "folds", "x": at, "y": values,
+        "marker": {"color": "--accent", "size": 11}, "hovertemplate": "fold %{x}: %{y:.4f}<extra></extra>",
+    }  # fmt: skip
+    ends = np.array([0.5, len(values) + 0.5])
+    middle = line("mean", Column(ends, np.array([mean, mean])), ends, "--muted", width=1, dash="dash", hoverinfo="skip")
+    error = sd / np.sqrt(len(values))
+    caption = (
+        f"Each point is measured on rows that its network has not seen. Mean {measure(run.metric, mean)}, standard deviation "
+        f"over the folds {number(sd, digits=2)} (the band), standard error of the mean about {number(error, digits=2)}."
+    )
+    layout = {
+        "xaxis": axis("fold", dtick=1 if len(values) <= 20 else None, range=ends.tolist()),
+        "yaxis": axis(plain(label(run.metric))),
+        "shapes": [band("y", mean - sd, mean + sd)],
+        "showlegend": False,
+    }
+    return Figure("folds", "The folds", caption, [middle, points], layout)
 
 
 def by_class(run: RunReport) -> list[tuple[str, int, float, float, float]]:

@@ -34,8 +34,9 @@ def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str
     """The page as HTML. The same run gives the same text."""
     sheet = Sheet()
     written = (
-        sections.findings(sheet, run, findings),
+        None if run.folds else sections.findings(sheet, run, findings),
         sections.result(run, history),
+        sections.folds(sheet, run),
         sections.learning(sheet, run, history),
         sections.signals(sheet, history),
         sections.rate(sheet, run),

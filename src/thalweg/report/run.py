@@ -87,7 +87,8 @@ class RunReport:
     parameters. ``rule`` is the update's formula as text. ``metrics`` by part: ``{"test": {"accuracy": …, "loss": …}}``.
     ``confusion`` holds ``classes`` (C names) and ``matrix`` (C × C counts: a row for each true class); ``predictions`` has for
     each output its ``name`` and ``true`` and ``predicted`` numbers of equal length; ``part`` names the part both are from.
-    ``choices`` are (what, value, why) of all that thalweg decided by itself.
+    ``choices`` are (what, value, why) of all that thalweg decided by itself. ``folds`` of a cross-validation have ``held_out``
+    rows, ``metrics`` on them, ``lr``, ``best_epoch``, ``epochs`` and ``seconds`` each; ``metrics`` are then their means.
     """
 
     name: str
@@ -107,6 +108,7 @@ class RunReport:
     choices: Sequence[tuple[str, str, str]] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    folds: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.confusion is not None:

@@ -21,7 +21,7 @@ from thalweg.report.run import RunReport
 from thalweg.report.sheet import Section, Sheet, section
 
 LEVELS = {"critical": "critical", "warning": "worth a look", "note": "note"}
-PARTS = ("train", "dev", "test")
+PARTS = ("train", "dev", "test", "held_out")
 COUNTED = {"classes": "class", "parts": "part"}
 """Mappings of a data profile that hold numbers of examples."""
 
@@ -88,6 +88,20 @@ def _newest(history: History) -> dict[str, dict[str, float]]:
         if values:
             found[part] = values
     return found
+
+
+def folds(sheet: Sheet, run: RunReport) -> Section | None:
+    """Each fold of a cross-validation, and how far they are apart."""
+    if not run.folds:
+        return None
+    names = list(run.folds[0]["metrics"])
+    rows: list[list[object]] = [
+        [number, fold["held_out"], *(measured(name, fold["metrics"][name]) for name in names),
+         Shown(fold["lr"], f"{fold['lr']:.3g}"), fold["best_epoch"], fold["epochs"], fold["seconds"]]
+        for number, fold in enumerate(run.folds, 1)
+    ]  # fmt: skip
+    head = ["fold", "rows", *map(label, names), "rate", "best epoch", "epochs", "seconds"]
+    return section("Folds", "folds", sheet.charts([outcome.by_fold(run)]), table("Each fold", head, rows))
 
 
 def learning(sheet: Sheet, run: RunReport, history: History) -> Section | None:
