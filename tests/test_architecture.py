@@ -13,7 +13,8 @@ FLOORS = [
     {"cache", "errors"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},
-    {"optim", "report", "watch"},
+    {"optim", "report", "doctor"},
+    {"population"},
     {"experiments", "testing"},
     {"cli"},
 ]

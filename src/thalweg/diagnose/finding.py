@@ -102,9 +102,24 @@ class Finding:
     name: str
     sentence: str
     where: str
-    evidence: Mapping[str, float]
+    evidence: Mapping[str, float | str]
     confidence: float
     remedy: str
     reference: str
     severity: Severity
     chart: Chart | None = field(default=None, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """The name as a key: ``lr_too_high``; of the findings of a history alone, their name with underscores."""
+        return KINDS.get(self.name, self.name.replace(" ", "_"))
+
+
+KINDS = {
+    "learning rate too high": "lr_too_high",
+    "learning rate too low": "lr_too_low",
+    "diverged": "lr_too_high",
+    "budget too small": "undertrained",
+    "same answer for all": "high_bias",
+}
+"""Names of findings whose key is another."""

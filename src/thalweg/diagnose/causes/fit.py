@@ -1,0 +1,94 @@
+"""What was learned and what of it holds: bias, variance, regularisation, labels, classes, dev rows, leaks.
+
+>>> high_bias(Numbers(history)).evidence
+{'train/error': 0.12, 'reference/train': 0.02}
+"""
+
+from __future__ import annotations
+
+import math
+
+from thalweg.diagnose.numbers import Numbers, Suspicion
+
+
+def high_bias(n: Numbers) -> Suspicion | None:
+    """It fits its own rows worse than kernel ridge regression answers rows it never saw."""
+    if not n.underfits or n.broken:
+        return None
+    said = f"The training error is {n('train/error'):.3g}; these data allow {n('reference/train'):.3g} on rows left out."
+    return Suspicion("high_bias", "the network", said, 0.6, "kernel ridge regression, left-out error", n.these("train/error", "reference/train"))
+
+
+def over_regularised(n: Numbers) -> Suspicion | None:
+    """Without decay, dropout and penalties more steps learn what with them they do not."""
+    free, more, end = n("trial/free/error"), n("trial/more/error"), n("train/error")
+    gain = (min(more, end) - free) / max(n.unfit, 0.02)
+    if not n.underfits:
+        return None
+    penalty = max(abs(n("taken/decay", 0.0)), abs(n("taken/decay_sign", 0.0)))
+    if penalty > 1e-3 and (end - more) / max(n.unfit, 0.02) > 0.3:
+        said = f"The loop adds a penalty on the weights; without it the training error falls from {end:.3g} to {more:.3g}."
+        return Suspicion("over_regularised", "the penalty", said, 0.9, "more steps without the penalty", n.these("taken/decay", "taken/decay_sign"))
+    if gain > 0.3:
+        said = f"Without decay and dropout the training error falls from {end:.3g} to {free:.3g} in {n('trial/free/steps'):.0f} steps; with them it is {more:.3g}."
+        return Suspicion("over_regularised", "the regularisation", said, min(0.6 + 0.3 * gain, 0.95), "more steps without regularisation", n.these(
+            "trial/free/error", "trial/more/error", "optimizer/weight_decay"))  # fmt: skip
+    return None
+
+
+def high_variance(n: Numbers) -> Suspicion | None:
+    """Far better on its own rows than on others."""
+    gap = n("dev/error") - n("train/error")
+    noise = 2 * math.sqrt(max(n("dev/error") * (1 - min(n("dev/error"), 1.0)), 0.01) / max(min(n("n/dev", 1), 1000), 1))
+    if gap > max(0.12, 2 * noise):
+        said = f"The error is {n('train/error'):.3g} on training rows and {n('dev/error'):.3g} on dev rows."
+        return Suspicion("high_variance", "the dev rows", said, min(0.6 + gap, 0.9), "training and dev error", n.these("train/error", "dev/error"))
+    return None
+
+
+def label_noise(n: Numbers) -> Suspicion | None:
+    """Rows about which the others are sure, and whose label says otherwise."""
+    if n("labels/swapped") > 0.1:
+        said = f"{n('labels/swapped'):.0%} of the rows were trained with another label than the one beside them."
+        return Suspicion("label_noise", "the mini-batches", said, 0.95, "labels in the loss", n.these("labels/swapped"))
+    share = n("reference/clear_disagreement")
+    if share > 0.08:
+        said = f"Of the rows whose neighbours agree most, {share:.0%} have another label."
+        return Suspicion("label_noise", "the labels", said, min(0.7 + share, 0.95), "left-out answers", n.these("reference/clear_disagreement"))
+    return None
+
+
+def train_dev_mismatch(n: Numbers) -> Suspicion | None:
+    """Training and dev rows can be told apart, and what holds for left-out training rows does not hold for dev."""
+    lost = n("reference/dev") - n("reference/train")
+    auc = n("domain/auc")
+    margin = 0.03 + 2 * math.sqrt(max(n("reference/dev", 0.0) * (1 - min(n("reference/dev", 0.0), 1.0)), 0.01) / max(n("n/dev", 1), 1))
+    if auc > 0.7 and (lost > margin or n.unheld > 0.05 or n("dev/error") - n("train/error") > 0.05) or lost > 2 * margin + 0.05:
+        said = f"Dev rows can be told from training rows (AUC {auc:.2f}); the error is {n('reference/dev'):.3g} on them and {n('reference/train'):.3g} on training rows left out."
+        return Suspicion("train_dev_mismatch", "the dev rows", said, 0.93, "classifier of training against dev rows", n.these(
+            "domain/auc", "reference/dev", "reference/train"))  # fmt: skip
+    return None
+
+
+def class_imbalance(n: Numbers) -> Suspicion | None:
+    """Rare classes are missed."""
+    rare = n("class/smallest") * n("class/count") < 0.35
+    if rare and n("class/recall_rare") < 0.6 and n("class/recall_common") > n("class/recall_rare") + 0.2:
+        said = f"The rarest class is {n('class/smallest'):.1%} of the rows; rare classes are recognised in {n('class/recall_rare'):.0%}, common ones in {n('class/recall_common'):.0%}."
+        return Suspicion("class_imbalance", "the classes", said, 0.9, "recall by class", n.these(
+            "class/smallest", "class/recall_rare", "class/recall_common"))  # fmt: skip
+    return None
+
+
+def leakage(n: Numbers) -> Suspicion | None:
+    """Dev rows met in training, or a column that knows the target."""
+    if n("leak/met") > max(0.05, 5 * n("leak/repeated", 0.0)):
+        said = f"{n('leak/met'):.0%} of the dev rows stand among the training rows."
+        return Suspicion("leakage", "the dev rows", said, 0.95, "dev rows among training rows", n.these("leak/met", "leak/repeated"))
+    if n("leak/near") > 0.1 + 5 * n("leak/self_near", 0.0):
+        said = f"{n('leak/near'):.0%} of the dev rows are nearly equal to a training row."
+        return Suspicion("leakage", "the dev rows", said, 0.9, "distances to training rows", n.these("leak/near"))
+    if n("leak/column") > 0.97 and n("leak/next") < n("leak/column") - 0.05:
+        said = f"Column {n('leak/which'):.0f} alone gives the target away ({n('leak/column'):.0%} of what there is to know)."
+        return Suspicion("leakage", f"column {n('leak/which'):.0f}", said, 0.9, "one column at a time", n.these("leak/column", "leak/next"))
+    return None

@@ -1,0 +1,102 @@
+"""Faults of the program itself, seen without a doubt: the loop, the gradient, the parameters, the mode.
+
+>>> no_zero_grad(Numbers(history)).where
+'the training loop'
+"""
+
+from __future__ import annotations
+
+from thalweg.diagnose.numbers import Numbers, Suspicion
+
+WRONG = 1e-3
+"""Ng's bound: above it a gradient check has failed."""
+
+
+def no_zero_grad(n: Numbers) -> Suspicion | None:
+    """Old gradients met the backward pass."""
+    if n("loop/stale") > 0.5 and n("loop/asked") >= 2:
+        share = n("loop/stale")
+        said = f"In {share:.0%} of the steps looked at, the gradient of the step before was still there when backward began."
+        return Suspicion("no_zero_grad", "the training loop", said, 0.97, "gradients before backward", n.these("loop/stale"))
+    return None
+
+
+def wrong_gradient(n: Numbers) -> Suspicion | None:
+    """Back-propagation and finite differences disagree, or the step was made with another gradient than the loss's."""
+    failed = {name: last for name, (_, last) in n.under("gradcheck").items() if last > WRONG}
+    if failed:
+        where = list(failed)[-1]
+        said = f"The gradient of {where} differs from finite differences: ratio {failed[where]:.2g} (at most 1e-5 is right)."
+        return Suspicion("wrong_gradient", where, said, 0.97, "float64 gradient check", {"ratio": failed[where]})
+    turned = {name: min(pair) for name, pair in n.under("taken/parameter").items() if min(pair) < 0}
+    if turned and n("loop/stale") < 0.5:
+        where = min(turned, key=lambda name: turned[name])
+        said = f"Steps were made against the gradient of {where}: its cosine with the loss's own is {turned[where]:.2f}."
+        return Suspicion("wrong_gradient", where, said, 0.95, "gradient used against autograd", {"cosine": turned[where]})
+    return None
+
+
+def frozen_params(n: Numbers) -> Suspicion | None:
+    """Parameters that ended as they began."""
+    names = list(n.under("frozen"))
+    why = [w for w in ("requires_grad", "optimizer", "no_gradient") if n.flag(f"frozen_why/{w}")]
+    if not names or not why or n.broken:
+        return None
+    reason = {"requires_grad": "they have requires_grad=False", "optimizer": "the optimizer does not hold them"}.get(
+        why[0], "no gradient reaches them"
+    )
+    said = f"{n('frozen_share'):.0%} of the weights never moved ({', '.join(names[:3])}): {reason}."
+    small = n("frozen_share") < 0.02 and not n.short
+    helps = n.closes("unfrozen") > 0.2 or n("frozen_share") == 1.0
+    idle = not helps and not n.short
+    return Suspicion(
+        "frozen_params", names[0], said, 0.95 if helps else 0.8, "weights at start and end", n.these("frozen_share"), small or idle
+    )
+
+
+def wrong_mode(n: Numbers) -> Suspicion | None:
+    """Training in evaluation mode, or measuring in training mode, where the two differ."""
+    if not n.flag("loop/modal"):
+        return None
+    if n("loop/eval") > 0.3:
+        said = f"{n('loop/eval'):.0%} of the training passes ran in evaluation mode: dropout and batch normalisation were off."
+        return Suspicion("wrong_mode", "the training loop", said, 0.95, "mode of forward passes", n.these("loop/eval"))
+    if n("loop/judged_training") > 0.3:
+        said = f"{n('loop/judged_training'):.0%} of the passes without gradients ran in training mode."
+        return Suspicion("wrong_mode", "the evaluation", said, 0.85, "mode of forward passes", n.these("loop/judged_training"))
+    return None
+
+
+def data_order(n: Numbers) -> Suspicion | None:
+    """Mini-batches sorted by target."""
+    ratio, most = n("order/batch_variance"), n("order/most")
+    if ratio > 4 and ratio > 0.15 * most:
+        said = f"The mini-batches' mean targets differ {ratio:.0f} times as much as shuffled rows would make them."
+        return Suspicion("data_order", "the mini-batches", said, 0.9, "targets by mini-batch", n.these("order/batch_variance"))
+    return None
+
+
+def wrong_optimizer(n: Numbers) -> Suspicion | None:
+    """A setting far from any that works, confirmed by Adam at its defaults."""
+    odd = {
+        "maximize": n.flag("optimizer/maximize"),
+        "momentum": n("optimizer/momentum") >= 0.99,
+        "beta1": n("optimizer/beta1") >= 0.99 or n("optimizer/beta1") < 0,
+        "beta2": n("optimizer/beta2") < 0.5,
+        "eps": n("optimizer/eps") >= 1e-2,
+        "lr_decay": n("optimizer/lr_decay") >= 1e-2,
+        "dampening": n("optimizer/dampening") >= 0.95,
+        "negative rate": n.flag("rate/negative"),
+        "is_Rprop": n.flag("optimizer/is_Rprop") and n("n/batch") < 0.5 * n("n/train"),
+        "is_Adadelta": n.flag("optimizer/is_Adadelta") and n("rate/top") < 0.1,
+    }
+    found = [name for name, is_odd in odd.items() if is_odd]
+    if not found:
+        return None
+    sure = found[0] in ("maximize", "negative rate")
+    said = f"The optimizer's {found[0]} is far from any that works."
+    helped = n.closes("adam") > 0.2 or n.broken
+    return Suspicion(
+        "wrong_optimizer", found[0], said, 0.95 if sure or helped else 0.6, "Adam with its defaults from the same start",
+        n.these(f"optimizer/{found[0]}", "trial/adam/error", "trial/same/error"), not (sure or n.short),
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""What the network was before its first step: weights, inputs, gradients by layer, units dead or at the rails.
+
+>>> bad_init(Numbers(history)).where
+'0.weight'
+"""
+
+from __future__ import annotations
+
+import math
+
+from thalweg.diagnose.numbers import Numbers, Suspicion
+
+LARGE, SMALL = 5.0, 0.2
+"""Of a weight's spread over 1/√(3·fan in): PyTorch draws 1, Xavier about 1.7, He 2.4."""
+
+
+def bad_init(n: Numbers) -> Suspicion | None:
+    """Units alike, or weights of a scale no scheme draws."""
+    weights = n.under("weights")
+    last = [name for name in weights if name.endswith("/scale")][-1:]
+    for name, (value, _) in weights.items():
+        where = name.rsplit("/", 1)[0]
+        zero_head = [f"{where}/scale"] == last and n(f"weights/{where}/zero") == 1
+        if name.endswith("/unlike") and value < 1e-6 and not zero_head:
+            said = f"All units of {where} start with the same weights: they get the same gradient and stay alike."
+            return Suspicion("bad_init", where, said, 0.95, "rows of the weights", {"difference": value}, not n.short)
+    scales = {name.removesuffix("/scale"): v for name, (v, _) in weights.items() if name.endswith("/scale") and v > 0}
+    odd = {where: v for where, v in scales.items() if v > LARGE or v < SMALL}
+    if not odd:
+        return None
+    where = max(odd, key=lambda w: abs(math.log(odd[w])))
+    said = f"The weights of {where} start {odd[where]:.3g} times as spread as 1/√(3·fan in) (usual 1 to 2.5)."
+    helps = n.closes("redrawn") > 0.2
+    return Suspicion("bad_init", where, said, 0.9 if helps else 0.5, "other weights, same rate", {"scale": odd[where]} | n.these(
+        "trial/redrawn/error", "trial/same/error"), not n.short)  # fmt: skip
+
+
+def unnormalised_input(n: Numbers) -> Suspicion | None:
+    """Columns of other scales, or far from zero."""
+    odd = {
+        "scales": n("input/scales") > 20,
+        "largest": n("input/largest") > 30 and n("input/spread") > 8,
+        "shift": n("input/shift") > 3,
+        "spread": n("input/spread") < 0.02,
+    }
+    found = [name for name, is_odd in odd.items() if is_odd]
+    if not found:
+        return None
+    value = n(f"input/{found[0]}")
+    said = {
+        "scales": f"The columns' spreads differ by a factor of {value:.3g}.",
+        "largest": f"The inputs reach {value:.3g}.",
+        "shift": f"The inputs lie {value:.3g} spreads away from zero.",
+        "spread": f"The inputs' spread is {value:.2g}.",
+    }[found[0]]
+    helps = n.closes("standardised") > 0.2
+    return Suspicion("unnormalised_input", "the inputs", said, 0.9 if helps else 0.5, "standardised inputs, same rate", n.these(
+        f"input/{found[0]}", "trial/standardised/error", "trial/same/error"), not n.short)  # fmt: skip
+
+
+def _chain(n: Numbers) -> list[tuple[str, float]]:
+    """The gradient of each weight at the start over the weight's size, first layer first."""
+    sizes = {name: first for name, (first, _) in n.under("size").items()}
+    return [(name, g / sizes[name]) for name, (g, _) in n.under("gradient").items() if sizes.get(name, 0) > 0]
+
+
+def vanishing_gradient(n: Numbers) -> Suspicion | None:
+    """Gradients fall from layer to layer on the way back."""
+    chain = _chain(n)
+    if len(chain) < 4 or not n.short:
+        return None
+    (where, first), (_, last) = chain[0], chain[-1]
+    smallest = min(g for _, g in chain[: len(chain) // 2 + 1])
+    ratio = smallest / max(g for _, g in chain) if last > 0 else math.nan
+    if ratio < 1e-2:
+        said = f"At the start the gradient of {where} is {ratio:.1e} of the largest layer's."
+        return Suspicion("vanishing_gradient", where, said, 0.9, "gradients by layer at the start", {"ratio": ratio, "first": first})
+    return None
+
+
+def exploding_gradient(n: Numbers) -> Suspicion | None:
+    """Gradients grow from layer to layer on the way back, or are huge from the start."""
+    grads = [(name, g) for name, (g, _) in n.under("gradient").items()]
+    if len(grads) < 4 or not n.short:
+        return None
+    where, first = grads[0]
+    middle = sorted(g for _, g in grads)[len(grads) // 2]
+    if first > 1e3 and n.first("train/loss") > 100 * max(n("loss/null"), 1e-9):
+        said = f"At the start the gradient's norm at {where} is {first:.2e}, the loss {n.first('train/loss'):.2e}."
+        return Suspicion("exploding_gradient", where, said, 0.9, "gradients by layer at the start", {"norm": first, "median": middle})
+    return None
+
+
+def dead_relu(n: Numbers) -> Suspicion | None:
+    """Most units of a layer answer no training row."""
+    found = {name: pair for name, pair in n.under("dead").items() if max(pair) > 0.5}
+    if not found or not n.short:
+        return None
+    where = max(found, key=lambda name: found[name][1])
+    begin, end = found[where]
+    said = f"{end:.0%} of the units of {where} are zero for every training row ({begin:.0%} at the start)."
+    return Suspicion("dead_relu", where, said, 0.9 if begin > 0.5 else 0.6, "units over the training rows", {"start": begin, "end": end})
+
+
+def saturated_activation(n: Numbers) -> Suspicion | None:
+    """Most outputs of a sigmoid or tanh are at the rails before training."""
+    found = {name: pair for name, pair in n.under("saturated").items() if pair[0] > 0.5 or pair[1] > 0.8}
+    if not found or not n.short:
+        return None
+    where = max(found, key=lambda name: found[name][0])
+    begin, end = found[where]
+    said = f"{begin:.0%} of the outputs of {where} are at the rails before training ({end:.0%} after)."
+    return Suspicion("saturated_activation", where, said, 0.9 if begin > 0.5 else 0.5, "outputs at start and end", {"start": begin, "end": end})

@@ -1,0 +1,88 @@
+"""The kinds of fault there are a name for: what to do about each, and where the rule is from.
+
+>>> KINDS["lr_too_high"].remedy
+'Lower the learning rate tenfold; …'
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """``remedy``: what to change; ``reference``: where the rule is from."""
+
+    remedy: str
+    reference: str
+
+
+KINDS: dict[str, Kind] = {
+    "vanishing_gradient": Kind(
+        "Use ReLU or GELU with He initialisation, normalisation layers or skip connections, or fewer layers.",
+        "Glorot & Bengio, AISTATS 2010; He et al., CVPR 2016",
+    ),
+    "exploding_gradient": Kind(
+        "Draw the weights with variance 2/fan in (He), clip the gradient's norm at 1, or add normalisation layers.",
+        "Pascanu et al., ICML 2013; He et al., ICCV 2015",
+    ),
+    "nan": Kind(
+        "Clean the rows named, or bound what goes into log, sqrt and division: log_softmax for log(softmax), an epsilon inside sqrt.",
+        "Goodfellow et al., Deep Learning, 4.1",
+    ),
+    "dead_relu": Kind(
+        "Start the biases at zero with He initialisation, lower the learning rate, or use LeakyReLU or GELU.",
+        "Lu et al., Dying ReLU, 2019",
+    ),
+    "saturated_activation": Kind(
+        "Draw smaller weights (Xavier), standardise what comes in, or use ReLU.",
+        "Glorot & Bengio, AISTATS 2010",
+    ),
+    "bad_init": Kind(
+        "Draw the weights at random with variance 2/fan in (He, before ReLU) or 2/(fan in + fan out) (Xavier), biases zero.",
+        "Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015",
+    ),
+    "lr_too_high": Kind("Lower the learning rate tenfold; warm it up or let it fall.", "Cohen et al., ICLR 2021; Bengio 2012"),
+    "lr_too_low": Kind("Raise the learning rate tenfold.", "Bengio, Practical Recommendations, 2012"),
+    "undertrained": Kind("Train longer: more epochs at this rate.", "Godbole et al., Deep Learning Tuning Playbook, 2023"),
+    "unnormalised_input": Kind(
+        "Standardise each column with the training rows' mean and spread, and the dev rows with the same numbers.",
+        "LeCun et al., Efficient BackProp, 1998",
+    ),
+    "high_bias": Kind("Use a wider or deeper network.", "Ng, Machine Learning Yearning, 2018"),
+    "over_regularised": Kind("Weaken weight decay, dropout or the penalty.", "Ng, Machine Learning Yearning, 2018"),
+    "high_variance": Kind(
+        "Get more examples, regularise (weight decay, dropout, augmentation), stop early, or use a smaller network.",
+        "Ng, Machine Learning Yearning, 2018",
+    ),
+    "label_noise": Kind("Check the labels of the rows that their neighbours contradict.", "Northcutt et al., JAIR 2021"),
+    "train_dev_mismatch": Kind(
+        "Prepare dev rows as training rows are prepared, or train on rows like them.", "Ng, Machine Learning Yearning, 2018"
+    ),
+    "class_imbalance": Kind("Weight the loss by class, or sample the rare classes more often.", "He & Garcia, TKDE 2009"),
+    "data_order": Kind("Shuffle the rows anew for each epoch.", "Bottou, Stochastic Gradient Tricks, 2012"),
+    "plateau": Kind(
+        "Keep the learning rate up for longer; start elsewhere if it began on a saddle.", "Dauphin et al., NeurIPS 2014"
+    ),
+    "wrong_loss": Kind(
+        "Use cross-entropy on logits for classes, the squared error for numbers, and give outputs and targets one shape.",
+        "Bishop, Pattern Recognition and Machine Learning, 4.3",
+    ),
+    "wrong_activation": Kind(
+        "Take the last activation off where the loss has it in itself, or fit it to the targets' range; have one between layers.",
+        "Bishop, Pattern Recognition and Machine Learning, 4.3",
+    ),
+    "wrong_gradient": Kind("Correct the backward pass of the layer named; check it with thalweg.gradcheck.", "Ng, 2011, UFLDL"),
+    "wrong_optimizer": Kind(
+        "Use Adam or SGD with momentum 0.9, with their default settings.", "Schmidt et al., ICML 2021; Choi et al., 2019"
+    ),
+    "no_zero_grad": Kind("Call optimizer.zero_grad() before each backward pass.", "PyTorch, torch.optim"),
+    "frozen_params": Kind(
+        "Give the optimizer all parameters of this model, with requires_grad=True and nothing detached.", "PyTorch, torch.optim"
+    ),
+    "leakage": Kind(
+        "Remove the column that knows the target, and the dev rows from training.", "Kaufman et al., Leakage in data mining, 2012"
+    ),
+    "wrong_mode": Kind(
+        "Call model.train() before the training pass of each epoch and model.eval() before measuring.", "PyTorch, nn.Module"
+    ),
+}

@@ -1,0 +1,95 @@
+"""What the watcher wrote, ready for the questions the causes ask.
+
+>>> n = Numbers(history)
+>>> n("train/error"), n.first("train/error")
+(0.31, 0.9)
+>>> n.short                                     # fits its own rows worse, or the dev rows, than these data allow
+True
+
+A number that was not recorded is NaN, and every comparison with NaN is false: a cause without its evidence stays silent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from thalweg.history import History
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """One cause as the numbers suggest it: ``sentence`` says it, ``test`` which test decided."""
+
+    kind: str
+    where: str
+    sentence: str
+    confidence: float
+    test: str
+    evidence: dict[str, float]
+    note: bool = False
+
+
+class Numbers:
+    """Reads a history by name."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+
+    def __call__(self, name: str, default: float = math.nan) -> float:
+        return self.history.last(name, default)
+
+    def first(self, name: str) -> float:
+        values = self.history.column(name).values
+        return float(values[0]) if len(values) else math.nan
+
+    def under(self, prefix: str) -> dict[str, tuple[float, float]]:
+        """First and last number of every column below a path."""
+        return {name: (float(c.values[0]), float(c.values[-1])) for name, c in self.history.under(prefix).items()}
+
+    def flag(self, name: str) -> bool:
+        return self(name) == 1.0
+
+    def these(self, *names: str) -> dict[str, float]:
+        """The recorded ones among these, as evidence."""
+        return {name: self(name) for name in names if name in self.history}
+
+    @property
+    def broken(self) -> bool:
+        """Whether the run met numbers that are none."""
+        return "loop/first_bad" in self.history or ("train/loss" in self.history and not math.isfinite(self("train/loss")))
+
+    @property
+    def unfit(self) -> float:
+        """By how much the error on its own rows exceeds what each row's answer from the others makes."""
+        return self("train/error") - self("reference/train")
+
+    @property
+    def unheld(self) -> float:
+        """The same for the dev rows."""
+        return self("dev/error") - self("reference/dev")
+
+    @property
+    def span(self) -> float:
+        """From the error the data allow to that of an answer without inputs."""
+        return self("chance") - self("reference/train")
+
+    @property
+    def underfits(self) -> bool:
+        return self.broken or self.unfit > max(0.02, 0.15 * min(self("reference/train"), 0.5))
+
+    @property
+    def short(self) -> bool:
+        return self.underfits or self.unheld > max(0.03, 0.2 * min(self("reference/dev"), 0.5))
+
+    def closes(self, trial: str, control: str = "same") -> float:
+        """The share of the gap between the control and what the data allow that a trial closed; negative if it widened."""
+        own, other = self(f"trial/{control}/error"), self(f"trial/{trial}/error")
+        reach = min(self("reference/train"), other)
+        return (own - other) / max(own - reach, 0.02) if math.isfinite(own + other) else self._by_loss(trial, control)
+
+    def _by_loss(self, trial: str, control: str) -> float:
+        own, other = self(f"trial/{control}/loss"), self(f"trial/{trial}/loss")
+        if not math.isfinite(other):
+            return 0.0
+        return 1.0 if not math.isfinite(own) else 1 - other / own if own > 0 else math.nan

@@ -1,0 +1,166 @@
+"""Everything the probes may look at, in one place: what was seen, the copies, the data, the loss, the task.
+
+>>> case.steps, case.batch, case.task.kind
+(640, 32, 'classes')
+>>> case.judge(model)                           # loss and error on a fixed sample of the training rows
+(0.31, 0.08)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median_low
+from typing import Any
+
+import torch
+
+from thalweg.history import History
+from thalweg.doctor.examples import Examples
+from thalweg.doctor.reference import MOST, Reference
+from thalweg.doctor.tape import State, Tape
+from thalweg.doctor.task import Task
+from thalweg.doctor.twin import Loss, Tried, Twin, outputs, quietly
+
+JUDGED = 1000
+"""Rows a model is judged by."""
+
+
+@dataclass
+class Case:
+    """``end``: the weights the run ended with. ``dev`` and ``train_dev`` may be missing."""
+
+    history: History
+    tape: Tape
+    twin: Twin
+    end: State
+    loss: Loss
+    train: Examples
+    dev: Examples | None
+    train_dev: Examples | None
+    task: Task
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        self.rows = self.train.sample(JUDGED)
+        self._judged = self.train.take(self.rows)
+
+    @property
+    def steps(self) -> int:
+        return self.tape.steps
+
+    @property
+    def batch(self) -> int:
+        return min(median_low(self.tape.sizes), len(self.train)) if self.tape.sizes else 32
+
+    def rate(self, step: int, group: int = 0) -> float:
+        """The learning rate the run used at a step (from 1) in a parameter group; its last one beyond the end."""
+        found = 0.0
+        for since, rates in self.tape.rates:
+            if since > step and found:
+                break
+            found = rates[min(group, len(rates) - 1)]
+        return found
+
+    def top_rate(self, group: int = 0) -> float:
+        return max((rates[min(group, len(rates) - 1)] for _, rates in self.tape.rates), default=0.0)
+
+    def write(self, numbers: dict[str, float], *, step: int | None = None) -> None:
+        self.history.record(self.steps if step is None else step, numbers)
+
+    def judge(self, model: torch.nn.Module) -> tuple[float, float]:
+        return self.judge_on(model, self._judged)
+
+    def judge_on(self, model: torch.nn.Module, pair: tuple[Any, torch.Tensor]) -> tuple[float, float]:
+        """Loss and error of a model, as it stands, on some rows."""
+        inputs, targets = pair
+        out = outputs(model, inputs)
+        with torch.no_grad():
+            return float(self.loss(out, targets)), self.task.error(out, targets)
+
+    def tried(
+        self,
+        name: str,
+        *,
+        steps: int,
+        factor: float = 1.0,
+        rate: Callable[[int, int], float] | None = None,
+        start: State | None = None,
+        change: Callable[[torch.nn.Module, torch.optim.Optimizer], torch.optim.Optimizer] | None = None,
+        shape: Callable[[Any], Any] | None = None,
+        own_rate: bool = False,
+    ) -> Tried:
+        """One trial, its outcome written under ``trial/NAME``."""
+
+        def scaled(step: int, group: int) -> float:
+            return factor * (rate or self.rate)(step, group)
+
+        inputs, targets = self._judged
+
+        def judge(model: torch.nn.Module) -> tuple[float, float]:
+            return self.judge_on(model, (shape(inputs) if shape else inputs, targets))
+
+        found = self.twin.train(
+            self.train,
+            self.loss,
+            judge,
+            steps=steps,
+            batch=self.batch,
+            rate=None if own_rate else scaled,
+            start=start,
+            change=change,
+            shape=shape,
+        )
+        self.write({f"trial/{name}/loss": found.loss, f"trial/{name}/error": found.error, f"trial/{name}/steps": steps})
+        if self.dev is not None:
+            dev = self.dev.take(self.dev.sample(JUDGED))
+            with quietly(0):
+                _, error = self.judge_on(found.model, (shape(dev[0]) if shape else dev[0], dev[1]))
+            self.write({f"trial/{name}/dev_error": error})
+        return found
+
+
+def reference(case: Case) -> None:
+    """What the data allow: left-out error of the training rows and error of the dev rows by kernel ridge regression."""
+    index = case.train.sample(MOST)
+    features = case.train.features(index)
+    if features is None or not case.task.is_classes and case.task.kind != "numbers":
+        return
+    targets = case.task.labels(case.train.targets[index])
+    if not bool(torch.isfinite(features).all()) or not bool(torch.isfinite(targets.double()).all()):
+        return
+    classes = int(case.task.labels(case.train.targets).max()) + 1 if case.task.is_classes else 0
+    found = case.reference = Reference.fit(features, targets, classes=classes)
+    numbers = {"reference/train": found.left_out_error}
+    if classes:
+        numbers["reference/clear_disagreement"] = found.clear_disagreement()
+    for name, part in (("dev", case.dev), ("train_dev", case.train_dev)):
+        if part is not None:
+            rows = part.sample(JUDGED)
+            own = part.features(rows)
+            labels = case.task.labels(part.targets[rows])
+            if own is not None and own.shape[1] == features.shape[1] and bool(torch.isfinite(own).all()):
+                numbers[f"reference/{name}"] = found.error(own, labels.clamp(max=classes - 1) if classes else labels)
+    case.write(numbers)
+
+
+def progress(case: Case) -> None:
+    """Loss and error of training and dev rows at every kept moment and at the end."""
+    for step, state in [*sorted(case.tape.snapshots.items()), (case.steps, case.end)]:
+        model = case.twin.at(state)
+        parts = [("train", case._judged)]
+        parts += [
+            (n, p.take(p.sample(JUDGED)))
+            for n, p in (("dev", case.dev), ("train_dev", case.train_dev))
+            if p is not None
+        ]
+        for name, pair in parts:
+            loss, error = case.judge_on(model, pair)
+            case.write({f"{name}/loss": loss, f"{name}/error": error}, step=step)
+    numbers = {"n/train": float(len(case.train)), "n/batch": float(case.batch), "n/steps": float(case.steps)}
+    numbers["chance"] = case.task.chance(case.train.targets)
+    for name, part in (("dev", case.dev), ("train_dev", case.train_dev)):
+        if part is not None:
+            numbers[f"n/{name}"] = float(len(part))
+    numbers[f"task/{case.task.kind}"] = 1.0
+    case.write(numbers)

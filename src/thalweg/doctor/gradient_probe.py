@@ -1,0 +1,120 @@
+"""Is the gradient the steps were made with the derivative of the loss? In float64, on a copy, with one step's own batch.
+
+>>> gradient(case)
+>>> case.history.under("gradcheck")                     # the check's ratio by parameter: above 1e-3 is wrong
+{'0.weight': …, '0.bias': …}
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+
+from thalweg.errors import InputError
+from thalweg.gradcheck import check
+from thalweg.doctor.case import Case
+from thalweg.doctor.examples import fingerprint
+from thalweg.doctor.tape import Sample
+from thalweg.doctor.twin import quietly
+
+ROWS = 16
+
+
+def gradient(case: Case) -> None:
+    """Writes ``gradcheck/PARAMETER`` (autograd against differences), ``taken/…`` (what the step was given against autograd)."""
+    _against_differences(case)
+    for sample in case.tape.samples[:4] + case.tape.samples[4:][-2:]:
+        _against_autograd(case, sample)
+
+
+def _against_differences(case: Case) -> None:
+    for state in (case.tape.snapshots[0], case.end):
+        if not all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
+            continue
+        model = case.twin.at(state).double()
+        for p in model.parameters():
+            p.requires_grad_(True)
+        inputs, targets = case.train.take(case.train.sample(ROWS, seed=3))
+        if not isinstance(inputs, torch.Tensor):
+            return
+        inputs = inputs.double() if inputs.is_floating_point() else inputs
+        targets = targets.double() if targets.is_floating_point() else targets
+        with quietly(0):
+            try:
+                found = check(lambda: case.loss(model(inputs), targets), model, directions=2, entries=0)
+            except (InputError, RuntimeError):  # not every model can be asked in float64
+                return
+        case.write(
+            {
+                f"gradcheck/{part.parameter}": 0.0 if part.ok or not part.defined else part.ratio
+                for part in found.parameters
+            }
+        )
+
+
+def _against_autograd(case: Case, sample: Sample) -> None:
+    if sample.pull is None or not sample.gradient:
+        return
+    model = case.twin.at(sample.state, training=sample.training)
+    rows = case.train.recognise(_keys(sample))
+    if len(rows) == 0 or bool((rows < 0).any()):
+        return
+    targets = case.train.targets[rows]
+    with quietly(0):
+        torch.set_rng_state(sample.random)
+        out = model(*copy.deepcopy(sample.inputs))
+        if not isinstance(out, torch.Tensor):
+            return
+        value = case.loss(out, targets)
+        named = {n: p for n, p in model.named_parameters() if p.requires_grad and n in sample.gradient}
+        if not named or not bool(torch.isfinite(value)):
+            return
+        own = torch.autograd.grad(value, [out, *named.values()], allow_unused=True, retain_graph=True)
+        pulled = dict(
+            zip(named, torch.autograd.grad(out, list(named.values()), sample.pull, allow_unused=True), strict=True)
+        )
+    numbers = {"taken/pull": _cosine(own[0], sample.pull), "taken/pull_ratio": _ratio(sample.pull, own[0])}
+    given, expected, weight = [], [], []
+    for name, p in named.items():
+        through = pulled[name]
+        if through is None:
+            continue
+        given.append(sample.gradient[name].double().flatten())
+        expected.append(through.double().flatten())
+        weight.append(p.detach().double().flatten())
+        if p.ndim >= 2:
+            numbers[f"taken/parameter/{name}"] = _cosine(sample.gradient[name], through)
+            numbers[f"taken/ratio/{name}"] = _ratio(sample.gradient[name], through)
+    if given:
+        g, e, w = torch.cat(given), torch.cat(expected), torch.cat(weight)
+        basis = torch.stack([e, w, w.sign()], 1)
+        scale = basis.norm(dim=0).clamp(min=1e-30)
+        solved = torch.linalg.lstsq(basis / scale, g[:, None], driver="gelsd").solution[:, 0] / scale
+        left = g - basis @ solved
+        numbers |= {"taken/cosine": _cosine(g, e), "taken/left": float(left.norm() / g.norm().clamp(min=1e-30))}
+        numbers |= {
+            "taken/scale": float(solved[0]),
+            "taken/decay": float(solved[1]),
+            "taken/decay_sign": float(solved[2]),
+        }
+    case.write({k: v for k, v in numbers.items() if math.isfinite(v)}, step=sample.step)
+
+
+def _keys(sample: Sample) -> torch.Tensor:
+    return fingerprint(sample.inputs)
+
+
+def _cosine(a: torch.Tensor | None, b: torch.Tensor | None) -> float:
+    if a is None or b is None:
+        return math.nan
+    a, b = a.double().flatten(), b.double().flatten()
+    size = float(a.norm() * b.norm())
+    return float(a @ b) / size if size > 0 else math.nan
+
+
+def _ratio(a: torch.Tensor | None, b: torch.Tensor | None) -> float:
+    return (
+        float(a.double().norm() / b.double().norm().clamp(min=1e-30)) if a is not None and b is not None else math.nan
+    )

@@ -1,0 +1,133 @@
+"""What the loop did, from the tape: gradients never cleared, the mode it trained in, the order of the rows, what never moved.
+
+>>> loop(case)
+>>> case.history.last("loop/stale")             # share of backward passes that met an old gradient
+0.0
+"""
+
+from __future__ import annotations
+
+import torch
+
+from thalweg.doctor.case import Case
+
+MODAL = ("Dropout", "BatchNorm", "AlphaDropout", "FeatureAlphaDropout", "InstanceNorm")
+
+
+def modal(model: torch.nn.Module) -> bool:
+    """Whether training mode and evaluation mode differ for this model."""
+    for module in model.modules():
+        name = type(module).__name__
+        if any(word in name for word in MODAL) and float(getattr(module, "p", 1.0)) > 0:
+            return True
+        if float(getattr(module, "dropout", 0.0) or 0.0) > 0 if isinstance(module, (torch.nn.RNNBase,)) else False:
+            return True
+    return False
+
+
+def loop(case: Case) -> None:
+    """Writes ``loop/stale``, ``loop/eval``, ``loop/judged_training``, ``loop/modal`` and, from recognised rows, the order."""
+    tape = case.tape
+    numbers = {"loop/stale": tape.stale / max(tape.asked, 1), "loop/asked": float(tape.asked)}
+    forwards = tape.forwards["training"] + tape.forwards["eval"]
+    if forwards:
+        numbers["loop/eval"] = tape.forwards["eval"] / forwards
+    judged = tape.forwards["judged in training"] + tape.forwards["judged in eval"]
+    if judged:
+        numbers["loop/judged_training"] = tape.forwards["judged in training"] / judged
+    numbers["loop/modal"] = float(modal(case.twin.model))
+    if tape.first_bad >= 0:
+        numbers["loop/first_bad"] = float(tape.first_bad)
+    case.write(numbers | order(case) | optimizer(case))
+    frozen(case)
+
+
+def order(case: Case) -> dict[str, float]:
+    """``order/batch_variance``: how much the mini-batches' mean targets differ, over what shuffling gives (1);
+    ``order/coverage``; ``labels/swapped``: rows whose label in the loss is not the one beside them."""
+    numbers: dict[str, float] = {}
+    task, targets = case.task, case.train.targets
+    labels = task.labels(targets)
+    coded = torch.nn.functional.one_hot(labels, max(int(labels.max()) + 1, 2)).double() if task.is_classes else None
+    coded = labels.double().reshape(len(labels), -1) if coded is None else coded
+    means, sizes, swapped, asked, seen = [], [], 0, 0, set()
+    own = []
+    for batch in case.tape.batches:
+        rows = case.train.recognise(batch.keys)
+        known = rows >= 0
+        if len(rows) == 0 or float(known.double().mean()) < 0.9:
+            continue
+        rows = rows[known]
+        seen.update(rows.tolist())
+        means.append(coded[rows].mean(0))
+        sizes.append(len(rows))
+        if batch.wanted is not None and task.kind in ("classes", "binary") and len(batch.wanted) == len(known):
+            asked += len(rows)
+            swapped += int((batch.wanted[known] != labels[rows]).sum())
+        if batch.wanted is not None and len(batch.wanted) == len(known) and task.kind == "classes":
+            own.append(
+                torch.nn.functional.one_hot(batch.wanted[known].clamp(max=coded.shape[1] - 1), coded.shape[1])
+                .double()
+                .mean(0)
+            )
+    numbers["order/recognised"] = len(means) / max(len(case.tape.batches), 1)
+    n = len(targets)
+    if len(means) >= 4 and (size := sum(sizes) / len(sizes)) >= 2 and size < 0.9 * n:
+        spread = torch.stack(means).var(0, correction=0).sum()
+        shuffled = coded.var(0, correction=0).sum() / size * (1 - size / n)
+        numbers["order/batch_variance"] = float(spread / shuffled.clamp(min=1e-30))
+        numbers["order/most"] = size
+    if sum(sizes) >= 3 * n:
+        numbers["order/coverage"] = len(seen) / n
+    if asked:
+        numbers["labels/swapped"] = swapped / asked
+    return numbers
+
+
+def optimizer(case: Case) -> dict[str, float]:
+    """The settings of each parameter group that are far from any that works, as ``optimizer/NAME``."""
+    numbers: dict[str, float] = {}
+    for group in case.twin.optimizer.param_groups:
+        for name in ("momentum", "eps", "weight_decay", "alpha", "lr_decay", "dampening"):
+            if isinstance(group.get(name), (int, float)):
+                numbers[f"optimizer/{name}"] = max(float(group[name]), numbers.get(f"optimizer/{name}", 0.0))
+        if isinstance(betas := group.get("betas"), (tuple, list)) and len(betas) == 2:
+            numbers["optimizer/beta1"], numbers["optimizer/beta2"] = float(betas[0]), float(betas[1])
+        numbers["optimizer/maximize"] = float(bool(group.get("maximize", False)))
+    numbers[f"optimizer/is_{type(case.twin.optimizer).__name__}"] = 1.0
+    rates = [max(r) for _, r in case.tape.rates]
+    if rates:
+        numbers["rate/first"], numbers["rate/top"], numbers["rate/last"] = rates[0], max(rates), rates[-1]
+        high = [case.rate(1 + case.steps * k // 20) > 1e-2 * max(rates) for k in range(20)]
+        numbers["rate/alive"] = sum(high) / 20
+        numbers["rate/negative"] = float(min(rates) < 0)
+    return numbers
+
+
+def frozen(case: Case) -> None:
+    """``frozen/PARAMETER``: 1 where a parameter ended as it began; ``frozen_why/…`` says what kept it."""
+    start = case.tape.snapshots[0]
+    held = {id(p) for group in case.tape.optimizer.param_groups for p in group["params"]}
+    numbers: dict[str, float] = {}
+    still = total = 0
+    for name, parameter in case.tape.model.named_parameters():
+        total += parameter.numel()
+        same = bool(torch.equal(start[name], case.end[name])) if name in start and name in case.end else False
+        if not same or not case.steps:
+            continue
+        still += parameter.numel()
+        numbers[f"frozen/{name}"] = 1.0
+        missing = case.tape.no_gradient.get(name, 0) >= max(case.tape.looked, 1)
+        why = (
+            "requires_grad"
+            if not parameter.requires_grad
+            else "optimizer"
+            if id(parameter) not in held
+            else "no_gradient"
+        )
+        numbers[f"frozen_why/{why if why != 'no_gradient' or missing else 'zero_gradient'}"] = 1.0
+    numbers["frozen_share"] = still / max(total, 1)
+    numbers["foreign_share"] = sum(id(p) not in held for p in case.tape.model.parameters()) / max(
+        sum(1 for _ in case.tape.model.parameters()), 1
+    )
+    case.write(numbers)

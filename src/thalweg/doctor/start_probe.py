@@ -1,0 +1,101 @@
+"""The network before its first step and after its last: weights' scale, gradients by layer, dead units, saturated ones.
+
+>>> layers(case)
+>>> case.history.under("dead")["2"].values            # share of units that answer no training row, at the start and the end
+array([0.02, 0.91])
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from thalweg.monitors.activations import RAILS
+from thalweg.monitors.signals import norms
+from thalweg.doctor.case import Case
+from thalweg.doctor.tape import State
+from thalweg.doctor.trace import trace, units
+from thalweg.doctor.twin import quietly
+
+LIMITS = {"tanh": RAILS[torch.nn.Tanh], "sigmoid": (0.02, 0.98)}
+MOST_ROWS = 4000
+
+
+def layers(case: Case) -> None:
+    """Writes ``weights/NAME/…`` of the start, and ``dead/…``, ``saturated/…``, ``gradient/NAME`` of start and end."""
+    start = case.tape.snapshots[0]
+    case.write(weights(case, start), step=0)
+    for step, state in ((0, start), (case.steps, case.end)):
+        if all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
+            case.write(activations(case, state) | gradients(case, state), step=step)
+
+
+def weights(case: Case, state: State) -> dict[str, float]:
+    """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3); ``same``: units alike; biases' size."""
+    numbers: dict[str, float] = {}
+    tables = {
+        f"{n}.weight"
+        for n, m in case.twin.model.named_modules()
+        if isinstance(m, (torch.nn.Embedding, torch.nn.EmbeddingBag))
+    }
+    for name, p in case.twin.model.named_parameters():
+        value = state[name].double()
+        if p.ndim >= 2 and name not in tables and p.shape[0] > 0:
+            rows = value.reshape(len(value), -1)
+            numbers[f"weights/{name}/scale"] = float(value.square().mean().sqrt()) * math.sqrt(3 * rows.shape[1])
+            if len(rows) > 1:
+                numbers[f"weights/{name}/unlike"] = float((rows - rows[:1]).abs().max() / (1e-12 + rows.abs().max()))
+            numbers[f"weights/{name}/zero"] = float((rows == 0).all())
+        elif p.ndim == 1 and "bias" in name:
+            numbers[f"weights/{name}/largest"] = float(value.abs().max())
+            numbers[f"weights/{name}/median"] = float(value.median())
+    return numbers
+
+
+def activations(case: Case, state: State) -> dict[str, float]:
+    """Over the training rows: units of a ReLU that are never on, outputs of a sigmoid or tanh at the rails."""
+    model = case.twin.at(state)
+    rows = case.train.sample(MOST_ROWS)
+    on: dict[str, torch.Tensor] = {}
+    railed: dict[str, list[float]] = {}
+    spread: dict[str, float] = {}
+    with quietly(0), torch.no_grad():
+        for chunk in rows.split(1000):
+            seen = trace(model, case.train.take(chunk)[0])
+            for number, op in enumerate(seen.hidden):
+                name = f"{number}:{op.where}"
+                if op.kind == "relu":
+                    alive = (units(op.output) > 0).any(0)
+                    on[name] = on[name] | alive if name in on else alive
+                elif op.kind in LIMITS:
+                    low, high = LIMITS[op.kind]
+                    railed.setdefault(name, []).append(float(((op.output < low) | (op.output > high)).double().mean()))
+                spread.setdefault(name, float(units(op.output).double().std(0, correction=0).mean()))
+            numbers = {
+                f"kinds/{kind}": float(sum(op.kind == kind for op in seen.hidden))
+                for kind in ("relu", "tanh", "sigmoid", "softmax")
+            }
+            numbers |= {
+                "kinds/other": float(sum(op.kind == "other" for op in seen.hidden)),
+                "depth": float(seen.linear),
+            }
+    numbers |= {f"dead/{name}": float((~alive).double().mean()) for name, alive in on.items()}
+    numbers |= {f"saturated/{name}": sum(shares) / len(shares) for name, shares in railed.items()}
+    return numbers | {f"spread/{name}": value for name, value in spread.items()}
+
+
+def gradients(case: Case, state: State) -> dict[str, float]:
+    """``gradient/NAME``: the norm of the gradient of each weight over the training rows judged; ``size/NAME`` of the weight."""
+    model = case.twin.at(state, training=True)
+    with quietly(0):
+        for p in model.parameters():
+            p.requires_grad_(True)
+        inputs, targets = case.train.take(case.train.sample(512, seed=2))
+        value = case.loss(model(inputs), targets)
+        named = {n: p for n, p in model.named_parameters() if p.ndim >= 2}
+        found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
+    given = [(n, g, named[n].detach()) for n, g in zip(named, found, strict=True) if g is not None]
+    sizes = norms([g for _, g, _ in given]) + norms([w for _, _, w in given])
+    numbers = {f"gradient/{n}": size for (n, _, _), size in zip(given, sizes, strict=False)}
+    return numbers | {f"size/{n}": size for (n, _, _), size in zip(given, sizes[len(given) :], strict=True)}

@@ -1,0 +1,128 @@
+"""The doctor in anyone's loop: listens while it runs, tests what it suspects when it ends, says what it found.
+
+See ``thalweg.watch`` for the three lines it takes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.diagnose import Finding
+from thalweg.diagnose.verdict import judge
+from thalweg.history import History
+from thalweg.doctor.case import Case, progress, reference
+from thalweg.doctor.data_probe import data
+from thalweg.doctor.examples import Examples
+from thalweg.doctor.gradient_probe import gradient
+from thalweg.doctor.head_probe import head
+from thalweg.doctor.loop_probe import loop
+from thalweg.doctor.start_probe import layers
+from thalweg.doctor.tape import Tape
+from thalweg.doctor.task import Task
+from thalweg.doctor.trials import trials
+from thalweg.doctor.twin import Loss, Twin, outputs, quietly
+
+PROBES: tuple[Callable[[Case], None], ...] = (data, loop, progress, reference, head, layers, gradient, trials)
+"""In the order they run; a later one may read what an earlier one wrote."""
+
+
+class Doctor:
+    """What ``thalweg.watch`` gives: a context manager. ``history`` holds every number the verdict rests on."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        loss: Loss | None,
+        train: Any,
+        dev: Any,
+        train_dev: Any,
+    ) -> None:
+        self.history = History()
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._train = None if train is None else Examples.of(train, "train")
+        self._dev = None if dev is None else Examples.of(dev, "dev")
+        self._train_dev = None if train_dev is None else Examples.of(train_dev, "train_dev")
+        self._tape: Tape | None = None
+        self._twin: Twin | None = None
+        self._begin = 0.0
+        self._epochs = 0
+        self._said: list[str] = []
+        self._judged: tuple[list[Finding], list[Finding]] | None = None
+
+    def __enter__(self) -> Doctor:
+        try:
+            self._twin = Twin.of(self._model, self._optimizer)
+        except Exception as error:  # a model that cannot be copied is watched all the same
+            self._said.append(
+                f"the model cannot be copied ({type(error).__name__}: {error}): nothing is tried on a copy"
+            )
+        self._tape = Tape(self._model, self._optimizer, self.history)
+        self._begin = time.perf_counter()
+        return self
+
+    def epoch_end(self) -> None:
+        """Marks the end of a pass over the data."""
+        self._epochs += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._tape is not None
+        self._tape.close()
+        if self._judged is None:
+            self._examine()
+
+    def findings(self) -> list[Finding]:
+        """What deserves action, likeliest cause first; empty for a healthy run."""
+        return list(self._judged[0]) if self._judged else []
+
+    def notes(self) -> list[Finding]:
+        """Remarks below that: what looks unusual and did no harm, and what could not be examined."""
+        return list(self._judged[1]) if self._judged else []
+
+    def _examine(self) -> None:
+        tape = self._tape
+        assert tape is not None
+        self._said += tape.faults
+        self.history.record(tape.steps, {"n/epochs": float(self._epochs), "n/steps": float(tape.steps)})
+        python, numpy = random.getstate(), np.random.get_state()
+        grad = torch.is_grad_enabled()
+        try:
+            with quietly(0):
+                case = self._case()
+                for probe in PROBES if case is not None else ():
+                    try:
+                        assert case is not None
+                        probe(case)
+                    except Exception as error:  # a probe that fails must not end somebody's program
+                        self._said.append(f"{probe.__name__}: {type(error).__name__}: {error}")
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            torch.set_grad_enabled(grad)
+        self._judged = judge(self.history, tuple(self._said))
+
+    def _case(self) -> Case | None:
+        if self._twin is None or self._train is None or self._loss is None or self._tape is None:
+            return None
+        try:
+            rows = self._train.sample(64)
+            inputs, targets = self._train.take(rows)
+            end = {n: v.detach().clone() for n, v in self._model.state_dict().items() if isinstance(v, torch.Tensor)}
+            out = outputs(self._twin.at(self._tape.snapshots[0]), inputs)
+            task = Task.of(out, self._train.targets) if len(targets) else Task("other")
+            return Case(
+                self.history, self._tape, self._twin, end, self._loss, self._train, self._dev, self._train_dev, task
+            )
+        except Exception as error:  # data that do not fit the model leave the tape
+            self._said.append(f"the model cannot be asked about train: {type(error).__name__}: {error}")
+            return None
