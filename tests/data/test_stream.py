@@ -105,6 +105,16 @@ class TestParquet:
         streamed = open_stream(tmp_path, target="bought").prepare(seed=0, batch_size=64)
         assert sum(rows_of(streamed).values()) == streamed.rows_train
 
+    def test_files_that_hold_nothing_in_a_column_and_categories_in_another(self, tmp_path: Path) -> None:
+        table().with_columns(size=None, town=pl.col("town").cast(pl.Categorical)).write_parquet(tmp_path / "a.parquet")
+        table().write_parquet(tmp_path / "b.parquet")
+        table().with_columns(number=None).write_parquet(tmp_path / "c.parquet")
+        stream = open_stream(tmp_path, target="bought")
+        streamed = stream.prepare(seed=0, batch_size=64)
+        assert sum(rows_of(streamed).values()) == streamed.rows_train
+        assert "town=Ulm" in streamed.preprocessor.feature_names
+        assert [column["missing"] for column in stream.profile()["columns"]] == [ROWS, ROWS, 0, 0]
+
     def test_columns_left_out_and_weights(self, tmp_path: Path) -> None:
         frame = table().with_columns(pl.col("number").alias("counts"), pl.int_range(ROWS).alias("id"))
         frame.write_parquet(tmp_path / "t.parquet")

@@ -123,6 +123,7 @@ class TestOrder:
         """100 spans of which the buffer holds 20. Rows of a batch come from many spans, as from about 2 × 20 drawn at
         random; and the class of a row says little about that of the next one."""
         of = batches(20_000, each=200, batch_size=50, buffer_rows=4000)
+        assert of.chunk == 1000
         drawn = order(of, 0)
         spans = [len({row // 200 for row in batch}) for batch in drawn[10:-10]]
         assert np.mean(spans) > 15

@@ -43,7 +43,7 @@ class ArrayFile:
 
     def __post_init__(self) -> None:
         size = self.content.stat().st_size - self.offset
-        if size < self.dtype.itemsize * int(np.prod(self.shape, dtype=object)):
+        if min(self.shape, default=0) < 0 or size < self.dtype.itemsize * int(np.prod(self.shape, dtype=object)):
             raise InputError(
                 f"{self.path} is cut short: its header announces shape {self.shape}, and {size:,} bytes follow"
             )

@@ -6,12 +6,13 @@
 
 A thread reads the spans in random order, encodes them and puts their rows into a buffer of 256 MB. When it is full, rows drawn
 from all of it leave as the next chunk of batches (4 MB), and those that come after take their places. Every row comes once
-in a pass; the last batch holds what is left.
+in a pass; the last batch holds what is left. The buffer begins as an eighth of its size and grows with each chunk that leaves,
+so that the first batches come soon and training overlaps with filling it.
 
 How well this mixes: a row stays for a geometrically distributed number of chunks, 64 on average, so a chunk holds rows of
-about ``2 × 64`` spans drawn at random from all files. In a file sorted by target, where every span is of one class, a batch's
-shares of classes vary as those of 128 independent rows do, or those of the batch if it is smaller. A file in random order, or
-data smaller than the buffer, give batches as random as from memory. Memory: the buffer, five chunks and a span.
+about ``2 × 64`` spans drawn at random from all files; of ``2 × 8`` at the beginning of a pass. In a file sorted by target,
+where every span is of one class, a batch's shares of classes vary as those of 128 independent rows do, or those of the batch
+if it is smaller. A file in random order gives batches as random as from memory. Memory: the buffer, five chunks and a span.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from thalweg.data.streaming.source import SPAN_BYTES, Span
 from thalweg.errors import InputError
 
 BUFFER_BYTES = 1 << 28
+FIRST = 8
+"""The first chunk leaves when this part of the buffer is full (an eighth), so that training does not wait for all of it."""
 DEPTH = 2
 """Chunks that wait for the loop."""
 
@@ -137,7 +140,8 @@ def mixed(
     The first ``skip`` chunks come out empty: drawn as always, so that all that follow are the same, but not copied.
     """
     buffer: list[np.ndarray] = []
-    free = np.arange(capacity)
+    room = min(max(capacity // FIRST, chunk), capacity)
+    free = np.arange(room)
 
     def drawn(places: np.ndarray) -> Rows:
         nonlocal skip
@@ -150,13 +154,16 @@ def mixed(
         row, rows = 0, len(block[0])
         while row < rows:
             if not len(free):
-                free = generator.choice(capacity, min(chunk, capacity), replace=False)
-                yield drawn(free)
+                places = generator.choice(room, min(chunk, room), replace=False)
+                yield drawn(places)
+                opened = np.arange(room, min(room + -(-chunk // 2), capacity))
+                room += len(opened)
+                free = np.concatenate([np.sort(places), opened])  # in the order of memory: half the time of the copy
             taken = min(rows - row, len(free))
             for array, new in zip(buffer, block, strict=True):
                 array[free[:taken]] = new[row : row + taken]
             row, free = row + taken, free[taken:]
-    held = np.ones(capacity, bool)
+    held = np.ones(room, bool)
     held[free] = False
     left = generator.permutation(np.flatnonzero(held))
     for start in range(0, len(left), chunk):

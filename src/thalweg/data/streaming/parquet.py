@@ -112,7 +112,7 @@ class ParquetSource:
         return frame
 
     def _agreed(self) -> dict[str, polars.DataType]:
-        """The columns of the first file; the others have the same and may hold integers where it has floats."""
+        """The columns of the first file; the others have the same, of one kind."""
         import polars as pl
 
         first: dict[str, polars.DataType] = {}
@@ -129,12 +129,20 @@ class ParquetSource:
                         f'{at} has no column "{column}", which other files beside it have: give files of one table'
                     )
                 ours, theirs = first[column], schema[column]
-                if ours != theirs and not (ours.is_numeric() and theirs.is_numeric()):
+                if len({_kind(ours), _kind(theirs), "null"}) > 2:
                     raise InputError(
                         f'{path}: the column "{column}" holds {theirs} values, and {ours} in {self.paths[0]}: '
                         f"write both with one type"
                     )
         return first
+
+
+def _kind(dtype: polars.DataType) -> str:
+    """Types of one kind may stand for one column in different files: pandas chooses by what a file happens to hold."""
+    import polars as pl
+
+    texts = isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+    return "number" if dtype.is_numeric() else "text" if texts else str(dtype).lower()
 
 
 def _no_column(where: str, name: str, there: list[str]) -> str:

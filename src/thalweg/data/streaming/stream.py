@@ -61,9 +61,9 @@ class Stream:
     """Rows in files, and what their targets are. Made by ``open_stream``."""
 
     def __init__(self, source: Source, *, task: str | None = None) -> None:
-        if source.rows < FEWEST_ROWS:
+        if source.rows < 2 * FEWEST_ROWS:
             raise InputError(
-                f"{source.name} has {source.rows} rows: at least {FEWEST_ROWS} are needed to train and measure"
+                f"{source.name} has {source.rows} rows: at least {2 * FEWEST_ROWS} are needed to train and measure"
             )
         self.source = source
         self.answers = Answers.gather(source, task)
