@@ -207,6 +207,11 @@ class CpuKernel:
         self._job = job_of()
         self._address = 0
 
+    @property
+    def addresses(self) -> list[int]:
+        """Where the machine code of each phase lies, for native code that calls it with jobs of its own."""
+        return [kernel.address for kernel in self._kernels]
+
     def run(self, phase: int, segments: Segments, scalars: np.ndarray) -> np.ndarray | None:
         if segments is not self._segments:
             self._take(segments)

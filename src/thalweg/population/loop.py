@@ -1,0 +1,193 @@
+"""Training a population: pass after pass, each member measured, stopped, marked and let go on its own.
+
+>>> trained = train_population(members, batch_size=64, epochs=30, patience=5, watch="accuracy")
+>>> best = max(trained.outcomes, key=lambda outcome: outcome.dev[outcome.best_epoch - 1]["accuracy"])
+>>> module.load_state_dict(best.weights)
+
+A caller that prunes looks at the curves after each pass and says who leaves:
+
+>>> def halve(epoch, going):                        # going: {number of a member: its Outcome so far}
+...     return worse_half(going) if epoch in (3, 9, 27) else ()
+>>> train_population(members, batch_size=64, epochs=81, on_epoch=halve)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thalweg.errors import InputError
+from thalweg.population.members import Member, Outcome, Part, Seat, check, orders_of
+from thalweg.population.ways import Way, choose
+from thalweg.train import higher_is_better
+
+LEAVE = 0.25
+"""The share of members that have left from which the stack is made smaller, which costs about a step."""
+PIECE = 1 << 24
+"""Numbers of inputs, over all members, that are measured at once."""
+
+OnEpoch = Callable[[int, Mapping[int, Outcome]], Collection[int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcomes, in the order of the members; which way they went, and why not a faster one (empty: it was the fastest)."""
+
+    outcomes: list[Outcome]
+    way: str
+    reason: str
+
+
+class _Going:
+    """A member that still trains."""
+
+    def __init__(self, number: int, seat: Seat, *, watch: str, patience: int) -> None:
+        self.number, self.seat, self.patience = number, seat, patience
+        self.outcome = Outcome()
+        self.watch, self.sign = watch, 1.0 if higher_is_better(watch) else -1.0
+        self.best = (-math.inf, -math.inf)
+
+    def trained(self, losses: np.ndarray, size: int, batch_size: int) -> None:
+        """Takes in the losses of a pass over ``size`` rows."""
+        broken = np.flatnonzero(~np.isfinite(losses))
+        if len(broken):
+            steps = int(broken[0])
+            self.outcome.diverged = self.seat.steps + 1
+            self.outcome.stopped = f"the loss became {float(losses[steps])} in update {self.outcome.diverged}"
+            self.outcome.losses.append(math.nan)
+        else:
+            sizes = np.minimum(batch_size, size - batch_size * np.arange(len(losses)))
+            self.outcome.losses.append(float(np.average(losses.astype(np.float64), weights=sizes)))
+        self.outcome.steps = self.seat.steps
+
+    def measured(self, metrics: dict[str, float], epoch: int) -> None:
+        """Takes in the dev metrics of a pass; keeps the weights where they are the best so far."""
+        if self.watch not in metrics:
+            raise InputError(f"the members' objective does not measure {self.watch}: watch one of {', '.join(metrics)}")
+        self.outcome.dev.append(metrics)
+        score = (self.sign * metrics[self.watch], -metrics["loss"])
+        if not all(map(math.isfinite, score)):
+            score = (-math.inf, -math.inf)
+        if score > self.best:
+            self.best = score
+            self.keep(epoch)
+        elif self.patience and epoch - self.outcome.best_epoch >= self.patience:
+            self.outcome.stopped = f"dev {self.watch} has not improved for {self.patience} epochs"
+
+    def keep(self, epoch: int) -> None:
+        """Keeps the weights as they are now."""
+        self.outcome.best_epoch = epoch
+        kept = self.outcome.weights
+        for name, tensor in self.seat.module.state_dict().items():
+            if name in kept:
+                kept[name].copy_(tensor)
+            else:
+                kept[name] = tensor.detach().clone()
+
+
+def train_population(
+    members: Sequence[Member],
+    *,
+    batch_size: int,
+    epochs: int,
+    watch: str = "loss",
+    patience: int = 0,
+    on_epoch: OnEpoch | None = None,
+    way: str = "auto",
+) -> Trained:
+    """Trains all members for ``epochs`` passes, in mini-batches of ``batch_size``; the modules are trained in place.
+
+    Each member with a dev part is measured after each pass: its weights of the pass with the best ``watch`` (a tie goes to
+    the lower loss) are kept, and it leaves ``patience`` passes after its last gain (0: never). A member whose loss is not
+    finite leaves with its weights before that update. ``on_epoch(epoch, going)`` is told the outcomes so far of all that
+    still train and gives the numbers of those that shall leave. ``way`` is one of ``WAYS``, or ``auto`` for the first that can
+    be gone.
+
+    A member ends as it would alone, with the same order of mini-batches, but for the rounding of sums taken in another order.
+
+    Raises ``InputError`` for a population that can't be trained.
+    """
+    check(members, batch_size)
+    seats = [Seat(member) for member in members]
+    run, reason = choose(seats, batch_size=batch_size, way=way)
+    everyone = [
+        _Going(number, seat, watch=watch, patience=patience if seat.member.dev is not None else 0)
+        for number, seat in enumerate(seats)
+    ]
+    there, going = list(everyone), list(everyone)
+    try:
+        for epoch in range(1, epochs + 1):
+            for member, losses in zip(
+                there, run.train(orders_of([member.seat for member in there], epoch - 1)), strict=True
+            ):
+                if not member.outcome.stopped:
+                    member.trained(losses, len(member.seat.member.train), batch_size)
+            _measure(run, there, epoch)
+            going = [member for member in there if not member.outcome.stopped]
+            if on_epoch is not None and going:
+                leaving = set(on_epoch(epoch, {member.number: member.outcome for member in going}))
+                for member in going:
+                    if member.number in leaving:
+                        member.outcome.stopped = f"pruned after epoch {epoch}"
+            for member in there:
+                last = member.outcome.stopped or epoch == epochs
+                if last and member.seat.member.dev is None and not member.outcome.weights:
+                    member.keep(epoch)
+            going = [member for member in going if not member.outcome.stopped]
+            if not going:
+                break
+            if run.name != "batched" or len(there) - len(going) >= LEAVE * len(there):
+                run.keep([place for place, member in enumerate(there) if not member.outcome.stopped])
+                there = going
+    finally:
+        run.release()
+    return Trained([member.outcome for member in everyone], run.name, reason)
+
+
+def _measure(run: Way, there: Sequence[_Going], epoch: int) -> None:
+    """Dev metrics of each member, from forward passes of all of them at once."""
+    parts = [member.seat.member.dev for member in there]
+    if all(part is None for part in parts):
+        return
+    alike = all(part is parts[0] for part in parts)
+    outputs = _shared_outputs(run, parts[0], len(there)) if alike and parts[0] is not None else _own_outputs(run, parts)
+    for member, part, mine in zip(there, parts, outputs, strict=True):
+        if part is None or member.outcome.stopped:
+            continue
+        targets = part.targets if part.rows is None else part.targets[part.rows]
+        objective = member.seat.member.objective
+        metrics = {"loss": float(objective(mine, targets)), **objective.metrics(mine, targets)}
+        member.measured(metrics, epoch)
+
+
+def _pieces(rows: int, inputs: Tensor, members: int) -> int:
+    return max(1, min(rows, PIECE // max(inputs[:1].numel() * members, 1)))
+
+
+def _shared_outputs(run: Way, part: Part, members: int) -> Tensor:
+    inputs = part.inputs if part.rows is None else part.inputs[part.rows]
+    pieces = inputs.split(_pieces(len(inputs), inputs, members))
+    return torch.cat([run.outputs(piece.expand(members, *piece.shape)) for piece in pieces], dim=1)
+
+
+def _own_outputs(run: Way, parts: Sequence[Part | None]) -> list[Tensor]:
+    """Where dev parts differ: shorter ones are filled up with rows of their own, whose outputs are dropped."""
+    given = [part for part in parts if part is not None]
+    lengths = [0 if part is None else len(part) for part in parts]
+    most = max(lengths)
+    size = _pieces(most, given[0].inputs, len(parts))
+    found = []
+    for start in range(0, most, size):
+        places = torch.arange(start, min(start + size, most))
+        found.append(run.outputs(torch.stack([_filled(part or given[0], places) for part in parts])))
+    return [mine[:length] for mine, length in zip(torch.cat(found, dim=1), lengths, strict=True)]
+
+
+def _filled(part: Part, places: Tensor) -> Tensor:
+    numbers = part.numbers()
+    return part.inputs.index_select(0, numbers[places.clamp(max=len(numbers) - 1).to(numbers.device)])

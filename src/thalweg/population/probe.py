@@ -1,0 +1,121 @@
+"""Does one program pay, and for how many members? A second of measuring instead of a guess.
+
+On a CPU the gain is removed overhead, and it ends where arithmetic begins: once the members' weights, moments and gradients
+leave the cache, one program can be slower than one after another. So a few mini-batches are timed for several K, and one by
+one.
+
+>>> choice = probe(make, (1, 8, 64), batch_size=64)         # make(k): member number k, built anew
+>>> choice.members, choice.way, choice.gain
+(64, 'compiled', 21.4)
+>>> choice.sentence
+'64 members as one program (compiled): 41,300 member-steps a second, 21.4 × one by one'
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from thalweg.errors import InputError
+from thalweg.population.members import Member, Part, Seat, orders_of
+from thalweg.population.ways import Way, choose
+
+LEAST_GAIN = 1.2
+"""Below this one program is not worth what it costs to explain."""
+COPIES = 5
+"""A member's weights in memory: weights, gradients, two moments, the best so far."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was found. ``members`` is how many train together (1: one by one, each in a process of its own where there are
+    several cores); ``rates`` are member-steps a second by K, 0 for one by one."""
+
+    members: int
+    way: str
+    gain: float
+    rates: dict[int, float]
+    sentence: str
+
+
+def probe(
+    make: Callable[[int], Member],
+    ks: Sequence[int] = (1, 4, 16, 64),
+    *,
+    batch_size: int,
+    seconds: float = 1.0,
+    memory: int | None = None,
+) -> Choice:
+    """Times K members as one program for each K of ``ks``, and one member alone, for about ``seconds`` in all.
+
+    ``make(k)`` gives member number k with a module of its own. ``memory`` caps the bytes that all members' weights, gradients
+    and states may take; by default half of the memory that is free. A larger K is not tried once the rate has fallen.
+    Raises ``InputError`` for no K, or one below 1.
+    """
+    if not ks or min(ks) < 1:
+        raise InputError(f"the numbers of members to try are {tuple(ks)}: give at least one, each 1 or more")
+    share = seconds / (len(ks) + 1)
+    first = [_seat(make(0), batch_size)]
+    alone, _ = choose(first, batch_size=batch_size, way="one by one")
+    rates = {0: _rate(alone, first, share)}
+    size = sum(p.numel() * p.element_size() for p in make(0).module.parameters()) * COPIES
+    most = _free() // 2 if memory is None else memory
+    ways, reason, capped = {0: "one by one"}, "", False
+    for k in sorted(ks):
+        if k > 1 and k * size > most:
+            capped = True
+            break
+        seats = [_seat(make(number), batch_size) for number in range(k)]
+        way, reason = choose(seats, batch_size=batch_size)
+        if way.name == "one by one":
+            break
+        ways[k], rates[k] = way.name, _rate(way, seats, share)
+        way.release()
+        if rates[k] < 0.8 * max(rates.values()):
+            break
+    best = max(rates, key=lambda k: rates[k])
+    gain = rates[best] / rates[0]
+    if best == 0 or gain < LEAST_GAIN:
+        why = (
+            reason
+            or f"one program would be {max((rates[k] for k in rates if k), default=0.0) / rates[0]:.2g} × as fast"
+        )
+        return Choice(1, "one by one", 1.0, rates, f"one by one: {why}")
+    speed = f"{rates[best]:,.0f} member-steps a second, {gain:.3g} × one by one"
+    sentence = f"{best} members as one program ({ways[best]}): {speed}"
+    return Choice(best, ways[best], gain, rates, sentence + ("; more would not fit into memory" if capped else ""))
+
+
+def _seat(member: Member, batch_size: int) -> Seat:
+    """The member over a few mini-batches of its rows."""
+    part = member.train
+    rows = part.numbers()[: 8 * batch_size]
+    few = Part(part.inputs, part.targets, rows)
+    return Seat(
+        Member(member.module, member.optimizer, member.objective, few, None, member.schedule, member.order, member.seed)
+    )
+
+
+def _rate(way: Way, seats: Sequence[Seat], seconds: float) -> float:
+    """Member-steps a second: the best of several short passes, after one that warms up."""
+    orders = orders_of(seats, 0)
+    way.train(orders)
+    best, begun = 0.0, time.perf_counter()
+    while best == 0.0 or time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        losses = way.train(orders)
+        best = max(best, sum(map(len, losses)) / (time.perf_counter() - start))
+    return best
+
+
+def _free() -> int:
+    """Bytes of memory that are free; where the system does not say, four billion."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30
