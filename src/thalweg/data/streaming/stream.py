@@ -36,6 +36,7 @@ from thalweg.errors import InputError
 MOST_HELD = 50_000
 """Rows of the dev part, and of the test part."""
 MOST_SAMPLED = 200_000
+FEWEST_MEASURED = 1000
 MOST_NUMBERS = 1 << 25
 """Raw numbers of a part in memory: 256 MB where they are float64."""
 
@@ -55,6 +56,22 @@ class Streamed:
     rows_train: int
     notes: tuple[str, ...]
     """Sentences for the user: what was sampled, what was left out."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """From raw rows to what a loss takes."""
+
+    preprocessor: Preprocessor
+    mean_weight: float
+
+    def rows(self, columns: Columns) -> Rows:
+        nothing = np.zeros((0, *self.preprocessor.input_shape), np.float32)
+        inputs = self.preprocessor.inputs(columns.inputs) if len(columns.answers) else nothing
+        targets = self.preprocessor.targets(columns.answers)
+        if columns.weights is not None:
+            targets = np.column_stack([targets, columns.weights / self.mean_weight]).astype(np.float32)
+        return inputs, targets
 
 
 class Stream:
@@ -114,9 +131,10 @@ class Stream:
         ``fractions`` of train, dev and test sum to 1; dev and test are cut to 50,000 rows, fewer where rows are wide.
         Raises ``InputError`` for what the pass finds wrong, naming file and row, and as ``Preprocessor.fit`` does.
         """
-        parts, held, notes = self._divide(seed, fractions)
+        parts, notes = self._divide(seed, fractions)
         found = self._collect(parts)
         raw, sampled = found[SAMPLE]
+        rows_train = len(self) - len(found[TEST][1]) - len(found[DEV][1])
         inputs = raw.inputs
         if not isinstance(inputs, np.ndarray):
             inputs = tidy(inputs, self.name)
@@ -126,25 +144,15 @@ class Stream:
         data = Data(self.name, self.task, inputs, raw.answers, self.target_name, self.classes)
         every = np.arange(len(sampled))
         preprocessor = Preprocessor.fit(data, every, scale=scale, scale_target=scale_target, embed=embed)
-        weight = 1.0 if raw.weights is None else float(raw.weights.mean()) or 1.0
-        rows_train = len(self) - sum(held)
         notes.append(
             f"Scales and categories come from {len(sampled):,} training rows, drawn uniformly from all {rows_train:,}."
         )
-        measured = evenly(len(sampled), max(held[0], 1000))
+        encoding = Encoding(preprocessor, 1.0 if raw.weights is None else float(raw.weights.mean()) or 1.0)
 
-        def encoded(columns: Columns) -> Rows:
-            empty = np.zeros((0, *preprocessor.input_shape), np.float32)
-            inputs = preprocessor.inputs(columns.inputs) if len(columns.answers) else empty
-            targets = preprocessor.targets(columns.answers)
-            if columns.weights is not None:
-                targets = np.column_stack([targets, columns.weights / weight]).astype(np.float32)
-            return inputs, targets
-
-        def rows_of(span: Span) -> Rows:
+        def training_rows(span: Span) -> Rows:
             columns = self._read(span)
             try:
-                inputs, targets = encoded(columns)
+                inputs, targets = encoding.rows(columns)
             except InputError as error:
                 raise InputError(f"{self.source.where(span)} and below, counted from there: {error}") from None
             kept = parts.of(span.start, span.rows) >= SAMPLE
@@ -153,14 +161,15 @@ class Stream:
         row_bytes = 4 * int(np.prod(preprocessor.input_shape)) + 8
         batches = StreamBatches(
             spans=self.source.spans(row_bytes),
-            read=rows_of,
+            read=training_rows,
             rows=rows_train,
             row_bytes=row_bytes,
             batch_size=batch_size,
             seed=seed,
         )
-        test, dev = (encoded(found[part][0]) for part in (TEST, DEV))
-        sample = encoded(Columns(*(None if column is None else column[measured] for column in raw)))
+        dev, test = (encoding.rows(found[part][0]) for part in (DEV, TEST))
+        measured = evenly(len(sampled), max(len(dev[0]), FEWEST_MEASURED))
+        sample = encoding.rows(Columns(*(None if column is None else column[measured] for column in raw)))
         return Streamed(preprocessor, dev, test, sample, batches, rows_train, (*self.source.notes, *notes))
 
     def _inputs(self) -> dict[str, Any]:
@@ -180,7 +189,7 @@ class Stream:
             ]
         }
 
-    def _divide(self, seed: int, fractions: Sequence[float] | None) -> tuple[Parts, tuple[int, int], list[str]]:
+    def _divide(self, seed: int, fractions: Sequence[float] | None) -> tuple[Parts, list[str]]:
         rows = len(self)
         if fractions is not None:
             _check(fractions)
@@ -192,7 +201,7 @@ class Stream:
         if (dev, test) != tuple(wanted) and fractions is not None:
             notes.append(f"The dev and test part are held in memory and cut to {most:,} rows each.")
         sample = min(max(min(MOST_SAMPLED, MOST_NUMBERS // numbers), 10 * FEWEST_ROWS), rows - dev - test)
-        return Parts.choose(rows, test=test, dev=dev, sample=sample, seed=seed), (dev, test), notes
+        return Parts.choose(rows, test=test, dev=dev, sample=sample, seed=seed), notes
 
     def _collect(self, parts: Parts) -> dict[int, tuple[Columns, np.ndarray]]:
         """The rows of each part but the last, and their row numbers."""
@@ -205,7 +214,7 @@ class Stream:
             for which, found in pieces.items():
                 rows = np.flatnonzero(part == which)
                 if len(rows) or not found:
-                    taken = Columns(*(None if column is None else column[rows] for column in columns))
+                    taken = Columns(*(None if column is None else _own(column[rows]) for column in columns))
                     found.append((taken, span.start + rows))
         return {
             part: (_joined([columns for columns, _ in found]), np.concatenate([rows for _, rows in found]))
@@ -231,6 +240,16 @@ def evenly(rows: int, wanted: int) -> np.ndarray:
     """At most ``wanted`` row numbers at equal distances, for rows stand in the order of the files."""
     count = min(rows, wanted)
     return np.arange(count) * rows // count
+
+
+def _own(rows: Any) -> Any:
+    """The same rows with texts of their own: rows taken from a frame refer to all the texts of that frame."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    import polars as pl
+
+    texts = [column for column in rows.iter_columns() if column.dtype in (pl.String, pl.Binary)]
+    return rows.with_columns(pl.Series(column.name, column.to_list(), column.dtype) for column in texts)
 
 
 def _joined(pieces: list[Columns]) -> Columns:
