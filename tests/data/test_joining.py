@@ -92,7 +92,7 @@ def test_a_missing_value_where_training_has_none(write) -> None:
         ("size,town,code,price\ninf,a,A1,2\n", 'the column "size" is infinite in row 25'),
         (
             "size,town,code,price\n2024-01-01,a,A1,2\n",
-            'the column "size" holds values of type date, and in training number',
+            'the column "size" holds values of type Date, and in training Int64',
         ),
     ],
 )

@@ -470,6 +470,13 @@ def test_several_outputs_go_and_come_back(scale) -> None:
         preprocessor.targets(amounts[:, :2])
 
 
+def test_arrays_of_too_large_numbers_are_refused() -> None:
+    array = GENERATOR.normal(size=(ROWS, 3))
+    array[4, 1] = 1e200
+    with pytest.raises(InputError, match="too large to be squared in feature 2"):
+        fitted(array)
+
+
 def test_an_unknown_scale_is_refused_for_classes_too() -> None:
     data = load((GENERATOR.normal(size=(30, 2)), np.arange(30) % 2))
     for option in ({"scale": "log"}, {"scale_target": "log"}):

@@ -170,6 +170,8 @@ def test_several_targets_of_an_archive(tmp_path) -> None:
         (FRAME, {"target": "y,z"}, 'no column "z": did you mean|no column "z": choose among'),
         (FRAME, {"target": "y,towm"}, 'no column "towm": did you mean "town"'),
         (FRAME, {"target": "y,y"}, "name a column twice"),
+        (FRAME, {"target": 3}, "the target 3 is no name of a column"),
+        (FRAME, {"target": [3]}, r"the target \[3\] is no name of a column"),
         (FRAME, {"target": []}, "which column is to be predicted"),
         (FRAME, {"target": "y,x"}, 'the target "x" has no value in row 1'),
         (FRAME[1:], {"target": "y,town"}, "the target \"town\" holds 'Ulm' in row 1, which is no number"),

@@ -115,3 +115,12 @@ def test_constants_and_two_values(kind) -> None:
 def test_an_unknown_scale() -> None:
     with pytest.raises(InputError, match='there is no scale "minmax": choose among standard, robust'):
         Scale.fit(SKEWED, "minmax")
+
+
+@pytest.mark.parametrize("kind", ["standard", "robust", "quantile"])
+def test_numbers_whose_squares_are_no_float64(kind) -> None:
+    values = GENERATOR.normal(size=500)
+    found = Scale.fit(values * 1e300, kind).scaled(values * 1e300)
+    assert np.allclose(found, Scale.fit(values, kind).scaled(values), atol=1e-5)
+    widest = Scale.fit(np.array([-1e308, 1e308, 1e308, 3.0]), kind)
+    assert np.isfinite(widest.scaled(np.array([-1e308, 0, 1e308]))).all()

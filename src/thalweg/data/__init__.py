@@ -17,6 +17,7 @@ from thalweg.data.batches import TensorBatches, auto_batch_size
 from thalweg.data.bundled import BUNDLED
 from thalweg.data.dataset import Data
 from thalweg.data.folds import Fold, folds
+from thalweg.data.mismatch import mismatch
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.source import load, load_inputs
 from thalweg.data.split import Split, sizes, split
@@ -42,6 +43,7 @@ __all__ = [
     "is_large",
     "load",
     "load_inputs",
+    "mismatch",
     "open_stream",
     "sizes",
     "split",

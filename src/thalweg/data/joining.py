@@ -99,6 +99,6 @@ def _alike(column: polars.Series, like: polars.Series, where: str) -> polars.Ser
             f"{kind}: correct it, or leave it empty if it is missing"
         )
     raise InputError(
-        f'{where}: the column "{column.name}" holds values of type {type_in_words(column)}, and in training {kind}: '
+        f'{where}: the column "{column.name}" holds values of type {column.dtype}, and in training {like.dtype}: '
         f"give the same"
     )

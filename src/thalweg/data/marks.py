@@ -51,8 +51,9 @@ def marked(
     if weights is not None:
         data = replace(data, weights=_weights(_series(data, weights, where, "weights")))
     if groups is not None:
-        values = _series(data, groups, where, "groups").to_list() if isinstance(groups, str) else groups
-        data = replace(data, groups=_codes(values, data, where, str(groups) if isinstance(groups, str) else "groups"))
+        named = isinstance(groups, str)
+        values = _series(data, groups, where, "groups").to_list() if named else groups
+        data = replace(data, groups=_codes(values, data, where, groups if named else "groups"))
     if split_column is not None:
         if data.assigned is not None:
             raise InputError(f"{where} has parts already: give a split column, or parts apart, not both")
@@ -113,7 +114,7 @@ def _weights(series: polars.Series) -> np.ndarray:
 
 def _codes(values: Any, data: Data, where: str, name: str) -> np.ndarray:
     """Numbers in the order in which the values first appear, so any values that can be told apart will do."""
-    given: list[Hashable] = list(values) if isinstance(values, list | tuple) else array_of(values).tolist()
+    given: list[Hashable] = list(values) if isinstance(values, list | tuple) else array_of(values).reshape(-1).tolist()
     if len(given) != len(data):
         raise InputError(f"groups has {len(given):,} values and {where} {len(data):,} rows: give one for each row")
     missing = [row for row, value in enumerate(given) if value is None or value != value]
@@ -152,6 +153,8 @@ def _moments(series: polars.Series) -> np.ndarray:
 def _parts(series: polars.Series) -> np.ndarray:
     import polars as pl
 
+    if series.dtype.is_nested():
+        raise InputError(f'the split column "{series.name}" holds {series.dtype} values: write train, dev or test')
     texts = series.cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
     unknown = texts.is_not_null() & ~texts.is_in(list(PARTS))
     if unknown.any():

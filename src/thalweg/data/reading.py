@@ -148,7 +148,7 @@ def _from_path(
 
 
 def _from_frame(frame: polars.DataFrame, name: str, target: str | Sequence[str] | None, *, where: str) -> Raw:
-    if target is None or not len(target):
+    if target is None or not target:
         raise InputError(f"{where}: which column is to be predicted? Name the target, one of {in_words(frame.columns)}")
     names = _names(target, frame.columns)
     for one in names:
@@ -162,6 +162,8 @@ def _from_frame(frame: polars.DataFrame, name: str, target: str | Sequence[str] 
 def _names(target: str | Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
     """The targets that are meant: a name that holds a comma itself goes before two names."""
     if not isinstance(target, str):
+        if not isinstance(target, list | tuple) or not all(isinstance(name, str) for name in target):
+            raise InputError(f"the target {target!r} is no name of a column: give a text, or a list of texts")
         return tuple(target)
     parts = [part.strip() for part in target.split(",")]
     return (target,) if target in there or "" in parts else tuple(parts)

@@ -29,6 +29,8 @@ MOST_QUANTILES = 1000
 EDGE = 1e-7
 """The probability beyond which a quantile is clipped: ±5.2 of a normal distribution."""
 NORMAL_IQR = 1.349
+LARGEST = 1e100
+"""Larger numbers are taken in larger units: their squares, and the sums of those, would be no float64."""
 _FINITE = (np.finfo(np.float32).min, np.finfo(np.float32).max)
 
 
@@ -52,6 +54,10 @@ class Scale:
             raise InputError(f'there is no scale "{kind}": choose among {", ".join(SCALES)}')
         if not len(values):
             return cls(0.0, 0.0)
+        if (unit := float(np.abs(values).max())) > LARGEST:
+            small = cls.fit(values / unit, kind, levels=levels)
+            quantiles = tuple(value * unit for value in small.quantiles)
+            return cls(small.center * unit, small.spread * unit or small.spread, quantiles, small.fill * unit)
         mean, sd = mean_and_sd(values)
         if kind == "none":
             return cls(0.0, 1.0, fill=mean)

@@ -53,16 +53,22 @@ class ArrayEncoder:
         axes = tuple(axis for axis in range(array.ndim) if axis != own)
         total = square = count = np.zeros(1 if own is None else array.shape[own])
         missing = total > 0
-        for block in _blocks(array, rows):
-            absent = np.isnan(block)
-            missing |= absent.any(axis=axes)
-            count = count + (~absent).sum(axis=axes)
-            total = total + block.sum(axis=axes, where=~absent)
-        mean = total / np.maximum(count, 1)
-        against = _along(mean, array.ndim - 1)
-        for block in _blocks(array, rows):
-            square = square + np.square(block - against).sum(axis=axes, where=~np.isnan(block))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block in _blocks(array, rows):
+                absent = np.isnan(block)
+                missing |= absent.any(axis=axes)
+                count = count + (~absent).sum(axis=axes)
+                total = total + block.sum(axis=axes, where=~absent)
+            mean = total / np.maximum(count, 1)
+            against = _along(mean, array.ndim - 1)
+            for block in _blocks(array, rows):
+                square = square + np.square(block - against).sum(axis=axes, where=~np.isnan(block))
         sd = np.sqrt(square / np.maximum(count, 1))
+        if not np.isfinite(sd).all():
+            raise InputError(
+                f"the inputs hold amounts too large to be squared in feature {int((~np.isfinite(sd)).argmax()) + 1}: "
+                f"give it in larger units"
+            )
         sd[sd <= 1e-12 * np.abs(mean)] = 0.0
         scales: tuple[Scale, ...] = ()
         if scale != "standard":
