@@ -87,9 +87,9 @@ class _Estimator(BaseEstimator):
         X, y, weights = _distinct(X, y, weights)
         settings: Any = {name: _plain(getattr(self, name)) for name in SETTINGS} | own
         settings["options"] = self.options or {}
-        if self.dev_fraction:
-            settings["split"] = [1 - self.dev_fraction, self.dev_fraction, 0]
-        else:
+        share = self.dev_fraction or 0.5  # where dev is given, it says no more than that there is no test part
+        settings["split"] = [1 - share, share, 0]
+        if not self.dev_fraction:
             settings |= {"dev": (X, y), "patience": 0}
             weights = None if weights is None else np.concatenate([weights, weights])
         seed = self.random_state
@@ -202,8 +202,10 @@ class ThalwegRegressor(RegressorMixin, _Estimator):
 
 
 def _plain(value: Any) -> Any:
-    """A setting as ``thalweg.fit`` takes it; a grid may hold tuples and arrays."""
-    return list(value) if isinstance(value, tuple | np.ndarray) else value
+    """A setting as ``thalweg.fit`` takes it; what a search draws are tuples, arrays and NumPy's numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _is_frame(X: Any) -> bool:

@@ -75,7 +75,9 @@ def export_safetensors(predictor: Predictor, path: str | Path, *, overwrite: boo
 
     state = predictor.model.state_dict()
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    spec = predictor.spec.replace(data=Path(predictor.spec.data).name)  # where the author keeps the data stays there
+    spec = predictor.spec.replace(
+        data=Path(predictor.spec.data).name, dev=None, test=None
+    )  # no folders of the author's
     known = {"spec": spec.to_toml(), "preprocessing": predictor.preprocessor.to_dict()}
     metadata = {SINGLE_FILE: json.dumps(known, ensure_ascii=False)}  # one entry: several come in any order
     with written_whole(path, overwrite=overwrite) as file:

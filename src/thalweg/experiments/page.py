@@ -6,7 +6,7 @@ The page is made from files alone, so ``thalweg report RUN`` can make it anew at
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,20 +14,19 @@ import torch
 from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.folder import Folder
+from thalweg.experiments.parts import Prepared
 from thalweg.experiments.spec import Spec
 from thalweg.history import History
 from thalweg.train import sparsity
 from thalweg.train.objectives import predict
 
-if TYPE_CHECKING:
-    from thalweg.data import Preprocessor
-
 MOST_POINTS = 2000
 
 
-def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str, Any]:
+def evidence_of(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
     """What the page shows beyond the history, as plain data: layers, formula, errors by class or predictions, versions."""
-    parts = experiment.parts
+    parts, preprocessor = prepared.parts, prepared.preprocessor
+    assert preprocessor is not None
     part, (inputs, targets) = ("dev", parts.dev) if parts.test is None else ("test", parts.test)
     outputs = predict(experiment.model, inputs).cpu()
     truth = experiment.truth(targets).cpu().numpy()
@@ -36,7 +35,7 @@ def evidence_of(experiment: Experiment, preprocessor: Preprocessor) -> dict[str,
         "layers": describe(experiment.model),
         "rule": formula(experiment),
         "environment": environment(experiment),
-        "notes": list(preprocessor.notes),
+        "notes": [*prepared.notes, *preprocessor.notes],
     }
     if experiment.spec.l1:
         evidence["sparsity"] = sparsity(experiment.model)

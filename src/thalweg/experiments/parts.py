@@ -106,7 +106,18 @@ def prepare(data: Data, spec: Spec, *, device: torch.device, rows: Split | None 
         preprocessor=preprocessor,
         class_counts=counts,
         weighted=data.weights is not None,
+        notes=_on_mismatch(data, rows, spec.seed),
     )
+
+
+def _on_mismatch(data: Data, rows: Split, seed: int) -> tuple[str, ...]:
+    """What a table's parts have against each other where they are no random division of one table (mission F2)."""
+    if isinstance(data.inputs, np.ndarray) or (data.assigned is None and data.time is None):
+        return ()
+    from thalweg.data import mismatch
+
+    found = mismatch(data, rows, seed=seed)
+    return (found.sentence, *(f"{column.text}." for column in found.columns[:3])) if found.differs else ()
 
 
 def _mean_weight(weights: np.ndarray) -> float:

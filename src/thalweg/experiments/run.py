@@ -38,7 +38,7 @@ from thalweg.history import History
 from thalweg.train.parallel import Ranks
 
 if TYPE_CHECKING:
-    from thalweg.data import Data, Preprocessor, Stream
+    from thalweg.data import Data, Stream
 
 
 class Interrupted(Exception):
@@ -163,12 +163,11 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
     with _threads_of(spec):
         device = build_device(spec.device, None if ranks.alone else ranks.local)
         prepared = _prepare(data, spec, device, watcher)
-        preprocessor = prepared.preprocessor
-        assert preprocessor is not None
+        assert prepared.preprocessor is not None
         experiment = assemble(spec, prepared, watcher=watcher, device=device, going_on=going_on)
         spec = experiment.spec
         result["parts"] = prepared.sizes()
-        folder.write_json(folder.preprocessing, preprocessor.to_dict())
+        folder.write_json(folder.preprocessing, prepared.preprocessor.to_dict())
         torch.set_num_threads(spec.threads or 1)
         with _interruptible() as interrupted:
             if spec.lr is None:
@@ -206,7 +205,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         result["status"] = "stopped by the user"
         folder.write_json(folder.result, result)
         raise Interrupted(folder)
-    result |= _finished(folder, experiment, preprocessor, outcome)
+    result |= _finished(folder, experiment, prepared, outcome)
     folder.write_json(folder.result, result)
     write_page(folder)
     return result
@@ -253,7 +252,7 @@ def _prepare(data: Data | Stream, spec: Spec, device: torch.device, watcher: Wat
     return prepare_stream(data, spec, device=device)
 
 
-def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor, outcome: Outcome) -> dict[str, Any]:
+def _finished(folder: Folder, experiment: Experiment, prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     from thalweg.experiments.page import evidence_of
@@ -272,7 +271,7 @@ def _finished(folder: Folder, experiment: Experiment, preprocessor: Preprocessor
         "epochs": outcome.state.epoch,
         "steps": outcome.state.step,
         "seconds": round(outcome.seconds, 3),
-        **evidence_of(experiment, preprocessor),
+        **evidence_of(experiment, prepared),
     }
 
 
