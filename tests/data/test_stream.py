@@ -233,3 +233,14 @@ class TestIsLarge:
         assert is_large(file)
         monkeypatch.setattr(opening, "free_memory", lambda: 12 * 5 * ROWS * 4 + 1)
         assert not is_large(file)
+
+
+class TestWideRows:
+    def test_fewer_rows_are_held(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from thalweg.data.streaming import stream as module
+
+        monkeypatch.setattr(module, "MOST_NUMBERS", 6 * 150)
+        arrays(tmp_path, rows=2000)
+        streamed = open_stream(tmp_path).prepare(seed=0, batch_size=32)
+        assert [len(part[0]) for part in (streamed.dev, streamed.test, streamed.sample)] == [150, 150, 150]
+        assert "150 training rows" in " ".join(streamed.notes)

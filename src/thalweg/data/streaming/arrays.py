@@ -133,6 +133,7 @@ class ArraySource:
         self._inputs, self._targets = inputs, targets
         self.rows = inputs.shape[0]
         self.row_bytes = inputs.row_bytes
+        self.numbers = inputs.row_bytes // inputs.dtype.itemsize
 
     def spans(self, row_bytes: int) -> list[Span]:
         return list(spans_of([[self.rows]], max(SPAN_BYTES // max(row_bytes, 1), 1)))

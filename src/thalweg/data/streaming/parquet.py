@@ -68,6 +68,7 @@ class ParquetSource:
             raise InputError(f'the target "{target}" is also a column to leave out or of weights: name different ones')
         self.target, self.weights = target, weights
         self.inputs = [column for column in self.schema if column not in (target, weights, *drop)]
+        self.numbers = len(self.inputs)
         if not self.inputs:
             raise InputError(f'{where} has no column beside the target "{target}": there is nothing to predict it from')
         apart = sorted({part for path in self.paths for part in path.parts[:-1] if "=" in part})

@@ -44,6 +44,8 @@ class Source(Protocol):
     rows: int
     row_bytes: int
     """Of one raw row, about."""
+    numbers: int
+    """Values in one row of the inputs."""
     notes: tuple[str, ...]
 
     def spans(self, row_bytes: int) -> list[Span]:

@@ -38,7 +38,7 @@ MOST_HELD = 50_000
 MOST_SAMPLED = 200_000
 FEWEST_MEASURED = 1000
 MOST_NUMBERS = 1 << 25
-"""Raw numbers of a part in memory: 256 MB where they are float64."""
+"""Of a part in memory: 128 MB encoded, and as raw rows 256 MB at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,13 +194,13 @@ class Stream:
         if fractions is not None:
             _check(fractions)
         wanted = sizes(rows) if fractions is None else (round(rows * fractions[1]), round(rows * fractions[2]))
-        numbers = max(self.source.row_bytes // 8, 1)
-        most = max(min(MOST_HELD, MOST_NUMBERS // numbers), 1)
+        fit = max(min(MOST_NUMBERS // self.source.numbers, 8 * MOST_NUMBERS // self.source.row_bytes), 10 * FEWEST_ROWS)
+        most = min(MOST_HELD, fit)
         dev, test = (min(part, most) for part in wanted)
         notes = []
         if (dev, test) != tuple(wanted) and fractions is not None:
             notes.append(f"The dev and test part are held in memory and cut to {most:,} rows each.")
-        sample = min(max(min(MOST_SAMPLED, MOST_NUMBERS // numbers), 10 * FEWEST_ROWS), rows - dev - test)
+        sample = min(MOST_SAMPLED, fit, rows - dev - test)
         return Parts.choose(rows, test=test, dev=dev, sample=sample, seed=seed), notes
 
     def _collect(self, parts: Parts) -> dict[int, tuple[Columns, np.ndarray]]:
