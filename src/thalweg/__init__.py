@@ -16,22 +16,26 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = frozenset({
-    "averages", "cli", "data", "diagnose", "engines", "errors", "experiments", "gradcheck", "history", "initializers", "models",
+    "averages", "cli", "data", "diagnose", "doctor", "engines", "errors", "experiments", "gradcheck", "history", "initializers", "models",
     "monitors", "optim", "report", "rules", "schedules", "search", "surfaces", "testing", "train",
 })  # fmt: skip
 _NAMES = {
     "fit": "thalweg.experiments",
     "load": "thalweg.experiments",
+    "ThalwegClassifier": "thalweg.experiments",
+    "ThalwegRegressor": "thalweg.experiments",
     "History": "thalweg.history",
     "InputError": "thalweg.errors",
+    "watch": "thalweg.doctor",
 }
 
-__all__ = ["History", "InputError", "fit", "load", "optim", "rules"]
+__all__ = ["History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "fit", "load", "optim", "rules", "watch"]
 
 if TYPE_CHECKING:
     from thalweg import optim, rules
+    from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import fit, load
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, fit, load
     from thalweg.history import History
 
 

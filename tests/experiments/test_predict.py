@@ -111,12 +111,20 @@ class TestArrays:
         for other in (torch.from_numpy(x), x.tolist(), tmp_path / "new.npz", np.asfortranarray(x)):
             assert by_array.predict(other).equals(expected), type(other)
 
-    def test_blocks_make_no_difference(self, by_array, monkeypatch) -> None:
+    def test_blocks_make_no_difference(self, by_array, monkeypatch, tmp_path) -> None:
         x = np.random.default_rng(2).normal(5, 2, (50, 4))
+        np.save(tmp_path / "x.npy", x)
         whole = by_array.predict(x)["prediction"]
         monkeypatch.setattr(predict, "ROWS_AT_ONCE", 16)
-        assert [block.height for block in by_array.stream(x)] == [16, 16, 16, 2]
-        assert np.allclose(by_array.predict(x)["prediction"], whole, rtol=1e-6)
+        for source in (x, tmp_path / "x.npy"):
+            assert [block.height for block in by_array.stream(source)] == [16, 16, 16, 2]
+            assert np.allclose(by_array.predict(source)["prediction"], whole, rtol=1e-6)
+
+    @pytest.mark.parametrize("held", [np.array({"a": 1}), np.zeros((0, 4)), np.zeros((3, 5)), np.float64(3)])
+    def test_npy_files_that_cannot_be_predicted_on(self, by_array, tmp_path, held) -> None:
+        np.save(tmp_path / "x.npy", held, allow_pickle=True)
+        with pytest.raises(InputError, match=r"could run code|no rows|was trained on"):
+            by_array.predict(tmp_path / "x.npy")
 
     @pytest.mark.parametrize(
         ("source", "sentence"),

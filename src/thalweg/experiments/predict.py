@@ -72,7 +72,7 @@ class Predictor:
     def stream(
         self, inputs: Any, *, probabilities: bool = True, delimiter: str | None = None
     ) -> Iterator[polars.DataFrame]:
-        """What ``predict`` gives, block by block: Parquet files, memory-mapped arrays and images are read as it goes."""
+        """What ``predict`` gives, block by block: Parquet and ``.npy`` files and images are read as it goes."""
         for start, block, files in self._blocks(inputs, delimiter):
             frame = self._frame(self._outputs(block, start), probabilities)
             if files is not None:
@@ -135,6 +135,9 @@ class Predictor:
                 return
             if isinstance(encoder, TableEncoder) and path.is_file() and path.name.lower().endswith(".parquet"):
                 yield from ((start, block, None) for start, block in _parquet(path))
+                return
+            if path.suffix == ".npy" and path.is_file() and not isinstance(encoder, TableEncoder):
+                yield from ((start, block, None) for start, block in _npy(path, _rows_at_once(shape)))
                 return
             source = load_inputs(str(path), like=self.preprocessor, delimiter=delimiter)
         elif isinstance(encoder, TableEncoder):
@@ -228,6 +231,18 @@ def _parquet(path: Path) -> Iterator[tuple[int, polars.DataFrame]]:
             yield start, table.slice(start, ROWS_AT_ONCE).collect()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def _npy(path: Path, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of an array on disk, of which no more than one is held."""
+    from thalweg.data.streaming.arrays import npy_file
+
+    numbers = npy_file(path)
+    count = numbers.shape[0] if numbers.shape else 0
+    if not count:
+        raise InputError(f"{path} has no rows to predict on: give at least one")
+    for start in range(0, count, rows):
+        yield start, numbers.read(start, min(rows, count - start))
 
 
 def _rows_at_once(shape: tuple[int, ...]) -> int:
