@@ -14,24 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tests.data.fitted import ROWS, fitted, repeated
 
-from thalweg.data import Data, Embedded, Preprocessor, load, split
-from thalweg.data.scales import Scale
+from thalweg.data import Data, Preprocessor, load, split
 from thalweg.errors import InputError
 
-ROWS = 30
 GENERATOR = np.random.default_rng(0)
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6).map(lambda number: round(number, 3)))
-
-
-def fitted(columns, rows: int = ROWS, *, train=None, scale: str = "standard", embed: bool = True) -> Preprocessor:
-    """A preprocessor of a table or array with two classes in turn."""
-    data = load((pl.DataFrame(columns) if isinstance(columns, dict) else columns, np.arange(rows) % 2))
-    return Preprocessor.fit(data, np.arange(rows) if train is None else train, scale=scale, embed=embed)
-
-
-def repeated(values, rows: int = ROWS) -> list:
-    return [values[row % len(values)] for row in range(rows)]
 
 
 @settings(max_examples=50)
@@ -410,44 +399,6 @@ def test_the_dev_part_is_scaled_by_the_training_part() -> None:
 
 
 @pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "none"])
-@pytest.mark.parametrize("kind", [np.float64, np.uint8])
-def test_arrays_and_tables_come_on_the_same_scale(scale, kind) -> None:
-    array = GENERATOR.lognormal(2, 1, (50, 3)).astype(kind).astype(np.float64)
-    array[3, 1] = array[45, 0] = math.nan
-    train = np.arange(40)
-    of_array = fitted(array, 50, train=train, scale=scale)
-    of_table = fitted({f"x{n}": array[:, n] for n in range(3)}, 50, train=train, scale=scale)
-    assert of_table.feature_names == ("x0", "x1", "x1 missing", "x2")
-    assert np.allclose(
-        of_array.inputs(array), of_table.inputs(pl.from_numpy(array, ["x0", "x1", "x2"]))[:, [0, 1, 3, 2]]
-    )
-    if scale == "none":
-        assert of_array.inputs(array)[45, 0] == np.float32(array[:40, 0].mean())
-    again = Preprocessor.from_dict(json.loads(json.dumps(of_array.to_dict(), allow_nan=False)))
-    assert np.array_equal(again.inputs(array), of_array.inputs(array))
-
-
-@pytest.mark.parametrize("scale", ["robust", "quantile", "none"])
-def test_channels_of_bytes_on_other_scales(scale) -> None:
-    images = GENERATOR.integers(0, 256, (40, 2, 3, 5), dtype=np.uint8)
-    preprocessor = fitted(images, 40, scale=scale)
-    found = preprocessor.inputs(images)
-    assert np.allclose(preprocessor.inputs(images.astype(np.float64)), found, atol=1e-6)
-    for channel in range(2):
-        values = images[:, channel].ravel().astype(float)
-        assert np.array_equal(found[:, channel].ravel(), Scale.fit(values, scale).scaled(values))
-    pixels = images.reshape(40, -1)
-    everything = Scale.fit(pixels.ravel().astype(float), scale)
-    assert np.array_equal(fitted(pixels, 40, scale=scale).inputs(pixels), everything.scaled(pixels.astype(float)))
-
-
-def test_yes_or_no_and_dates_are_standardised_on_any_scale() -> None:
-    columns = {"b": repeated([True, False]), "d": repeated([datetime.date(2024, 1, 1), datetime.date(2025, 1, 1)])}
-    for scale in ("robust", "quantile"):
-        assert np.array_equal(fitted(columns, scale=scale).inputs(columns), fitted(columns).inputs(columns))
-
-
-@pytest.mark.parametrize("scale", ["standard", "robust", "quantile", "none"])
 def test_several_outputs_go_and_come_back(scale) -> None:
     amounts = np.column_stack(
         [GENERATOR.lognormal(3, 1, 80), GENERATOR.normal(-5, 1e-3, 80), np.r_[np.ones(60), np.zeros(20)]]
@@ -482,44 +433,3 @@ def test_an_unknown_scale_is_refused_for_classes_too() -> None:
     for option in ({"scale": "log"}, {"scale_target": "log"}):
         with pytest.raises(InputError, match='there is no scale "log"'):
             Preprocessor.fit(data, np.arange(30), **option)
-
-
-def test_categories_of_many_values_become_codes() -> None:
-    towns = [None, "rare", *[f"t{n:02}" for n in range(14) for _ in range(2)]]
-    columns = {"x": GENERATOR.normal(size=30), "town": towns, "few": repeated("abc"), "z": GENERATOR.normal(size=30)}
-    preprocessor = fitted(columns)
-    assert preprocessor.embedded == (Embedded("town", 1, 16),)
-    assert preprocessor.feature_names == ("x", "town", "few=a", "few=b", "few=c", "z")
-    found = preprocessor.inputs(columns)
-    assert found.dtype == np.float32
-    assert found[:, 1].tolist() == [1, 0, *[2 + n for n in range(14) for _ in range(2)]]
-    new = preprocessor.inputs(
-        {**{name: [columns[name][0]] * 3 for name in columns}, "town": ["t13", "never seen", None]}
-    )
-    assert new[:, 1].tolist() == [15, 0, 1]
-    again = Preprocessor.from_dict(json.loads(json.dumps(preprocessor.to_dict())))
-    assert again.embedded == preprocessor.embedded
-    assert np.array_equal(again.inputs(columns), found)
-    for scale in ("robust", "quantile", "none"):
-        assert np.array_equal(fitted(columns, scale=scale).inputs(columns)[:, 1], found[:, 1])
-
-
-def test_a_missing_code_where_training_had_none_is_like_one_never_seen() -> None:
-    preprocessor = fitted({"town": repeated([f"t{n:02}" for n in range(15)])})
-    assert preprocessor.embedded == (Embedded("town", 0, 16),)
-    assert preprocessor.inputs({"town": [None, "t00", "t14", "new"]}).tolist() == [[0], [1], [15], [0]]
-
-
-def test_codes_and_features_of_their_own_meet_at_ten_values() -> None:
-    assert fitted({"c": repeated([f"c{n}" for n in range(10)])}).embedded == ()
-    assert len(fitted({"c": repeated([f"c{n}" for n in range(11)])}).embedded) == 1
-    assert fitted({"c": repeated([f"c{n}" for n in range(11)])}, embed=False).input_shape == (11,)
-    assert fitted(GENERATOR.normal(size=(30, 3))).embedded == ()
-
-
-def test_at_most_ten_thousand_values_have_a_code() -> None:
-    values = np.repeat([f"v{n:05}" for n in range(11_000)], np.where(np.arange(11_000) % 11 == 5, 2, 3))
-    preprocessor = fitted({"c": values}, len(values))
-    assert preprocessor.embedded[0].size == 10_001
-    codes = preprocessor.inputs({"c": values})[:, 0]
-    assert (len(np.unique(codes)), codes.max(), (codes == 0).sum()) == (10_001, 10_000, 2000)
