@@ -10,10 +10,9 @@ Bytes of shape ``(n, H, W)`` are grey images and get a channel axis; bytes ``(n,
 
 from __future__ import annotations
 
-import gzip
+import math
 import re
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from thalweg.data import packed
 from thalweg.data.dataset import DEV, TEST, TRAIN
 from thalweg.errors import InputError
 
@@ -28,6 +28,7 @@ INPUTS = ("x", "data", "inputs", "images", "features")
 TARGETS = ("y", "target", "targets", "labels", "label")
 PARTS = {TRAIN: ("train",), DEV: ("val", "valid", "validation", "dev"), TEST: ("test",)}
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_AXES = 32
 IDX_NAME = re.compile(r"idx\d", re.IGNORECASE)
 
 
@@ -134,23 +135,20 @@ def is_idx(path: Path) -> bool:
 
 def read_idx(path: Path) -> np.ndarray:
     """One IDX file, compressed or not: two zero bytes, the type, the number of axes, their lengths, the numbers."""
-    try:
-        content = path.read_bytes()
-        if path.name.endswith(".gz"):
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES or not content[3]:
-        raise InputError(
-            f"{path} is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, not with 00 00 08 …"
-        )
-    axes = content[3]
-    shape = tuple(np.frombuffer(content, ">u4", axes, 4).tolist()) if len(content) >= 4 + 4 * axes else (-1,)
-    numbers = np.frombuffer(content, IDX_TYPES[content[2]], offset=4 + 4 * axes if shape != (-1,) else len(content))
-    if numbers.size != np.prod(shape, dtype=np.int64):
-        raise InputError(
-            f"{path} is cut short: its header announces shape {shape}, and {numbers.size:,} numbers follow"
-        )
+    head = packed.content(path, most=4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 0 < head[3] <= MOST_AXES:
+        raise InputError(f"{path} is no IDX file: it begins with {head.hex(' ') or 'nothing'}, not with 00 00 08 …")
+    kind, start = np.dtype(IDX_TYPES[head[2]]), 4 + 4 * head[3]
+    lengths = packed.content(path, most=start)[4:]
+    shape = tuple(np.frombuffer(lengths, ">u4").tolist()) if len(lengths) == start - 4 else (-1,)
+    size = math.prod(shape) * kind.itemsize
+    if size > packed.room():
+        raise InputError(f"{path} announces shape {shape}, which is more than half of this machine's memory")
+    content = packed.content(path, most=start + size + 1)[start:] if size >= 0 else b""
+    if len(content) != size:
+        held = "more numbers" if len(content) > size else f"{len(content) // kind.itemsize:,} numbers"
+        raise InputError(f"{path} is cut short: its header announces shape {shape}, and {held} follow")
+    numbers = np.frombuffer(content, kind)
     return numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="), copy=False)
 
 
@@ -191,16 +189,22 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} cannot be read as NPZ: it is no such archive; write it with numpy.savez")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except ValueError as error:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > packed.room():
+            raise InputError(
+                f"{path} unpacks to {size:,} bytes, more than half of this machine's memory: save fewer rows"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive or header meets every kind, from a bad zip to Python's tokenizer
         if "pickle" in str(error).lower():
             raise InputError(
                 f"{path} holds Python objects, which could run code when read: save arrays of numbers or texts instead"
             ) from None
-        raise InputError(f"{path} cannot be read as NPZ: {error}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as NPZ: {error}") from None
+        raise InputError(f"{path} cannot be read as NPZ: {error or type(error).__name__}") from None
 
 
 def _pair(arrays: dict[str, np.ndarray], part: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -100,8 +100,13 @@ def refuse_target(target: str | Sequence[str] | None, what: str) -> None:
 
 def check_there(path: Path) -> None:
     """Raises ``InputError``, with a name that is near, where nothing lies."""
-    if path.exists():
-        return
+    try:
+        if path.is_file() or path.is_dir():
+            return
+        if path.exists():
+            raise InputError(f"{path} is neither a file nor a folder: give one that can be read more than once")
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror}") from None
     neighbours = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     by_stem = {other.split(".")[0]: other for other in [*neighbours, *BUNDLED]}
     near = nearest(path.name.split(".")[0], by_stem)

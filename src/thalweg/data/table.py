@@ -11,7 +11,6 @@ the header; lines are those of the file.
 from __future__ import annotations
 
 import csv
-import gzip
 import importlib
 import io
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.data import packed
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,12 +141,7 @@ def as_moments(column: polars.Series) -> polars.Series:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        if path.name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read: {_first_line(error)}") from None
+    content = packed.content(path)
     if not content.isascii():
         try:
             content.decode("utf-8")
