@@ -84,6 +84,38 @@ def test_gradients_are_those_of_autograd(activation: str, loss: str, dtype: torc
     assert_equal_to_autograd(backprop, model, criterion, x[:8], y[:8])
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_targets_may_be_distributions(activation: str, smoothing: float) -> None:
+    """As mixup makes them; class numbers and distributions may take turns."""
+    torch.manual_seed(3)
+    model = mlp(6, CLASSES, hidden=(9, 5), activation=activation, dropout=0.3)
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    assert Backprop.refuses(model, criterion, soft=True) == ""
+    backprop = Backprop(model, criterion)
+    x, y = torch.randn(8, 6), torch.randint(0, CLASSES, (8,))
+    for targets in (torch.rand(8, CLASSES).softmax(1), y, F.one_hot(y, CLASSES).float(), y):
+        twin = copy.deepcopy(model)
+        state = torch.get_rng_state()
+        value = criterion(twin(x), targets)
+        value.backward()
+        torch.set_rng_state(state)
+        torch.testing.assert_close(backprop(x, targets), value.detach(), **TOLERANCE[x.dtype])
+        for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad, **TOLERANCE[x.dtype])
+    with pytest.raises(InputError, match=r"distributions \(8, 3\): explicit back-propagation needs \(8, 4\)"):
+        backprop(x, torch.rand(8, 3))
+
+
+def test_distributions_with_class_weights_are_refused_beforehand() -> None:
+    model, criterion = mlp(6, CLASSES), nn.CrossEntropyLoss(weight=WEIGHTS)
+    assert Backprop.refuses(model, criterion) == "" and "not for distributions" in Backprop.refuses(
+        model, criterion, soft=True
+    )
+    with pytest.raises(InputError, match="no class weights; use autograd"):
+        Backprop(model, criterion)(torch.randn(3, 6), torch.rand(3, CLASSES))
+
+
 def test_against_formulas_typed_by_hand() -> None:
     torch.manual_seed(0)
     model = mlp(3, 4, hidden=(5,), activation="tanh").double()

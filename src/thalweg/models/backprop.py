@@ -59,7 +59,7 @@ def _objection(named: tuple[str, nn.Module]) -> str:
     return ""
 
 
-def _refuses_whole(named: list[tuple[str, nn.Module]], loss: object) -> str:
+def _refuses_whole(named: list[tuple[str, nn.Module]], loss: object, *, soft: bool) -> str:
     linears = [module for _, module in named if isinstance(module, nn.Linear)]
     if not linears:
         return "the model has no Linear layer"
@@ -76,7 +76,7 @@ def _refuses_whole(named: list[tuple[str, nn.Module]], loss: object) -> str:
     classes = linears[-1].out_features
     if isinstance(losses.criterion_of(loss), nn.CrossEntropyLoss) and classes > losses.MOST_CLASSES:
         return f"the model has {classes} classes: explicit back-propagation is for {losses.MOST_CLASSES} at most"
-    return losses.refuses(loss)
+    return losses.refuses(loss, soft=soft)
 
 
 class Plan(Protocol):
@@ -141,9 +141,10 @@ class Backprop:
     """Gradients of a fully connected ``nn.Sequential``, equal to autograd's.
 
     ``model`` may hold Linear, Dropout, Flatten, Identity and the activations of ``mlp``; ``loss`` is one of PyTorch's
-    ``CrossEntropyLoss`` (with label smoothing, class weights), ``BCEWithLogitsLoss``, ``MSELoss``, its functional form, or
-    anything with a ``torch_criterion()``. Parameters may be frozen, moved, converted or replaced between calls, and the model
-    switched between training and evaluation; its layers may not be exchanged.
+    ``CrossEntropyLoss`` (with label smoothing, class weights, or targets that are distributions),
+    ``BCEWithLogitsLoss``, ``MSELoss``, its functional form, or anything with a ``torch_criterion()``. Parameters may be
+    frozen, moved, converted or replaced between calls, and the model switched between training and evaluation; its
+    layers may not be exchanged.
 
     Raises ``InputError`` where ``refuses`` gives a reason.
     """
@@ -154,6 +155,7 @@ class Backprop:
             raise InputError(f"{reason}; use autograd for it")
         assert isinstance(model, nn.Sequential)
         self.criterion = losses.criterion_of(loss)
+        self._classes = isinstance(self.criterion, nn.CrossEntropyLoss)
         modules = [module for _, module in flattened(model)]
         ahead = takewhile(lambda module: not isinstance(module, nn.Linear), modules)
         self._flattens = any(isinstance(module, nn.Flatten) for module in ahead)
@@ -168,14 +170,17 @@ class Backprop:
         self._plans: dict[int, Plan] = {}
 
     @staticmethod
-    def refuses(model: nn.Module, loss: object) -> str:
-        """Why this pair needs autograd, in a sentence; empty where it does not."""
+    def refuses(model: nn.Module, loss: object, *, soft: bool = False) -> str:
+        """Why this pair needs autograd, in a sentence; empty where it does not.
+
+        ``soft`` says that the targets of a cross-entropy are distributions ``(B, C)``, as mixup makes them.
+        """
         if type(model) is not nn.Sequential:
             return f"the model is {type(model).__name__}: explicit back-propagation knows nn.Sequential alone"
         if _hooked(model):
             return "the model has hooks, which explicit back-propagation would not call"
         named = list(flattened(model))
-        return next(filter(None, map(_objection, named)), "") or _refuses_whole(named, loss)
+        return next(filter(None, map(_objection, named)), "") or _refuses_whole(named, loss, soft=soft)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of ``inputs`` ``(B, …)``, 0-dim, detached; leaves ∂L/∂p in ``p.grad``, the same tensors each time."""
@@ -204,16 +209,18 @@ class Backprop:
         rows = inputs.shape[0]
         if rows == 0:
             raise InputError("the mini-batch is empty: it has no mean loss")
-        plan = self._plans.get(rows)
+        soft = targets.ndim == 2 and self._classes
+        key = -rows if soft else rows
+        plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) == MOST_SIZES:
                 self._plans.clear()
-            plan = self._plans[rows] = self._plan(rows)
+            plan = self._plans[key] = self._plan(rows, soft=soft)
         return plan.run(inputs, targets)
 
-    def _plan(self, rows: int) -> Plan:
+    def _plan(self, rows: int, *, soft: bool) -> Plan:
         assert self.criterion is not None
-        if self._blocks is not None and fits(self._blocks, rows):
+        if not soft and self._blocks is not None and fits(self._blocks, rows):
             return Compiled(self._blocks, self.criterion, rows)
         return Eager(self._modules, self.criterion, rows)
 

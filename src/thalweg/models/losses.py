@@ -43,7 +43,7 @@ def wanted_distributions(criterion: nn.CrossEntropyLoss, outputs: Tensor) -> Ten
 
 
 class CrossEntropy:
-    """``−Σ_c q_c log softmax(z)_c``, from logits ``(B, C)`` and classes int64 ``(B,)``.
+    """``−Σ_c q_c log softmax(z)_c``, from logits ``(B, C)`` and classes int64 ``(B,)`` or distributions ``(B, C)`` over them.
 
     q is the wanted distribution of each example's class y, and the mean divides by ``Σ w_y``. All q are columns of one table,
     negated, so the loss is ``Σ t·log p`` and its gradient ``t − p Σ_c t_c`` for the chosen columns t.
@@ -55,6 +55,7 @@ class CrossEntropy:
         self.weight = None if criterion.weight is None else wanted[:, classes]
         self.table = wanted[:, :classes].t().contiguous().div_(-rows if self.weight is None else -1.0)
         self.share = 1.0 / rows
+        self.smoothing = criterion.label_smoothing
         self.chosen, self.log_p, self.p, self.gradient = (outputs.new_empty(classes, rows) for _ in range(4))
         self.chosen_flat, self.log_p_flat, self.gradient_t = (
             self.chosen.view(-1),
@@ -63,6 +64,8 @@ class CrossEntropy:
         )
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Gradient:
+        if targets.ndim == 2 and targets.is_floating_point():
+            return self._soft(outputs, targets)
         if targets.dtype != torch.int64 or targets.ndim != 1:
             raise InputError(
                 f"the targets are {targets.dtype} of {targets.ndim} dimensions: cross-entropy needs class numbers, int64 (B,)"
@@ -75,6 +78,20 @@ class CrossEntropy:
             torch.add(self.chosen, self.p, alpha=self.share, out=self.gradient)
             return loss, self.gradient_t
         self.chosen.div_(self.weight[targets].sum())
+        loss = torch.dot(self.chosen_flat, self.log_p_flat)
+        torch.exp(self.log_p, out=self.p)
+        torch.addcmul(self.chosen, self.p, self.chosen.sum(0), value=-1.0, out=self.gradient)
+        return loss, self.gradient_t
+
+    def _soft(self, outputs: Tensor, targets: Tensor) -> Gradient:
+        if targets.shape != outputs.shape or self.weight is not None:
+            raise InputError(
+                f"the targets are distributions {tuple(targets.shape)}: explicit back-propagation needs {tuple(outputs.shape)} "
+                f"and no class weights; use autograd"
+            )
+        torch.log_softmax(outputs.t(), 0, out=self.log_p)
+        self.chosen.copy_(targets.t())
+        self.chosen.mul_(1 - self.smoothing).add_(self.smoothing / len(self.chosen)).mul_(-self.share)
         loss = torch.dot(self.chosen_flat, self.log_p_flat)
         torch.exp(self.log_p, out=self.p)
         torch.addcmul(self.chosen, self.p, self.chosen.sum(0), value=-1.0, out=self.gradient)
@@ -138,8 +155,8 @@ def criterion_of(loss: object) -> nn.Module | None:
     return next((kind() for function, kind in FUNCTIONS if function is loss), None)
 
 
-def refuses(loss: object) -> str:
-    """Why the gradient of a loss is not known here, in a sentence; empty where it is."""
+def refuses(loss: object, *, soft: bool = False) -> str:
+    """Why the gradient of a loss is not known here, in a sentence; empty where it is. ``soft``: targets are distributions."""
     criterion = criterion_of(loss)
     if type(criterion) not in EXPLICIT:
         name = type(loss).__name__ if criterion is None else type(criterion).__name__
@@ -151,6 +168,8 @@ def refuses(loss: object) -> str:
     match criterion:
         case nn.CrossEntropyLoss() if criterion.ignore_index != -100:
             return f"the loss ignores class {criterion.ignore_index}: explicit back-propagation counts every example"
+        case nn.CrossEntropyLoss() if soft and criterion.weight is not None:
+            return "the loss has class weights: explicit back-propagation knows them for class numbers, not for distributions"
         case nn.BCEWithLogitsLoss() if criterion.weight is not None or criterion.pos_weight is not None:
             return "the loss has weights: explicit back-propagation knows class weights in CrossEntropyLoss alone"
     return ""
