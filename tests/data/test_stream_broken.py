@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from pathlib import Path
 
@@ -56,6 +57,19 @@ class TestTables:
             assert "t.parquet" in str(error)
         else:
             assert all(group.rows > 0 for group in groups)
+
+    @given(places=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3), byte=st.integers(0, 255))
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_a_file_with_wrong_bytes_is_read_or_refused(self, path: Path, places: list[float], byte: int) -> None:
+        content = bytearray(_written(frame(200), path).read_bytes())
+        for place in places:
+            content[int(place * len(content))] = byte
+        path.write_bytes(content)
+        try:
+            streamed = open_stream(path, target="y").prepare(seed=0, batch_size=16)
+            assert sum(len(targets) for _, targets in streamed.batches.epoch(0)) == streamed.rows_train
+        except InputError as error:
+            assert "\n" not in str(error)
 
     def test_a_damaged_row_group_is_named(self, path: Path) -> None:
         frame().write_parquet(path, row_group_size=100, compression="zstd")
@@ -154,6 +168,9 @@ class TestOthers:
         images.with_name(images.name + ".gz").write_bytes(b"\x1f\x8b\x08")
         (tmp_path / "a-labels-idx1-ubyte.gz").write_bytes(b"")
         refused(images.with_name(images.name + ".gz"), r"ubyte\.gz cannot be read")
+        huge = b"\0\0\x08\x03" + np.array([1 << 31, 1 << 15, 1], ">u4").tobytes()
+        images.with_name(images.name + ".gz").write_bytes(gzip.compress(huge))
+        refused(images.with_name(images.name + ".gz"), "are free for temporary files")
 
     def test_what_cannot_be_streamed(self, tmp_path: Path) -> None:
         (tmp_path / "t.csv").write_text("a,y\n1,2\n")

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import zlib
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,20 +101,28 @@ def npy_file(path: Path) -> ArrayFile:
 
 
 def idx_file(path: Path) -> ArrayFile:
-    """Raises ``InputError`` for a file that is not in the IDX format. One that is compressed is decompressed beside."""
-    keep, content = None, path
+    """Raises ``InputError`` for a file that is not in the IDX format. One that is compressed is decompressed first."""
     try:
-        if path.suffix == ".gz":
-            keep = _decompressed(path)
-            content = Path(keep.name)
-        with content.open("rb") as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             head = file.read(4 + 4 * 255)
+            if (
+                len(head) < 4
+                or head[:2] != b"\0\0"
+                or head[2] not in IDX_TYPES
+                or not 0 < head[3] <= len(head) // 4 - 1
+            ):
+                raise InputError(
+                    f"{path} is no IDX file: it begins with {head[:4].hex(' ') or 'nothing'}, not with 00 00 08 …"
+                )
+            dtype, shape = np.dtype(IDX_TYPES[head[2]]), tuple(np.frombuffer(head, ">u4", head[3], 4).tolist())
+            offset = 4 + 4 * head[3]
+            if path.suffix != ".gz":
+                return ArrayFile(path, path, dtype, shape, offset)
+            file.seek(0)
+            keep = _copied(file, offset + dtype.itemsize * int(np.prod(shape, dtype=object)), path)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 0 < head[3] <= (len(head) - 4) // 4:
-        raise InputError(f"{path} is no IDX file: it begins with {head[:4].hex(' ') or 'nothing'}, not with 00 00 08 …")
-    shape = tuple(np.frombuffer(head, ">u4", head[3], 4).tolist())
-    return ArrayFile(path, content, np.dtype(IDX_TYPES[head[2]]), shape, 4 + 4 * head[3], keep)
+    return ArrayFile(path, Path(keep.name), dtype, shape, offset, keep)
 
 
 class ArraySource:
@@ -154,10 +163,18 @@ class ArraySource:
         return hashlib.sha256(f"{self._inputs.digest()} {self._targets.digest()}".encode()).hexdigest()
 
 
-def _decompressed(path: Path) -> IO[bytes]:
+def _copied(file: BufferedIOBase, size: int, path: Path) -> IO[bytes]:
+    """A temporary file of the first ``size`` bytes: never more than the header announced, nor than there is room for."""
     keep = tempfile.NamedTemporaryFile(prefix="thalweg-", suffix=".idx")  # noqa: SIM115 (it lives as long as the source)
-    with gzip.open(path) as file:
-        shutil.copyfileobj(file, keep, 1 << 20)
+    free = shutil.disk_usage(Path(keep.name).parent).free
+    if size > free:
+        raise InputError(
+            f"{path} takes {size / 1e9:,.1f} GB without compression, and {free / 1e9:,.1f} GB are free for temporary files: "
+            f"decompress it where there is room"
+        )
+    while size > 0 and (block := file.read(min(size, 1 << 20))):
+        keep.write(block)
+        size -= len(block)
     keep.flush()
     return keep
 
