@@ -173,6 +173,8 @@ class Spec(BaseModel):
     def read(cls, path: str | Path, **overrides: Any) -> Spec:
         """A spec from a TOML file; ``overrides`` win over its keys."""
         path = Path(path)
+        if path.is_fifo():
+            raise InputError(f"{path} is a pipe: give a file, which can be read again")
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -181,6 +183,8 @@ class Spec(BaseModel):
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is no valid TOML file: {error}") from None
+        except RecursionError:
+            raise InputError(f"{path} is no valid TOML file: its values are nested too deep") from None
         try:
             return cls(**{**settings, **overrides})
         except InputError as error:
