@@ -12,7 +12,7 @@ import pytest
 
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.source import load
-from thalweg.data.streaming import Stream, Streamed, is_large, open_stream, opening
+from thalweg.data.streaming import Stream, Streamed, answers, is_large, open_stream, opening
 from thalweg.errors import InputError
 
 ROWS = 3000
@@ -142,6 +142,15 @@ class TestParquet:
             assert (stream.task, stream.classes) == (data.task, data.classes)
             streamed = stream.prepare(seed=0, batch_size=7)
             check_parts(stream, data.inputs, data.targets, streamed.preprocessor, streamed)
+
+    def test_a_target_of_more_values_than_are_kept(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(answers, "MOST_VALUES", 50)
+        stream, data = open_stream(file, target="price"), load(file, target="price")
+        streamed = stream.prepare(seed=0, batch_size=64)
+        check_parts(stream, data.inputs, data.targets, streamed.preprocessor, streamed)
+        assert stream.profile()["sd"] == pytest.approx(data.targets.std(), rel=1e-12)
+        with pytest.raises(InputError, match="more than 50 different values, too many for classes"):
+            open_stream(file, target="price", task="multiclass")
 
     def test_preprocessing_comes_from_training_rows_alone(self, tmp_path: Path) -> None:
         """Rows held out are made extreme, and nothing that was learned changes."""
