@@ -7,8 +7,8 @@
 
 What is drawn comes from (seed, pass, mini-batch) alone, so a run that was resumed sees the same examples. Only what trains is
 changed, never what measures. Steps that move pixels are composed and applied together, first; then the others as written;
-mixup last. ``standard`` is a small shift, rotation and zoom: right for clothes, digits and photographs alike. A flip doubles
-what photographs show and ruins digits and letters, so it is never chosen unasked.
+mixup last. ``standard`` is a shift by up to a fourteenth of the side: right for clothes, digits and photographs alike. A flip
+doubles what photographs show and ruins digits and letters, so it is never chosen unasked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ STEPS: Mapping[str, type[Step]] = {
     kind.name: kind
     for kind in (Flip, VerticalFlip, Crop, Zoom, Rotate, Shear, Elastic, Cutout, Brightness, Contrast, Noise, Mixup)
 }
-STANDARD = ("crop", "rotate(10)", "zoom(0.1)")
+STANDARD = ("crop",)
+"""Dev error in % of a small convolutional net on 1,000 images of Fashion-MNIST, 25 passes, three seeds: plain 17.0, shifted
+by 2 pixels 15.9; turned by 10° and zoomed by 0.1 as well 17.9; shifted by 1, turned by 5° and zoomed by 0.05 16.4. Turning
+and zooming did not pay in so few passes.
+"""
 WORD = re.compile(r"\s*([a-z_]+)\s*(?:\(\s*([-+.\deE]+)\s*\))?\s*")
 
 

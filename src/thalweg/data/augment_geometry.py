@@ -72,7 +72,7 @@ class VerticalFlip(Geometric):
 class Crop(Geometric):
     """Padded by ``strength`` pixels on each side and cropped at random to the old size: a shift."""
 
-    name, sentence, share, whole, on_pixels = "crop", "shifted by up to {} pixels", 1 / 8, True, True
+    name, sentence, share, whole, on_pixels = "crop", "shifted by up to {} pixels", 1 / 14, True, True
 
     def matrix(self, strength: float, draws: Draws) -> Tensor:
         shift = draws.whole(-int(strength), int(strength), 2)
