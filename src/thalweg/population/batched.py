@@ -42,8 +42,9 @@ class Batched:
         self.seats = list(seats)
         self.batch_size = batch_size
         self.stacks = Stacks([seat.module for seat in seats])
-        generators = [torch.Generator().manual_seed(seat.member.seed) for seat in seats]
-        self.stacking = Stacking(self.stacks, generators)
+        device = self.stacks.parameters[0].device
+        generators = [torch.Generator(device).manual_seed(seat.member.seed) for seat in seats]
+        self.stacking = Stacking(self.stacks, generators, seed=seats[0].member.seed << 24)
         try:
             self._build()
         except Unstackable:

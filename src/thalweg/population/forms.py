@@ -14,7 +14,7 @@ has to be known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,8 @@ class Stacking:
     training: bool = True
     still: bool = False
     """Whether dropout drops nothing, though all else trains: so two programs can be compared."""
-    draws: int = field(default=0)
+    seed: int = 0
+    draws: int = 0
 
     @property
     def members(self) -> int:
@@ -71,7 +72,9 @@ def form(stacking: Stacking, modules: Sequence[nn.Module], name: str = "") -> Fo
     if type(first) in WRITTEN:
         return WRITTEN[type(first)](stacking, modules, name)
     if any(repr(module) != repr(first) for module in modules):
-        raise Unstackable(f"{where} has other settings in one member than in another: only dropout may differ")
+        raise Unstackable(
+            f"{where} has other settings in one member than in another: only nn.Dropout within nn.Sequential may differ"
+        )
     if isinstance(first, ELEMENTWISE):
         return first.forward
     found = {type(part).__name__ for part in first.modules() if isinstance(part, RECURRENT)}
@@ -101,8 +104,8 @@ def _vmapped(stacking: Stacking, module: nn.Module) -> Form:
         for part in drops:
             part.train(not stacking.still)
         with torch.random.fork_rng(devices=[]):  # such a layer draws from torch's own generator
-            seed = int(torch.randint(1 << 62, (), generator=stacking.generators[0]))
-            torch.random.default_generator.manual_seed(seed)
+            torch.random.default_generator.manual_seed(stacking.seed + stacking.draws)
+            stacking.draws += 1
             return mapped(parameters, buffers, x)
 
     return run
@@ -159,13 +162,13 @@ def _dropout(stacking: Stacking, modules: Sequence[nn.Module], name: str) -> For
     def run(x: Tensor) -> Tensor:
         if not stacking.training or stacking.still or not any(rates):
             return x
-        mask = torch.ones(x.shape, dtype=x.dtype)
+        mask = torch.ones(x.shape, dtype=x.dtype, device=x.device)
         for row, rate, generator in zip(mask, rates, stacking.generators, strict=True):
             if rate >= 1:
                 row.zero_()
             elif rate > 0:
                 row.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
-        return x * mask.to(x.device)
+        return x * mask
 
     return run
 

@@ -18,18 +18,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from thalweg.errors import InputError
-from thalweg.population.members import Member, Outcome, Part, Seat, check, orders_of
-from thalweg.population.ways import Way, choose
+from thalweg.population.measuring import averaged, measured
+from thalweg.population.members import Member, Outcome, Seat, check, orders_of
+from thalweg.population.ways import choose
 from thalweg.train import higher_is_better
 
 LEAVE = 0.25
 """The share of members that have left from which the stack is made smaller, which costs about a step."""
-PIECE = 1 << 24
-"""Numbers of inputs, over all members, that are measured at once."""
 
 OnEpoch = Callable[[int, Mapping[int, Outcome]], Collection[int]]
 
@@ -106,7 +103,7 @@ def train_population(
     the lower loss) are kept, and it leaves ``patience`` passes after its last gain (0: never). A member whose loss is not
     finite leaves with its weights before that update. ``on_epoch(epoch, going)`` is told the outcomes so far of all that
     still train and gives the numbers of those that shall leave. ``way`` is one of ``WAYS``, or ``auto`` for the first that can
-    be gone.
+    be gone; whether it pays is what ``probe`` measures.
 
     A member ends as it would alone, with the same order of mini-batches, but for the rounding of sums taken in another order.
 
@@ -127,7 +124,10 @@ def train_population(
             ):
                 if not member.outcome.stopped:
                     member.trained(losses, len(member.seat.member.train), batch_size)
-            _measure(run, there, epoch)
+            with averaged([member.seat for member in there]):
+                for member, metrics in zip(there, measured(run, [member.seat for member in there]), strict=True):
+                    if metrics is not None and not member.outcome.stopped:
+                        member.measured(metrics, epoch)
             going = [member for member in there if not member.outcome.stopped]
             if on_epoch is not None and going:
                 leaving = set(on_epoch(epoch, {member.number: member.outcome for member in going}))
@@ -137,7 +137,8 @@ def train_population(
             for member in there:
                 last = member.outcome.stopped or epoch == epochs
                 if last and member.seat.member.dev is None and not member.outcome.weights:
-                    member.keep(epoch)
+                    with averaged([member.seat]):
+                        member.keep(epoch)
             going = [member for member in going if not member.outcome.stopped]
             if not going:
                 break
@@ -147,47 +148,3 @@ def train_population(
     finally:
         run.release()
     return Trained([member.outcome for member in everyone], run.name, reason)
-
-
-def _measure(run: Way, there: Sequence[_Going], epoch: int) -> None:
-    """Dev metrics of each member, from forward passes of all of them at once."""
-    parts = [member.seat.member.dev for member in there]
-    if all(part is None for part in parts):
-        return
-    alike = all(part is parts[0] for part in parts)
-    outputs = _shared_outputs(run, parts[0], len(there)) if alike and parts[0] is not None else _own_outputs(run, parts)
-    for member, part, mine in zip(there, parts, outputs, strict=True):
-        if part is None or member.outcome.stopped:
-            continue
-        targets = part.targets if part.rows is None else part.targets[part.rows]
-        objective = member.seat.member.objective
-        metrics = {"loss": float(objective(mine, targets)), **objective.metrics(mine, targets)}
-        member.measured(metrics, epoch)
-
-
-def _pieces(rows: int, inputs: Tensor, members: int) -> int:
-    return max(1, min(rows, PIECE // max(inputs[:1].numel() * members, 1)))
-
-
-def _shared_outputs(run: Way, part: Part, members: int) -> Tensor:
-    inputs = part.inputs if part.rows is None else part.inputs[part.rows]
-    pieces = inputs.split(_pieces(len(inputs), inputs, members))
-    return torch.cat([run.outputs(piece.expand(members, *piece.shape)) for piece in pieces], dim=1)
-
-
-def _own_outputs(run: Way, parts: Sequence[Part | None]) -> list[Tensor]:
-    """Where dev parts differ: shorter ones are filled up with rows of their own, whose outputs are dropped."""
-    given = [part for part in parts if part is not None]
-    lengths = [0 if part is None else len(part) for part in parts]
-    most = max(lengths)
-    size = _pieces(most, given[0].inputs, len(parts))
-    found = []
-    for start in range(0, most, size):
-        places = torch.arange(start, min(start + size, most))
-        found.append(run.outputs(torch.stack([_filled(part or given[0], places) for part in parts])))
-    return [mine[:length] for mine, length in zip(torch.cat(found, dim=1), lengths, strict=True)]
-
-
-def _filled(part: Part, places: Tensor) -> Tensor:
-    numbers = part.numbers()
-    return part.inputs.index_select(0, numbers[places.clamp(max=len(numbers) - 1).to(numbers.device)])

@@ -152,5 +152,22 @@ def check(members: Sequence[Member], batch_size: int) -> None:
             raise InputError(
                 f"member {number} has {len(part.inputs):,} inputs and {len(part.targets):,} targets: give one target for each"
             )
-        if not len(part):
-            raise InputError(f"member {number} has no rows to train on: its training part is empty")
+        for rows, name in ((part, "training"), (member.dev, "dev")):
+            _check_part(rows, f"the {name} part of member {number}")
+
+
+def _check_part(part: Part | None, where: str) -> None:
+    """Native code reads the rows that it is told to: they must be there."""
+    if part is None:
+        return
+    if not len(part):
+        raise InputError(f"{where} is empty: give it at least one row")
+    if part.rows is None:
+        return
+    if part.rows.dtype != torch.int64 or part.rows.ndim != 1:
+        raise InputError(f"{where} has rows of type {part.rows.dtype}, {part.rows.ndim} dimensions: give int64 (r,)")
+    low, high = int(part.rows.min()), int(part.rows.max())
+    if low < 0 or high >= len(part.inputs):
+        raise InputError(
+            f"{where} has row {low if low < 0 else high}: its inputs have the rows 0 … {len(part.inputs) - 1}"
+        )

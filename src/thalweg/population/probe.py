@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from thalweg.errors import InputError
 from thalweg.population.members import Member, Part, Seat, orders_of
 from thalweg.population.ways import Way, choose
@@ -60,7 +62,7 @@ def probe(
     alone, _ = choose(first, batch_size=batch_size, way="one by one")
     rates = {0: _rate(alone, first, share)}
     size = sum(p.numel() * p.element_size() for p in make(0).module.parameters()) * COPIES
-    most = _free() // 2 if memory is None else memory
+    most = _free(first[0]) // 2 if memory is None else memory
     ways, reason, capped = {0: "one by one"}, "", False
     for k in sorted(ks):
         if k > 1 and k * size > most:
@@ -109,8 +111,11 @@ def _rate(way: Way, seats: Sequence[Seat], seconds: float) -> float:
     return best
 
 
-def _free() -> int:
-    """Bytes of memory that are free; where the system does not say, four billion."""
+def _free(seat: Seat) -> int:
+    """Bytes of memory that are free where the members train; where the system does not say, four billion."""
+    device = next(seat.module.parameters()).device
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             for line in lines:

@@ -24,6 +24,10 @@ from thalweg.population.forms import Unstackable
 from thalweg.population.members import Seat
 from thalweg.population.solo import OneByOne
 
+MOST_WEIGHTS = 100_000
+"""Weights of a member from which, on a CPU, one program of PyTorch's operations only loses: arithmetic is all there is, and
+the members' weights, gradients and moments no longer fit a cache. Measured: 784-256-128-10, 0.5 × one by one."""
+
 
 class Way(Protocol):
     """Trains members, and asks them for outputs."""
@@ -62,7 +66,11 @@ def choose(seats: Sequence[Seat], *, batch_size: int, way: str = "auto") -> tupl
         reason = Compiled.refuses(seats, batch_size)
         if not reason:
             return Compiled(seats, batch_size=batch_size), ""
-    if way in ("auto", "batched"):
+    weights = sum(parameter.numel() for parameter in seats[0].module.parameters())
+    on_cpu = all(parameter.is_cpu for parameter in seats[0].module.parameters())
+    if way == "auto" and on_cpu and weights > MOST_WEIGHTS:
+        reason = f"on a CPU, members of {weights:,} weights gain nothing from one program"
+    elif way in ("auto", "batched"):
         try:
             batched = Batched(seats, batch_size=batch_size)
             reason = batched.differs()
