@@ -83,3 +83,29 @@ def test_a_faulty_file_is_named(tmp_path, text, sentence) -> None:
         Spec.read(path)
     with pytest.raises(InputError, match="does not exist"):
         Spec.read(tmp_path / "other.toml")
+
+
+def test_settings_of_functions_are_those_of_the_spec() -> None:
+    """``thalweg.fit`` takes by keyword what a TOML file holds, apart from what says where data and results lie."""
+    from thalweg.experiments.settings import Settings
+
+    elsewhere = {
+        "data", "model", "name", "runs", "dev", "test", "weights", "groups", "time", "split_column", "folds", "stream",
+    }  # fmt: skip
+    assert set(Settings.__annotations__) == set(Spec.model_fields) - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ({"dropout": 0.2}, {"dropout": [0.2]}),
+        ({"augment": "flip"}, {"augment": ["flip"]}),
+        ({"class_weights": "balanced"}, {"class_weights": "balanced"}),
+        ({"class_weights": [1, 5]}, {"class_weights": [1, 5]}),
+    ],
+)
+def test_short_forms_survive_a_file(given, held, tmp_path) -> None:
+    spec = Spec(data="digits", **given)
+    assert {name: getattr(spec, name) for name in held} == held
+    (tmp_path / "spec.toml").write_text(spec.to_toml(), encoding="utf-8")
+    assert Spec.read(tmp_path / "spec.toml") == spec

@@ -141,7 +141,7 @@ def build_batches(spec: Spec, prepared: Prepared, ranks: Ranks) -> Batches:
     return augment.Augmented(
         batches,
         steps,
-        seed=spec.seed + (ranks.rank << 32),
+        seed=spec.seed,
         classes=len(counts) if counts and prepared.task == "multiclass" else None,
         fill=_black(preprocessor),
         protected=() if preprocessor is None else tuple(column.feature for column in preprocessor.embedded),

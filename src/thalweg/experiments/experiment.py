@@ -95,8 +95,8 @@ class Experiment:
         from thalweg.models import Backprop
 
         dtype = DTYPES[self.spec.precision]
-        mixed = any(word.startswith("mixup") for word in self.spec.augment or ())  # then targets are distributions
-        if dtype is None and not mixed and not Backprop.refuses(model, self.objective):
+        mixed = any(word.lower().startswith("mixup") for word in self.spec.augment or ())
+        if dtype is None and not Backprop.refuses(model, self.objective, soft=mixed):
             return Backprop(model, self.objective)
         return Autograd(model, self.objective, autocast=dtype)
 

@@ -175,6 +175,10 @@ def load(run: str | Path, *, runs: str = "runs", model: str | None = None) -> Pr
     else:
         folder = Folder.open(run, runs)
         source, path, spec = folder.path, folder.model, Spec.read(folder.spec)
+        if spec.folds is not None:
+            raise InputError(
+                f"the run {folder.path} is a cross-validation, which leaves no model: train without folds to predict"
+            )
         preprocessing = folder.read_json(folder.preprocessing)
         if not path.exists():
             raise InputError(

@@ -22,7 +22,7 @@ from thalweg.errors import InputError
 from thalweg.schedules.running import Running
 from thalweg.schedules.schedule import Count, Schedule
 
-HIGHER_IS_BETTER = {"accuracy", "r2"}
+HIGHER_IS_BETTER = {"accuracy", "balanced_accuracy", "f1", "auc", "r2"}
 MODES = ("min", "max")
 
 
