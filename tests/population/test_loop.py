@@ -15,6 +15,7 @@ import thalweg.optim as optim
 from thalweg.errors import InputError
 from thalweg.models import mlp
 from thalweg.population import Member, Part, probe, train_population
+from thalweg.schedules import exponential
 from thalweg.train.objectives import CrossEntropy, MeanSquaredError, evaluate
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -250,6 +251,49 @@ def test_what_nobody_could_train(change: dict, words: str) -> None:
     given = {"members": [member(0)], "batch_size": 32, "epochs": 1, **change}
     with pytest.raises(InputError, match=words):
         train_population(given.pop("members"), **given)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (torch.tensor([3, 240]), "the training part of member 0 has row 240: its inputs have the rows 0 … 239"),
+        (torch.tensor([-1]), "row -1"),
+        (torch.tensor([0.0]), "rows of type torch.float32"),
+        (torch.tensor([], dtype=torch.int64), "the training part of member 0 is empty"),
+    ],
+)
+def test_rows_that_are_not_there(rows: torch.Tensor, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        train_population([member(0, train=Part(INPUTS, TARGETS, rows))], batch_size=32, epochs=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_averaged_weights_are_measured_and_kept(way: str) -> None:
+    def one(number: int) -> Member:
+        return Member(net(number), lambda p: optim.SGD(p, lr=0.3, ema=0.9), CrossEntropy(), TRAIN, DEV, order=number)
+
+    population = [one(k) for k in range(3)]
+    trained = train_population(population, batch_size=32, epochs=3, way=way)
+    for mine, outcome in zip(population, trained.outcomes, strict=True):
+        fresh = net(0)
+        fresh.load_state_dict(outcome.weights)
+        found = evaluate(fresh, INPUTS[180:], TARGETS[180:], CrossEntropy())
+        assert found == pytest.approx(outcome.dev[outcome.best_epoch - 1], abs=1e-5)
+        assert (weights_of(fresh) - weights_of(mine.module)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_schedules_in_the_optimizer_and_beside_it(way: str) -> None:
+    """The same rates, given as the optimizer's own schedule and as the member's."""
+    falling = 0.2 * exponential(0.97)
+    rules = [
+        (lambda p: optim.SGD(p, lr=falling, momentum=0.9), None),
+        (lambda p: optim.SGD(p, lr=0.2, momentum=0.9), falling),
+    ]
+    population = [Member(net(0), rule, CrossEntropy(), TRAIN, schedule=schedule) for rule, schedule in rules]
+    train_population(population, batch_size=32, epochs=4, way=way)
+    torch.testing.assert_close(weights_of(population[0].module), weights_of(population[1].module), atol=1e-5, rtol=0)
+    assert (weights_of(population[0].module) - weights_of(net(0))).abs().max() > 0.01
 
 
 def test_one_module_is_one_member() -> None:

@@ -13,6 +13,7 @@ has to be known.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -95,18 +96,26 @@ def _vmapped(stacking: Stacking, module: nn.Module) -> Form:
         out: Tensor = torch.func.functional_call(module, (values, kept), (x,))
         return out
 
-    mapped = torch.func.vmap(one, randomness="different")
+    by_member = torch.func.vmap(one, randomness="different")
+
+    def mapped(x: Tensor) -> Tensor:
+        with (
+            warnings.catch_warnings()
+        ):  # some operations go member by member inside; whether it pays all the same is measured
+            warnings.filterwarnings("ignore", "There is a performance drop")
+            out: Tensor = by_member(parameters, buffers, x)
+        return out
 
     def run(x: Tensor) -> Tensor:
         module.train(stacking.training)
         if not drops or not stacking.training:
-            return mapped(parameters, buffers, x)
+            return mapped(x)
         for part in drops:
             part.train(not stacking.still)
         with torch.random.fork_rng(devices=[]):  # such a layer draws from torch's own generator
             torch.random.default_generator.manual_seed(stacking.seed + stacking.draws)
             stacking.draws += 1
-            return mapped(parameters, buffers, x)
+            return mapped(x)
 
     return run
 
