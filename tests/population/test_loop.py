@@ -125,6 +125,20 @@ def test_folds_of_unequal_length(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_shorter_fold_that_diverges_keeps_its_last_good_weights(way: str) -> None:
+    parts = [Part(INPUTS, TARGETS, torch.arange(size)) for size in (96, 160)]
+    folds = [member(k, lr=1e8 if k == 0 else 0.05, train=parts[k], dev=None) for k in range(2)]
+    lost, kept = train_population(folds, batch_size=32, epochs=2, way=way).outcomes
+    assert 0 < lost.steps < 3 and lost.diverged == lost.steps + 1 and kept.steps == 10
+    lone = train_population(
+        [member(0, lr=1e8, train=parts[0], dev=None)], batch_size=32, epochs=2, way="one by one"
+    ).outcomes[0]
+    assert lone.steps == lost.steps
+    for name, tensor in lone.weights.items():
+        torch.testing.assert_close(lost.weights[name], tensor, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_dropout_is_each_member_s_own_and_repeats(way: str) -> None:
     def run() -> list[list[float]]:
         population = [member(0, lr=0.0, dropout=rate) for rate in (0.0, 0.3, 0.8)]

@@ -69,9 +69,10 @@ class Batched:
         steps = [-(-len(order) // self.batch_size) for order in orders]
         losses = np.full((len(self.seats), max(steps)), np.nan)
         self.updating.begin(steps)
-        live = np.ones(len(self.seats), dtype=bool)
+        lost = np.zeros(len(self.seats), dtype=bool)
         shared = all(order is orders[0] for order in orders)
         for step in range(max(steps)):
+            going = np.array(steps) > step
             rows = [order[step * self.batch_size : (step + 1) * self.batch_size] for order in orders]
             if all(len(mine) == len(rows[0]) for mine in rows):
                 inputs, targets = self._batch(rows[:1] if shared else rows)
@@ -81,13 +82,12 @@ class Batched:
                 losses[:, step] = found.detach().cpu().numpy()
             else:
                 for k, mine in enumerate(rows):
-                    if live[k] and len(mine):
+                    if going[k] and not lost[k]:
                         losses[k, step] = self._alone(self.seats[k], mine)
-            live &= np.isfinite(losses[:, step])
-            self.updating.update(live)
-            if not live.any():
+            lost |= going & ~np.isfinite(losses[:, step])
+            self.updating.update(going & ~lost)
+            if lost.all():
                 break
-            live |= np.array(steps) <= step  # who has had all mini-batches is not lost
         self.updating.end()
         return [mine[:count] for mine, count in zip(losses, steps, strict=True)]
 

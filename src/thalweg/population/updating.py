@@ -50,14 +50,13 @@ class Updating:
     def begin(self, steps: Sequence[int]) -> None:
         """Takes in the hyperparameters of the pass to come, in which member k will make at most ``steps[k]`` updates."""
         self.made = [0] * len(self.seats)
-        self.most = list(steps)
         if self.native:
             for update, seat, count in zip(self.updates, self.seats, steps, strict=True):
                 update.prepare(count, seat.rates(count))
 
     def update(self, live: np.ndarray) -> None:
-        """One update of each member that is live and has not had all of its pass."""
-        going = [k for k in np.flatnonzero(live).tolist() if self.made[k] < self.most[k]]
+        """One update of each member that is live, ``(K,)`` of booleans."""
+        going = np.flatnonzero(live).tolist()
         if not self.native:
             for k in going:
                 self.seats[k].update()
