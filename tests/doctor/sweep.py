@@ -78,5 +78,9 @@ if __name__ == "__main__":
     from programs import PROGRAMS
 
     tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n for w in word.split("|"))]
-    with ProcessPoolExecutor(2) as pool:
-        table(list(pool.map(one, tasks)))
+    results = []
+    with ProcessPoolExecutor(3) as pool:
+        for result in pool.map(one, tasks):
+            results.append(result)
+            table(results[-1:])
+    table(results)

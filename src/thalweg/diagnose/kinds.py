@@ -41,9 +41,13 @@ KINDS: dict[str, Kind] = {
         "Draw the weights at random with variance 2/fan in (He, before ReLU) or 2/(fan in + fan out) (Xavier), biases zero.",
         "Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015",
     ),
-    "lr_too_high": Kind("Lower the learning rate tenfold; warm it up or let it fall.", "Cohen et al., ICLR 2021; Bengio 2012"),
+    "lr_too_high": Kind(
+        "Lower the learning rate tenfold; warm it up or let it fall.", "Cohen et al., ICLR 2021; Bengio 2012"
+    ),
     "lr_too_low": Kind("Raise the learning rate tenfold.", "Bengio, Practical Recommendations, 2012"),
-    "undertrained": Kind("Train longer: more epochs at this rate.", "Godbole et al., Deep Learning Tuning Playbook, 2023"),
+    "undertrained": Kind(
+        "Train longer: more epochs at this rate.", "Godbole et al., Deep Learning Tuning Playbook, 2023"
+    ),
     "unnormalised_input": Kind(
         "Standardise each column with the training rows' mean and spread, and the dev rows with the same numbers.",
         "LeCun et al., Efficient BackProp, 1998",
@@ -54,11 +58,16 @@ KINDS: dict[str, Kind] = {
         "Get more examples, regularise (weight decay, dropout, augmentation), stop early, or use a smaller network.",
         "Ng, Machine Learning Yearning, 2018",
     ),
-    "label_noise": Kind("Check the labels of the rows that their neighbours contradict.", "Northcutt et al., JAIR 2021"),
-    "train_dev_mismatch": Kind(
-        "Prepare dev rows as training rows are prepared, or train on rows like them.", "Ng, Machine Learning Yearning, 2018"
+    "label_noise": Kind(
+        "Check the labels of the rows that their neighbours contradict.", "Northcutt et al., JAIR 2021"
     ),
-    "class_imbalance": Kind("Weight the loss by class, or sample the rare classes more often.", "He & Garcia, TKDE 2009"),
+    "train_dev_mismatch": Kind(
+        "Prepare dev rows as training rows are prepared, or train on rows like them.",
+        "Ng, Machine Learning Yearning, 2018",
+    ),
+    "class_imbalance": Kind(
+        "Weight the loss by class, or sample the rare classes more often.", "He & Garcia, TKDE 2009"
+    ),
     "data_order": Kind("Shuffle the rows anew for each epoch.", "Bottou, Stochastic Gradient Tricks, 2012"),
     "plateau": Kind(
         "Keep the learning rate up for longer; start elsewhere if it began on a saddle.", "Dauphin et al., NeurIPS 2014"
@@ -71,18 +80,24 @@ KINDS: dict[str, Kind] = {
         "Take the last activation off where the loss has it in itself, or fit it to the targets' range; have one between layers.",
         "Bishop, Pattern Recognition and Machine Learning, 4.3",
     ),
-    "wrong_gradient": Kind("Correct the backward pass of the layer named; check it with thalweg.gradcheck.", "Ng, 2011, UFLDL"),
+    "wrong_gradient": Kind(
+        "Correct the backward pass of the layer named; check it with thalweg.gradcheck.", "Ng, 2011, UFLDL"
+    ),
     "wrong_optimizer": Kind(
-        "Use Adam or SGD with momentum 0.9, with their default settings.", "Schmidt et al., ICML 2021; Choi et al., 2019"
+        "Use Adam or SGD with momentum 0.9, with their default settings.",
+        "Schmidt et al., ICML 2021; Choi et al., 2019",
     ),
     "no_zero_grad": Kind("Call optimizer.zero_grad() before each backward pass.", "PyTorch, torch.optim"),
     "frozen_params": Kind(
-        "Give the optimizer all parameters of this model, with requires_grad=True and nothing detached.", "PyTorch, torch.optim"
+        "Give the optimizer all parameters of this model, with requires_grad=True and nothing detached.",
+        "PyTorch, torch.optim",
     ),
     "leakage": Kind(
-        "Remove the column that knows the target, and the dev rows from training.", "Kaufman et al., Leakage in data mining, 2012"
+        "Remove the column that knows the target, and the dev rows from training.",
+        "Kaufman et al., Leakage in data mining, 2012",
     ),
     "wrong_mode": Kind(
-        "Call model.train() before the training pass of each epoch and model.eval() before measuring.", "PyTorch, nn.Module"
+        "Call model.train() before the training pass of each epoch and model.eval() before measuring.",
+        "PyTorch, nn.Module",
     ),
 }

@@ -57,7 +57,9 @@ class Numbers:
     @property
     def broken(self) -> bool:
         """Whether the run met numbers that are none."""
-        return "loop/first_bad" in self.history or ("train/loss" in self.history and not math.isfinite(self("train/loss")))
+        return "loop/first_bad" in self.history or (
+            "train/loss" in self.history and not math.isfinite(self("train/loss"))
+        )
 
     @property
     def unfit(self) -> float:

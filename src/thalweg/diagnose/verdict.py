@@ -34,6 +34,7 @@ ORDER: tuple[Cause, ...] = (
     program.data_order,
     rate.nan,
     fit.leakage,
+    start.alike,
     start.unnormalised_input,
     start.exploding_gradient,
     start.dead_relu,
@@ -70,4 +71,13 @@ def judge(history: History, said: tuple[str, ...]) -> tuple[list[Finding], list[
 def _finding(s: Suspicion) -> Finding:
     kind = KINDS[s.kind]
     evidence = {"test": s.test, **s.evidence}
-    return Finding(s.kind, s.sentence, s.where, evidence, s.confidence, kind.remedy, kind.reference, "note" if s.note else "warning")
+    return Finding(
+        s.kind,
+        s.sentence,
+        s.where,
+        evidence,
+        s.confidence,
+        kind.remedy,
+        kind.reference,
+        "note" if s.note else "warning",
+    )

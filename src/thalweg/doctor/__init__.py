@@ -29,8 +29,8 @@ from typing import Any
 
 import torch
 
-from thalweg.doctor.watcher import Doctor
 from thalweg.doctor.twin import Loss
+from thalweg.doctor.watcher import Doctor
 
 __all__ = ["Doctor", "watch"]
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from thalweg.history import History
 from thalweg.doctor.examples import Examples
 from thalweg.doctor.reference import MOST, Reference
 from thalweg.doctor.tape import State, Tape
 from thalweg.doctor.task import Task
 from thalweg.doctor.twin import Loss, Tried, Twin, outputs, quietly
+from thalweg.history import History
 
 JUDGED = 1000
 """Rows a model is judged by."""
@@ -124,7 +124,7 @@ def reference(case: Case) -> None:
     """What the data allow: left-out error of the training rows and error of the dev rows by kernel ridge regression."""
     index = case.train.sample(MOST)
     features = case.train.features(index)
-    if features is None or not case.task.is_classes and case.task.kind != "numbers":
+    if features is None or (not case.task.is_classes and case.task.kind != "numbers"):
         return
     targets = case.task.labels(case.train.targets[index])
     if not bool(torch.isfinite(features).all()) or not bool(torch.isfinite(targets.double()).all()):

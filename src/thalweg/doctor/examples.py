@@ -2,7 +2,7 @@
 
 >>> train = Examples.of((X, y), "train")
 >>> inputs, targets = train.take(torch.tensor([3, 1]))
->>> train.recognise(batch)              # which rows these are: tensor([17, 4, …]), −1 where none fits
+>>> train.recognise(fingerprint(batch)) # which rows these are: tensor([17, 4, …]), −1 where none fits
 
 A row is recognised by its product with one fixed random vector, in float64: shape does not matter (an image and its flat
 form are the same row), the values do.
@@ -62,13 +62,22 @@ class Examples:
         """The rows as a float64 matrix ``(n, D)``; None where the inputs are not one tensor."""
         return flat(self.take(index)[0])
 
-    def recognise(self, batch: Any) -> torch.Tensor:
-        """The row number of each row of a batch, −1 where no row fits."""
-        key = fingerprint(batch)
+    def as_seen(self, seen: torch.Tensor, shape: tuple[int, ...], like: Examples) -> Examples:
+        """These rows scaled as the loop scaled them: column by column, from ``like``'s mean and spread to those of ``seen``."""
+        rows = flat(self.inputs)
+        given = flat(like.inputs)
+        assert rows is not None and given is not None
+        spread = given.std(0)
+        factor = torch.where(spread > 0, seen.double().std(0) / spread.clamp(min=1e-30), torch.zeros_like(spread))
+        moved = (rows - given.mean(0)) * factor + seen.double().mean(0)
+        return Examples(moved.float().reshape(len(rows), *shape), self.targets)
+
+    def recognise(self, keys: torch.Tensor) -> torch.Tensor:
+        """The row number for each ``fingerprint`` ``(n,)``, −1 where no row fits."""
         if "rows" not in self._keys:
             own = fingerprint(self.inputs)
             self._keys["rows"] = torch.sort(own)
-        return look_up(key, *self._keys["rows"])
+        return look_up(keys, *self._keys["rows"])
 
 
 def look_up(key: torch.Tensor, known: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -145,7 +145,11 @@ def _affine(case: Case, inputs: Any) -> dict[str, float]:
             return {}
         gap = (before[0] + before[1] - mixed[0] - mixed[1]).abs().max()
         layers = sum(p.ndim >= 2 for p in model.parameters())
-        return {"affine": float(gap / (1e-12 + before[0].abs().max())), "n/weights": float(layers)}
+        spread = float(before[0].std(0, correction=0).max())
+        steady = spread < 1e-6 * float(
+            before[0].abs().max()
+        )  # what hardly depends on its inputs looks affine in any case
+        return {"n/weights": float(layers)} | ({} if steady else {"affine": float(gap) / spread})
 
 
 def _before_last(case: Case, model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from thalweg.doctor.case import Case
+from thalweg.monitors.signals import norms
 
 MODAL = ("Dropout", "BatchNorm", "AlphaDropout", "FeatureAlphaDropout", "InstanceNorm")
 
@@ -38,8 +41,29 @@ def loop(case: Case) -> None:
     numbers["loop/modal"] = float(modal(case.twin.model))
     if tape.first_bad >= 0:
         numbers["loop/first_bad"] = float(tape.first_bad)
-    case.write(numbers | order(case) | optimizer(case))
+        before = [size for step, size in tape.largest if step < tape.first_bad]
+        if before:
+            numbers |= {"loop/largest_first": before[0], "loop/largest_before": max(before)}
+    case.write(numbers | order(case) | optimizer(case) | pace(case))
     frozen(case)
+
+
+def pace(case: Case) -> dict[str, float]:
+    """``update/first``: how far one of the first steps moved the weights, over their size (healthy about 1e-3)."""
+    kept = case.tape.snapshots
+    pairs = [(kept[a], kept[b], b - a) for a, b in ((0, 1), (1, 2), (2, 4), (4, 8)) if a in kept and b in kept]
+    found = []
+    for before, after, steps in pairs:
+        names = [n for n, v in before.items() if v.ndim >= 2 and v.is_floating_point() and bool((v != 0).any())]
+        moved = norms([after[n] - before[n] for n in names])
+        sizes = norms([before[n] for n in names])
+        if sizes:
+            found.append(math.hypot(*moved) / math.hypot(*sizes) / steps)
+    first = norms([v for v in kept[0].values() if v.ndim >= 2 and v.is_floating_point()])
+    last = norms([v for n, v in case.end.items() if v.ndim >= 2 and v.is_floating_point()])
+    shrunk = {"weights_shrunk": math.hypot(*last) / math.hypot(*first)} if first and math.hypot(*first) > 0 else {}
+    passes = case.steps * case.batch / len(case.train)
+    return {"passes": passes} | shrunk | ({"update/first": sorted(found)[len(found) // 2]} if found else {})
 
 
 def order(case: Case) -> dict[str, float]:
@@ -51,7 +75,6 @@ def order(case: Case) -> dict[str, float]:
     coded = torch.nn.functional.one_hot(labels, max(int(labels.max()) + 1, 2)).double() if task.is_classes else None
     coded = labels.double().reshape(len(labels), -1) if coded is None else coded
     means, sizes, swapped, asked, seen = [], [], 0, 0, set()
-    own = []
     for batch in case.tape.batches:
         rows = case.train.recognise(batch.keys)
         known = rows >= 0
@@ -62,14 +85,9 @@ def order(case: Case) -> dict[str, float]:
         means.append(coded[rows].mean(0))
         sizes.append(len(rows))
         if batch.wanted is not None and task.kind in ("classes", "binary") and len(batch.wanted) == len(known):
-            asked += len(rows)
-            swapped += int((batch.wanted[known] != labels[rows]).sum())
-        if batch.wanted is not None and len(batch.wanted) == len(known) and task.kind == "classes":
-            own.append(
-                torch.nn.functional.one_hot(batch.wanted[known].clamp(max=coded.shape[1] - 1), coded.shape[1])
-                .double()
-                .mean(0)
-            )
+            heard = batch.wanted[known] >= 0
+            asked += int(heard.sum())
+            swapped += int((batch.wanted[known] != labels[rows])[heard].sum())
     numbers["order/recognised"] = len(means) / max(len(case.tape.batches), 1)
     n = len(targets)
     if len(means) >= 4 and (size := sum(sizes) / len(sizes)) >= 2 and size < 0.9 * n:

@@ -11,12 +11,12 @@ import math
 
 import torch
 
-from thalweg.monitors.activations import RAILS
-from thalweg.monitors.signals import norms
 from thalweg.doctor.case import Case
 from thalweg.doctor.tape import State
 from thalweg.doctor.trace import trace, units
 from thalweg.doctor.twin import quietly
+from thalweg.monitors.activations import RAILS
+from thalweg.monitors.signals import norms
 
 LIMITS = {"tanh": RAILS[torch.nn.Tanh], "sigmoid": (0.02, 0.98)}
 MOST_ROWS = 4000

@@ -21,14 +21,16 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from thalweg.doctor.examples import fingerprint, flat
 from thalweg.history import History
 from thalweg.monitors.plan import Plan
 from thalweg.monitors.signals import norms
-from thalweg.doctor.examples import fingerprint
 
 LOOKS = Plan(dense=64)
 MEMORY = 256 * 2**20
 """Bytes of weights, gradients and mini-batches kept at most."""
+SEEN = 512
+"""Rows of inputs kept, to know how the model saw them."""
 State = dict[str, torch.Tensor]
 
 
@@ -74,6 +76,9 @@ class Tape:
         self.faults: list[str] = []
         self.no_gradient: dict[str, int] = {}
         self.looked = 0
+        self.seen: list[torch.Tensor] = []
+        self.seen_rows = 0
+        self.seen_shape: tuple[int, ...] = ()
         self._sample: Sample | None = None
         self._since_step = 0
         self._left = MEMORY - _size(self.snapshots[0].values())
@@ -136,6 +141,10 @@ class Tape:
         self.sizes.append(len(out) if out.ndim else 1)
         batch = Batch(step, fingerprint(inputs))
         self.batches.append(batch)
+        if self.seen_rows < SEEN and (rows := flat(inputs)) is not None and rows.numel() <= 2**20:
+            self.seen.append(rows.float())
+            self.seen_shape = tuple(next(x for x in tree_leaves(inputs) if isinstance(x, torch.Tensor)).shape[1:])
+            self.seen_rows += len(rows)
         sample = self._sample
 
         def pulled(gradient: torch.Tensor) -> None:
@@ -187,9 +196,11 @@ class Tape:
 
 
 def _wanted(gradient: torch.Tensor) -> torch.Tensor:
-    """What each row's loss asks for: the class whose output it pulls up most, or, of a single output, its sign (1 for up)."""
+    """What each row's loss asks for: the class whose output it pulls up most, or, of a single output, its sign (1 for up);
+    −1 where it asks for next to nothing."""
     rows = gradient.detach().reshape(len(gradient), -1)
-    return rows.argmin(1) if rows.shape[1] > 1 else (rows[:, 0] < 0).long()
+    asked = rows.argmin(1) if rows.shape[1] > 1 else (rows[:, 0] < 0).long()
+    return torch.where(rows.abs().amax(1) * len(rows) > 1e-2, asked, -1)
 
 
 def _state(model: torch.nn.Module) -> State:

@@ -38,7 +38,6 @@ def trials(case: Case) -> None:
     h = case.history
     if not wanting(case):
         return
-    start = case.tape.snapshots[0]
     case.tried("same", steps=steps)
     case.tried("slow", steps=steps, factor=0.1)
     case.tried("fast", steps=steps, factor=10.0)
@@ -57,7 +56,6 @@ def trials(case: Case) -> None:
         longer = min(max(case.steps // 2, 2 * FEWEST), 2 * LONGEST)
         case.tried("more", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group))
         case.tried("free", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group), change=_free)
-    del start
 
 
 def _odd_inputs(h: Any) -> bool:
@@ -74,7 +72,7 @@ def _odd_weights(h: Any) -> bool:
         value = float(column.values[0])
         if name.endswith("/scale") and (value > 5 or value < 0.2):
             return True
-        if name.endswith("/unlike") and value < 1e-6 or name.endswith("/largest") and value > 1.5:
+        if (name.endswith("/unlike") and value < 1e-6) or (name.endswith("/largest") and value > 1.5):
             return True
     return False
 

@@ -16,10 +16,9 @@ import torch
 
 from thalweg.diagnose import Finding
 from thalweg.diagnose.verdict import judge
-from thalweg.history import History
 from thalweg.doctor.case import Case, progress, reference
 from thalweg.doctor.data_probe import data
-from thalweg.doctor.examples import Examples
+from thalweg.doctor.examples import Examples, flat
 from thalweg.doctor.gradient_probe import gradient
 from thalweg.doctor.head_probe import head
 from thalweg.doctor.loop_probe import loop
@@ -28,6 +27,7 @@ from thalweg.doctor.tape import Tape
 from thalweg.doctor.task import Task
 from thalweg.doctor.trials import trials
 from thalweg.doctor.twin import Loss, Twin, outputs, quietly
+from thalweg.history import History
 
 PROBES: tuple[Callable[[Case], None], ...] = (data, loop, progress, reference, head, layers, gradient, trials)
 """In the order they run; a later one may read what an earlier one wrote."""
@@ -115,14 +115,32 @@ class Doctor:
         if self._twin is None or self._train is None or self._loss is None or self._tape is None:
             return None
         try:
-            rows = self._train.sample(64)
-            inputs, targets = self._train.take(rows)
+            train, dev, train_dev = self._as_seen(self._train, self._tape)
+            rows = train.sample(64)
+            inputs, targets = train.take(rows)
             end = {n: v.detach().clone() for n, v in self._model.state_dict().items() if isinstance(v, torch.Tensor)}
             out = outputs(self._twin.at(self._tape.snapshots[0]), inputs)
-            task = Task.of(out, self._train.targets) if len(targets) else Task("other")
-            return Case(
-                self.history, self._tape, self._twin, end, self._loss, self._train, self._dev, self._train_dev, task
-            )
+            task = Task.of(out, train.targets) if len(targets) else Task("other")
+            return Case(self.history, self._tape, self._twin, end, self._loss, train, dev, train_dev, task)
         except Exception as error:  # data that do not fit the model leave the tape
             self._said.append(f"the model cannot be asked about train: {type(error).__name__}: {error}")
             return None
+
+    def _as_seen(self, train: Examples, tape: Tape) -> tuple[Examples, Examples | None, Examples | None]:
+        """The data as the model saw them, where the loop itself scales the rows it is given."""
+        parts = train, self._dev, self._train_dev
+        whole = flat(train.inputs)
+        if not tape.seen or whole is None or whole.shape[1] != tape.seen[0].shape[1]:
+            return parts
+        keys = torch.cat([batch.keys for batch in tape.batches])
+        seen = torch.cat(tape.seen)
+        if float((train.recognise(keys) >= 0).double().mean()) > 0.5 or not bool(torch.isfinite(whole).all()):
+            return parts
+        inside = seen.double()
+        far = float((inside.mean() - whole.mean()).abs() / whole.std()), float(inside.std() / whole.std())
+        if far[0] < 0.3 and 0.7 < far[1] < 1.4:  # another value for each row, the same scale: augmentation
+            return parts
+        self._said.append("the loop scales the rows of train before the model sees them: they were scaled likewise")
+        scaled = [None if part is None else part.as_seen(seen, tape.seen_shape, train) for part in parts]
+        assert scaled[0] is not None
+        return scaled[0], scaled[1], scaled[2]

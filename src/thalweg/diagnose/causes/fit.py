@@ -15,8 +15,17 @@ def high_bias(n: Numbers) -> Suspicion | None:
     """It fits its own rows worse than kernel ridge regression answers rows it never saw."""
     if not n.underfits or n.broken:
         return None
-    said = f"The training error is {n('train/error'):.3g}; these data allow {n('reference/train'):.3g} on rows left out."
-    return Suspicion("high_bias", "the network", said, 0.6, "kernel ridge regression, left-out error", n.these("train/error", "reference/train"))
+    said = (
+        f"The training error is {n('train/error'):.3g}; these data allow {n('reference/train'):.3g} on rows left out."
+    )
+    return Suspicion(
+        "high_bias",
+        "the network",
+        said,
+        0.6,
+        "kernel ridge regression, left-out error",
+        n.these("train/error", "reference/train"),
+    )
 
 
 def over_regularised(n: Numbers) -> Suspicion | None:
@@ -27,8 +36,20 @@ def over_regularised(n: Numbers) -> Suspicion | None:
         return None
     penalty = max(abs(n("taken/decay", 0.0)), abs(n("taken/decay_sign", 0.0)))
     if penalty > 1e-3 and (end - more) / max(n.unfit, 0.02) > 0.3:
-        said = f"The loop adds a penalty on the weights; without it the training error falls from {end:.3g} to {more:.3g}."
-        return Suspicion("over_regularised", "the penalty", said, 0.9, "more steps without the penalty", n.these("taken/decay", "taken/decay_sign"))
+        said = (
+            f"The loop adds a penalty on the weights; without it the training error falls from {end:.3g} to {more:.3g}."
+        )
+        return Suspicion(
+            "over_regularised",
+            "the penalty",
+            said,
+            0.9,
+            "more steps without the penalty",
+            n.these("taken/decay", "taken/decay_sign"),
+        )
+    if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5:
+        said = f"Weight decay shrank the weights to {n('weights_shrunk'):.2g} of their first size, and the training rows are not fitted."
+        return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", n.these("weights_shrunk", "optimizer/weight_decay"))
     if gain > 0.3:
         said = f"Without decay and dropout the training error falls from {end:.3g} to {free:.3g} in {n('trial/free/steps'):.0f} steps; with them it is {more:.3g}."
         return Suspicion("over_regularised", "the regularisation", said, min(0.6 + 0.3 * gain, 0.95), "more steps without regularisation", n.these(
@@ -40,21 +61,38 @@ def high_variance(n: Numbers) -> Suspicion | None:
     """Far better on its own rows than on others."""
     gap = n("dev/error") - n("train/error")
     noise = 2 * math.sqrt(max(n("dev/error") * (1 - min(n("dev/error"), 1.0)), 0.01) / max(min(n("n/dev", 1), 1000), 1))
-    if gap > max(0.12, 2 * noise):
+    rose = n("dev/loss") > 1.5 * min(n.history.column("dev/loss").values, default=math.inf)
+    least = 0.12 if n.unheld > 0.02 or rose else 0.2
+    if gap > max(2 * least if n.flag("task/numbers") else least, 2 * noise):
         said = f"The error is {n('train/error'):.3g} on training rows and {n('dev/error'):.3g} on dev rows."
-        return Suspicion("high_variance", "the dev rows", said, min(0.6 + gap, 0.9), "training and dev error", n.these("train/error", "dev/error"))
+        return Suspicion(
+            "high_variance",
+            "the dev rows",
+            said,
+            min(0.6 + gap, 0.9),
+            "training and dev error",
+            n.these("train/error", "dev/error"),
+        )
     return None
 
 
 def label_noise(n: Numbers) -> Suspicion | None:
     """Rows about which the others are sure, and whose label says otherwise."""
-    if n("labels/swapped") > 0.1:
+    pulls = n.history.column("taken/pull").values
+    if n("labels/swapped") > 0.1 and min(pulls, default=1.0) < 0.95:
         said = f"{n('labels/swapped'):.0%} of the rows were trained with another label than the one beside them."
         return Suspicion("label_noise", "the mini-batches", said, 0.95, "labels in the loss", n.these("labels/swapped"))
     share = n("reference/clear_disagreement")
     if share > 0.08:
         said = f"Of the rows whose neighbours agree most, {share:.0%} have another label."
-        return Suspicion("label_noise", "the labels", said, min(0.7 + share, 0.95), "left-out answers", n.these("reference/clear_disagreement"))
+        return Suspicion(
+            "label_noise",
+            "the labels",
+            said,
+            min(0.7 + share, 0.95),
+            "left-out answers",
+            n.these("reference/clear_disagreement"),
+        )
     return None
 
 
@@ -62,8 +100,12 @@ def train_dev_mismatch(n: Numbers) -> Suspicion | None:
     """Training and dev rows can be told apart, and what holds for left-out training rows does not hold for dev."""
     lost = n("reference/dev") - n("reference/train")
     auc = n("domain/auc")
-    margin = 0.03 + 2 * math.sqrt(max(n("reference/dev", 0.0) * (1 - min(n("reference/dev", 0.0), 1.0)), 0.01) / max(n("n/dev", 1), 1))
-    if auc > 0.7 and (lost > margin or n.unheld > 0.05 or n("dev/error") - n("train/error") > 0.05) or lost > 2 * margin + 0.05:
+    spread = max(n("reference/dev", 0.0) * (1 - min(n("reference/dev", 0.0), 1.0)), 0.01)
+    rows = 1 / max(min(n("n/dev", 1.0), 1000.0), 1.0) + 1 / max(min(n("n/train", 1.0), 600.0), 1.0)
+    margin = 0.03 + 2 * math.sqrt(spread * rows)
+    if (
+        auc > 0.7 and (lost > margin or n.unheld > 0.05 or n("dev/error") - n("train/error") > 0.05)
+    ) or lost > 2 * margin + 0.05:
         said = f"Dev rows can be told from training rows (AUC {auc:.2f}); the error is {n('reference/dev'):.3g} on them and {n('reference/train'):.3g} on training rows left out."
         return Suspicion("train_dev_mismatch", "the dev rows", said, 0.93, "classifier of training against dev rows", n.these(
             "domain/auc", "reference/dev", "reference/train"))  # fmt: skip
@@ -72,7 +114,9 @@ def train_dev_mismatch(n: Numbers) -> Suspicion | None:
 
 def class_imbalance(n: Numbers) -> Suspicion | None:
     """Rare classes are missed."""
-    rare = n("class/smallest") * n("class/count") < 0.35
+    expected = n("n/train") / n("class/count")
+    by_chance = n("class/smallest") * n("n/train") > expected - 4 * math.sqrt(expected)
+    rare = n("class/smallest") * n("class/count") < 0.35 and not by_chance
     if rare and n("class/recall_rare") < 0.6 and n("class/recall_common") > n("class/recall_rare") + 0.2:
         said = f"The rarest class is {n('class/smallest'):.1%} of the rows; rare classes are recognised in {n('class/recall_rare'):.0%}, common ones in {n('class/recall_common'):.0%}."
         return Suspicion("class_imbalance", "the classes", said, 0.9, "recall by class", n.these(
@@ -84,11 +128,20 @@ def leakage(n: Numbers) -> Suspicion | None:
     """Dev rows met in training, or a column that knows the target."""
     if n("leak/met") > max(0.05, 5 * n("leak/repeated", 0.0)):
         said = f"{n('leak/met'):.0%} of the dev rows stand among the training rows."
-        return Suspicion("leakage", "the dev rows", said, 0.95, "dev rows among training rows", n.these("leak/met", "leak/repeated"))
+        return Suspicion(
+            "leakage", "the dev rows", said, 0.95, "dev rows among training rows", n.these("leak/met", "leak/repeated")
+        )
     if n("leak/near") > 0.1 + 5 * n("leak/self_near", 0.0):
         said = f"{n('leak/near'):.0%} of the dev rows are nearly equal to a training row."
         return Suspicion("leakage", "the dev rows", said, 0.9, "distances to training rows", n.these("leak/near"))
     if n("leak/column") > 0.97 and n("leak/next") < n("leak/column") - 0.05:
         said = f"Column {n('leak/which'):.0f} alone gives the target away ({n('leak/column'):.0%} of what there is to know)."
-        return Suspicion("leakage", f"column {n('leak/which'):.0f}", said, 0.9, "one column at a time", n.these("leak/column", "leak/next"))
+        return Suspicion(
+            "leakage",
+            f"column {n('leak/which'):.0f}",
+            said,
+            0.9,
+            "one column at a time",
+            n.these("leak/column", "leak/next"),
+        )
     return None

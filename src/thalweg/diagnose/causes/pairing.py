@@ -23,20 +23,32 @@ def wrong_activation(n: Numbers) -> Suspicion | None:
     where = "the output"
     if last == "softmax" and (n("head/rows_sum") == 0 or n("head/width") == 1):
         said = "The softmax runs over another axis than the classes."
-        return Suspicion("wrong_activation", where, said, 0.95, "rows of the output", n.these("head/rows_sum", "head/width"))
+        return Suspicion(
+            "wrong_activation", where, said, 0.95, "rows of the output", n.these("head/rows_sum", "head/width")
+        )
     floor, best, null = n("loss/floor"), n("loss/best"), n("loss/null")
     if last in ENDS and floor - best > 0.08 * abs(null - best) and not _regression_loss(n):
         said = f"Behind the {last} the loss cannot fall below {floor:.3g}; without it {best:.3g} can be reached."
-        return Suspicion("wrong_activation", where, said, 0.93, "loss of ideal outputs", n.these("loss/floor", "loss/best"))
+        return Suspicion(
+            "wrong_activation", where, said, 0.93, "loss of ideal outputs", n.these("loss/floor", "loss/best")
+        )
     if last == "relu" and (n.flag("task/classes") or n.flag("task/binary")):
         said = "A ReLU cuts the logits off at zero before the loss."
         return Suspicion("wrong_activation", where, said, 0.85, "last operation of the network", {})
-    if n("affine") < 1e-8 and n("n/weights") >= 2:
+    if (
+        n("affine") < 1e-8
+        and n("n/weights") >= 2
+        and not any(n(f"kinds/{kind}") > 0 for kind in ("relu", "tanh", "sigmoid", "other"))
+    ):
         said = "The layers have no activation between them: together they are one affine map."
-        return Suspicion("wrong_activation", "the hidden layers", said, 0.93, "additivity in float64", n.these("affine"), not n.short)
+        return Suspicion(
+            "wrong_activation", "the hidden layers", said, 0.93, "additivity in float64", n.these("affine"), not n.short
+        )
     if n("kinds/softmax") > 0 and n.underfits:
         said = "A softmax stands between hidden layers."
-        return Suspicion("wrong_activation", "the hidden layers", said, 0.7, "operations of the network", n.these("kinds/softmax"))
+        return Suspicion(
+            "wrong_activation", "the hidden layers", said, 0.7, "operations of the network", n.these("kinds/softmax")
+        )
     return None
 
 
@@ -44,7 +56,11 @@ def _regression_loss(n: Numbers) -> bool:
     """A loss that punishes being surer than one: made for numbers, used for classes."""
     one, ten = n("loss/ideal_1"), n("loss/ideal_10")
     sure = n("loss/floor") if n.flag("head/sigmoid") or n.flag("head/softmax") else one
-    return ten > max(3 * abs(one), abs(n("loss/null"))) and ten > sure + 1e-3 and (n.flag("task/classes") or n.flag("task/binary"))
+    return (
+        ten > max(3 * abs(one), abs(n("loss/null")))
+        and ten > sure + 1e-3
+        and (n.flag("task/classes") or n.flag("task/binary"))
+    )
 
 
 def wrong_loss(n: Numbers) -> Suspicion | None:
@@ -55,16 +71,22 @@ def wrong_loss(n: Numbers) -> Suspicion | None:
         return Suspicion("wrong_loss", where, said, 0.8, "targets and outputs", {})
     best, null, anti = n("loss/best"), n("loss/null"), n("loss/anti")
     evidence = n.these("loss/best", "loss/null", "loss/anti")
-    if best > null + 1e-6 and math.isfinite(best) or anti < min(n("loss/floor", math.inf), best) - 1e-6:
-        said = f"Right outputs cost {best:.3g}, blank ones {null:.3g}, wrong ones {anti:.3g}: the loss rewards mistakes."
+    if (best > null + 1e-6 and math.isfinite(best)) or anti < min(n("loss/floor", math.inf), best) - 1e-6:
+        said = (
+            f"Right outputs cost {best:.3g}, blank ones {null:.3g}, wrong ones {anti:.3g}: the loss rewards mistakes."
+        )
         return Suspicion("wrong_loss", where, said, 0.96, "loss of ideal outputs", evidence)
     if abs(n("loss/pairs") - n("loss/unpaired")) < 1e-5 * (1e-9 + abs(n("loss/unpaired"))) and n("loss/unpaired") != 0:
         said = "The loss stays the same when the targets are given to other rows: outputs and targets are broadcast."
-        return Suspicion("wrong_loss", where, said, 0.96, "targets given to other rows", n.these("loss/pairs", "loss/unpaired"))
+        return Suspicion(
+            "wrong_loss", where, said, 0.96, "targets given to other rows", n.these("loss/pairs", "loss/unpaired")
+        )
     if best < -5 and n("loss/ideal_20") < 1.8 * n("loss/ideal_10") and not n.flag("head/log_softmax"):
         said = f"The loss falls without bound as outputs grow ({n('loss/ideal_20'):.3g} at 20): it expects log-probabilities."
         return Suspicion("wrong_loss", where, said, 0.95, "loss of ideal outputs", evidence)
     if _regression_loss(n):
         said = "The loss punishes outputs that are surer than one: it is made for numbers, the targets are classes."
-        return Suspicion("wrong_loss", where, said, 0.8, "loss of ideal outputs", n.these("loss/ideal_1", "loss/ideal_10"))
+        return Suspicion(
+            "wrong_loss", where, said, 0.8, "loss of ideal outputs", n.these("loss/ideal_1", "loss/ideal_10")
+        )
     return None

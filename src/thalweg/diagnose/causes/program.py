@@ -17,7 +17,9 @@ def no_zero_grad(n: Numbers) -> Suspicion | None:
     if n("loop/stale") > 0.5 and n("loop/asked") >= 2:
         share = n("loop/stale")
         said = f"In {share:.0%} of the steps looked at, the gradient of the step before was still there when backward began."
-        return Suspicion("no_zero_grad", "the training loop", said, 0.97, "gradients before backward", n.these("loop/stale"))
+        return Suspicion(
+            "no_zero_grad", "the training loop", said, 0.97, "gradients before backward", n.these("loop/stale")
+        )
     return None
 
 
@@ -31,8 +33,12 @@ def wrong_gradient(n: Numbers) -> Suspicion | None:
     turned = {name: min(pair) for name, pair in n.under("taken/parameter").items() if min(pair) < 0}
     if turned and n("loop/stale") < 0.5:
         where = min(turned, key=lambda name: turned[name])
-        said = f"Steps were made against the gradient of {where}: its cosine with the loss's own is {turned[where]:.2f}."
-        return Suspicion("wrong_gradient", where, said, 0.95, "gradient used against autograd", {"cosine": turned[where]})
+        said = (
+            f"Steps were made against the gradient of {where}: its cosine with the loss's own is {turned[where]:.2f}."
+        )
+        return Suspicion(
+            "wrong_gradient", where, said, 0.95, "gradient used against autograd", {"cosine": turned[where]}
+        )
     return None
 
 
@@ -50,7 +56,13 @@ def frozen_params(n: Numbers) -> Suspicion | None:
     helps = n.closes("unfrozen") > 0.2 or n("frozen_share") == 1.0
     idle = not helps and not n.short
     return Suspicion(
-        "frozen_params", names[0], said, 0.95 if helps else 0.8, "weights at start and end", n.these("frozen_share"), small or idle
+        "frozen_params",
+        names[0],
+        said,
+        0.95 if helps else 0.8,
+        "weights at start and end",
+        n.these("frozen_share"),
+        small or idle,
     )
 
 
@@ -63,7 +75,9 @@ def wrong_mode(n: Numbers) -> Suspicion | None:
         return Suspicion("wrong_mode", "the training loop", said, 0.95, "mode of forward passes", n.these("loop/eval"))
     if n("loop/judged_training") > 0.3:
         said = f"{n('loop/judged_training'):.0%} of the passes without gradients ran in training mode."
-        return Suspicion("wrong_mode", "the evaluation", said, 0.85, "mode of forward passes", n.these("loop/judged_training"))
+        return Suspicion(
+            "wrong_mode", "the evaluation", said, 0.85, "mode of forward passes", n.these("loop/judged_training")
+        )
     return None
 
 
@@ -72,7 +86,9 @@ def data_order(n: Numbers) -> Suspicion | None:
     ratio, most = n("order/batch_variance"), n("order/most")
     if ratio > 4 and ratio > 0.15 * most:
         said = f"The mini-batches' mean targets differ {ratio:.0f} times as much as shuffled rows would make them."
-        return Suspicion("data_order", "the mini-batches", said, 0.9, "targets by mini-batch", n.these("order/batch_variance"))
+        return Suspicion(
+            "data_order", "the mini-batches", said, 0.9, "targets by mini-batch", n.these("order/batch_variance")
+        )
     return None
 
 

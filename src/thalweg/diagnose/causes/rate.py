@@ -10,6 +10,9 @@ import math
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
+BLOWN = 1e3
+"""Outputs so many times their first size have run away; below it, numbers that are none come from the arithmetic."""
+
 
 def nan(n: Numbers) -> Suspicion | None:
     """Numbers that are none, in the data or by the arithmetic of the loss."""
@@ -21,10 +24,11 @@ def nan(n: Numbers) -> Suspicion | None:
     if not n.broken:
         return None
     step = n("loop/first_bad", n("n/steps"))
-    said = f"The output is not finite from step {step:.0f} on."
-    tame = n("trial/slow/loss")
-    return Suspicion("nan", f"step {step:.0f}", said, 0.6 if math.isfinite(tame) else 0.9, "a tenth of the rate", n.these(
-        "loop/first_bad", "trial/slow/loss"))  # fmt: skip
+    grown = n("loop/largest_before") / max(n("loop/largest_first"), 1.0)
+    blown = grown > BLOWN or n.first("train/loss") > BLOWN * max(abs(n("loss/null")), 1e-9) or not step > 1
+    said = f"The output is not finite from step {step:.0f} on; before, it had grown by a factor of {grown:.3g}."
+    evidence = n.these("loop/first_bad", "loop/largest_first", "loop/largest_before", "trial/slow/loss")
+    return Suspicion("nan", f"step {step:.0f}", said, 0.5 if blown else 0.92, "size of the outputs before", evidence)
 
 
 def lr_too_high(n: Numbers) -> Suspicion | None:
@@ -39,23 +43,36 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
         "trial/same/error", f"trial/{best}/error", "rate/top"))  # fmt: skip
 
 
+def _resumed(n: Numbers) -> float:
+    """The share of what is missing that more steps of the same brought."""
+    return (n("train/error") - n("trial/more/error")) / max(n.unfit, 0.02)
+
+
+def _few_steps(n: Numbers) -> bool:
+    """Whether it was the number of steps and not their size: each moved the weights as healthy steps do."""
+    pace = n("update/first")
+    return _resumed(n) > 0.25 and (pace > 5e-4 or (n("passes") <= 3 and pace > 1e-4))
+
+
 def lr_too_low(n: Numbers) -> Suspicion | None:
     """Ten times the rate learns much more in as many steps, and more steps would not do."""
     gain = max((n.closes(t) for t in ("fast", "faster") if math.isfinite(n.closes(t))), default=math.nan)
     if not n.underfits or not gain > 0.3:
         return None
     said = f"From the same start ten times the rate ends at an error of {n('trial/fast/error'):.3g} instead of {n('trial/same/error'):.3g}."
-    return Suspicion("lr_too_low", "the learning rate", said, min(0.5 + 0.4 * gain, 0.95), "ten times the rate from the same start", n.these(
+    sure = 0.6 if _few_steps(n) else min(0.75 + 0.2 * gain, 0.95)
+    return Suspicion("lr_too_low", "the learning rate", said, sure, "ten times the rate from the same start", n.these(
         "trial/same/error", "trial/fast/error", "trial/faster/error", "rate/top"))  # fmt: skip
 
 
 def undertrained(n: Numbers) -> Suspicion | None:
     """More steps of the same go on learning."""
-    gain = (n("train/error") - n("trial/more/error")) / max(n.unfit, 0.02)
-    if not n.underfits or not gain > 0.3:
+    gain = _resumed(n)
+    if not n.underfits or not gain > 0.25:
         return None
+    sure = min(0.75 + 0.2 * gain, 0.95) if _few_steps(n) else 0.6
     said = f"{n('trial/more/steps'):.0f} more steps bring the training error from {n('train/error'):.3g} to {n('trial/more/error'):.3g}."
-    return Suspicion("undertrained", "the number of steps", said, min(0.5 + 0.4 * gain, 0.95), "more steps of the same", n.these(
+    return Suspicion("undertrained", "the number of steps", said, sure, "more steps of the same", n.these(
         "train/error", "trial/more/error", "trial/more/steps", "n/steps"))  # fmt: skip
 
 
@@ -63,5 +80,7 @@ def plateau(n: Numbers) -> Suspicion | None:
     """A schedule that died, or a loss that stands still for no other reason."""
     if n("rate/alive") < 0.5 and n.underfits:
         said = f"The learning rate was below a hundredth of its top for {1 - n('rate/alive'):.0%} of the run."
-        return Suspicion("plateau", "the schedule", said, 0.9, "rates of the run", n.these("rate/alive", "rate/top", "rate/last"))
+        return Suspicion(
+            "plateau", "the schedule", said, 0.9, "rates of the run", n.these("rate/alive", "rate/top", "rate/last")
+        )
     return None

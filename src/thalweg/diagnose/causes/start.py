@@ -14,16 +14,21 @@ LARGE, SMALL = 5.0, 0.2
 """Of a weight's spread over 1/√(3·fan in): PyTorch draws 1, Xavier about 1.7, He 2.4."""
 
 
-def bad_init(n: Numbers) -> Suspicion | None:
-    """Units alike, or weights of a scale no scheme draws."""
+def alike(n: Numbers) -> Suspicion | None:
+    """Units that start alike and stay alike."""
     weights = n.under("weights")
-    last = [name for name in weights if name.endswith("/scale")][-1:]
+    last = [name.removesuffix("/scale") for name in weights if name.endswith("/scale")][-1:]
     for name, (value, _) in weights.items():
         where = name.rsplit("/", 1)[0]
-        zero_head = [f"{where}/scale"] == last and n(f"weights/{where}/zero") == 1
-        if name.endswith("/unlike") and value < 1e-6 and not zero_head:
+        if name.endswith("/unlike") and value < 1e-6 and where not in last:
             said = f"All units of {where} start with the same weights: they get the same gradient and stay alike."
             return Suspicion("bad_init", where, said, 0.95, "rows of the weights", {"difference": value}, not n.short)
+    return None
+
+
+def bad_init(n: Numbers) -> Suspicion | None:
+    """Weights of a scale no scheme draws."""
+    weights = n.under("weights")
     scales = {name.removesuffix("/scale"): v for name, (v, _) in weights.items() if name.endswith("/scale") and v > 0}
     odd = {where: v for where, v in scales.items() if v > LARGE or v < SMALL}
     if not odd:
@@ -74,7 +79,9 @@ def vanishing_gradient(n: Numbers) -> Suspicion | None:
     ratio = smallest / max(g for _, g in chain) if last > 0 else math.nan
     if ratio < 1e-2:
         said = f"At the start the gradient of {where} is {ratio:.1e} of the largest layer's."
-        return Suspicion("vanishing_gradient", where, said, 0.9, "gradients by layer at the start", {"ratio": ratio, "first": first})
+        return Suspicion(
+            "vanishing_gradient", where, said, 0.9, "gradients by layer at the start", {"ratio": ratio, "first": first}
+        )
     return None
 
 
@@ -87,7 +94,9 @@ def exploding_gradient(n: Numbers) -> Suspicion | None:
     middle = sorted(g for _, g in grads)[len(grads) // 2]
     if first > 1e3 and n.first("train/loss") > 100 * max(n("loss/null"), 1e-9):
         said = f"At the start the gradient's norm at {where} is {first:.2e}, the loss {n.first('train/loss'):.2e}."
-        return Suspicion("exploding_gradient", where, said, 0.9, "gradients by layer at the start", {"norm": first, "median": middle})
+        return Suspicion(
+            "exploding_gradient", where, said, 0.9, "gradients by layer at the start", {"norm": first, "median": middle}
+        )
     return None
 
 
@@ -99,7 +108,14 @@ def dead_relu(n: Numbers) -> Suspicion | None:
     where = max(found, key=lambda name: found[name][1])
     begin, end = found[where]
     said = f"{end:.0%} of the units of {where} are zero for every training row ({begin:.0%} at the start)."
-    return Suspicion("dead_relu", where, said, 0.9 if begin > 0.5 else 0.6, "units over the training rows", {"start": begin, "end": end})
+    return Suspicion(
+        "dead_relu",
+        where,
+        said,
+        0.9 if begin > 0.5 else 0.6,
+        "units over the training rows",
+        {"start": begin, "end": end},
+    )
 
 
 def saturated_activation(n: Numbers) -> Suspicion | None:
@@ -110,4 +126,11 @@ def saturated_activation(n: Numbers) -> Suspicion | None:
     where = max(found, key=lambda name: found[name][0])
     begin, end = found[where]
     said = f"{begin:.0%} of the outputs of {where} are at the rails before training ({end:.0%} after)."
-    return Suspicion("saturated_activation", where, said, 0.9 if begin > 0.5 else 0.5, "outputs at start and end", {"start": begin, "end": end})
+    return Suspicion(
+        "saturated_activation",
+        where,
+        said,
+        0.9 if begin > 0.5 else 0.5,
+        "outputs at start and end",
+        {"start": begin, "end": end},
+    )
