@@ -28,7 +28,9 @@ class TestResult:
     def test_every_row_is_predicted_once(self, wine) -> None:
         assert wine.predictions["row"].to_list() == list(range(1, 179))
         assert sorted(wine.predictions["fold"].unique()) == [1, 2, 3, 4]
-        assert [fold.held_out for fold in wine.folds] == wine.predictions["fold"].value_counts().sort("fold")["count"].to_list()
+        assert [fold.held_out for fold in wine.folds] == wine.predictions["fold"].value_counts().sort("fold")[
+            "count"
+        ].to_list()
 
     def test_truth_is_the_data_s(self, wine) -> None:
         bunch = load_wine()
@@ -57,8 +59,22 @@ class TestResult:
         generator = np.random.default_rng(1)
         x, groups = generator.normal(size=(90, 3)), np.arange(90) % 15
         found = cross_validate("linear", (x, x[:, 0]), folds=3, groups=groups, epochs=2, lr=0.05)
-        folds_of = found.predictions.with_columns(group=pl.Series(groups)).group_by("group").agg(pl.col("fold").n_unique())
+        folds_of = (
+            found.predictions.with_columns(group=pl.Series(groups)).group_by("group").agg(pl.col("fold").n_unique())
+        )
         assert folds_of["fold"].to_list() == [1] * 15
+
+
+def test_together_is_as_alone(monkeypatch) -> None:
+    """Folds of small nets train as one program; each network is what it would be by itself."""
+    from thalweg.experiments import folds
+
+    settings = QUICK | {"dropout": 0.0, "epochs": 6}
+    one_program = cross_validate("mlp", "diabetes", folds=3, **settings)
+    monkeypatch.setattr(folds, "together", lambda experiment: False)
+    one_by_one = cross_validate("mlp", "diabetes", folds=3, **settings)
+    assert [fold.best_epoch for fold in one_program.folds] == [fold.best_epoch for fold in one_by_one.folds]
+    np.testing.assert_allclose(one_program.predictions["prediction"], one_by_one.predictions["prediction"], rtol=1e-3)
 
 
 def test_targets_of_held_out_rows_are_never_learned_from() -> None:
@@ -72,7 +88,7 @@ def test_targets_of_held_out_rows_are_never_learned_from() -> None:
 
 class TestFolder:
     def test_a_stopped_run_goes_on_with_the_next_fold(self, tmp_path, monkeypatch) -> None:
-        spec = Spec(data="wine", folds=3, runs=str(tmp_path), name="whole", **QUICK)
+        spec = Spec(data="wine", folds=3, runs=str(tmp_path), name="whole", min_gain=1e-9, **QUICK)  # one by one
         _, whole = start(spec, Silent())
         calls = 0
 

@@ -91,6 +91,7 @@ def test_settings_of_functions_are_those_of_the_spec() -> None:
 
     elsewhere = {
         "data", "model", "name", "runs", "dev", "test", "weights", "groups", "time", "split_column", "folds", "stream",
+        "shard",
     }  # fmt: skip
     assert set(Settings.__annotations__) == set(Spec.model_fields) - elsewhere
 

@@ -33,8 +33,10 @@ from thalweg.experiments.predict import Predictor
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.settings import Settings
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.together import together, train_together
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
+from thalweg.train import evaluate
 
 if TYPE_CHECKING:
     import polars
@@ -119,7 +121,10 @@ def run_folds(
     folder: Path | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> CrossValidated:
-    """All folds of a spec; in ``folder`` those that lie there finished are taken from there."""
+    """All folds of a spec; in ``folder`` those that lie there finished are taken from there.
+
+    Small nets train together as one population, others one after another.
+    """
     import polars as pl
 
     from thalweg import data as rooms
@@ -127,8 +132,8 @@ def run_folds(
     assert spec.folds is not None
     device = build_device(spec.device)
     before = torch.get_num_threads()
-    results: list[FoldResult] = []
-    frames: list[polars.DataFrame] = []
+    done: list[tuple[FoldResult, polars.DataFrame]] = []
+    waiting: list[_Fold] = []
     divided = rooms.folds(data, spec.folds, seed=spec.seed)
     try:
         for number, fold in enumerate(divided, 1):
@@ -136,55 +141,90 @@ def run_folds(
             found = _kept(kept)
             if found is None:
                 watcher.stage(f"fold {number} of {len(divided)}")
-                found = _one(spec, data, fold, number, watcher, device, kept, interrupted)
-            results.append(found[0])
-            frames.append(found[1])
+                begun = _Fold.begin(spec, data, fold, number, kept, watcher, device, interrupted)
+                if together(begun.experiment):
+                    waiting.append(begun)
+                    continue
+                found = begun.finish(data, *begun.alone(watcher, interrupted))
+            done.append(found)
+        if waiting:
+            watcher.stage(f"training {len(waiting)} networks as one program", total=spec.epochs)
+            outcomes = train_together([fold.experiment for fold in waiting], watcher, interrupted)
+            if outcomes is None:
+                raise Stopped
+            done += [fold.finish(data, *outcome) for fold, outcome in zip(waiting, outcomes, strict=True)]
     finally:
         torch.set_num_threads(before)
+    done.sort(key=lambda found: found[1]["fold"][0])
+    results, frames = zip(*done, strict=True)
     return CrossValidated(tuple(results), pl.concat(frames).sort("row"), data.task)
 
 
-def _one(
-    spec: Spec,
-    data: Data,
-    fold: Fold,
-    number: int,
-    watcher: Watcher,
-    device: torch.device,
-    kept: Path | None,
-    interrupted: Callable[[], bool],
-) -> tuple[FoldResult, polars.DataFrame]:
-    prepared = prepare(data, spec, device=device, rows=_rows(spec, data, fold))
-    experiment = assemble(spec, prepared, watcher=watcher, device=device)
-    torch.set_num_threads(experiment.spec.threads or 1)
-    clock = time.perf_counter()
-    if experiment.spec.lr is None:
-        found = find_rate(experiment, watcher, interrupted)
-        if found is None:
+@dataclass
+class _Fold:
+    """A fold under way: its rows divided, its network built, its rate found."""
+
+    fold: Fold
+    number: int
+    kept: Path | None
+    prepared: Prepared
+    experiment: Experiment
+    clock: float
+
+    @classmethod
+    def begin(
+        cls,
+        spec: Spec,
+        data: Data,
+        fold: Fold,
+        number: int,
+        kept: Path | None,
+        watcher: Watcher,
+        device: torch.device,
+        interrupted: Callable[[], bool],
+    ) -> _Fold:
+        clock = time.perf_counter()
+        prepared = prepare(data, spec, device=device, rows=_rows(spec, data, fold))
+        experiment = assemble(spec, prepared, watcher=watcher, device=device)
+        torch.set_num_threads(experiment.spec.threads or 1)
+        if experiment.spec.lr is None:
+            found = find_rate(experiment, watcher, interrupted)
+            if found is None:
+                raise Stopped
+            experiment.spec = experiment.spec.replace(lr=found.rate)
+        if kept is not None:
+            kept.mkdir(exist_ok=True)
+        return cls(fold, number, kept, prepared, experiment, clock)
+
+    def alone(self, watcher: Watcher, interrupted: Callable[[], bool]) -> tuple[int, int]:
+        """Trains the network by itself; the best epoch, and how many there were."""
+        path = None if self.kept is None else self.kept / "history.jsonl"
+        if path is not None:
+            path.unlink(missing_ok=True)
+        history = History(path)
+        outcome = conduct(self.experiment, history=history, watcher=watcher, interrupted=interrupted)
+        history.close()
+        if outcome.stopped == INTERRUPTED:
             raise Stopped
-        experiment.spec = experiment.spec.replace(lr=found.rate)
-    if kept is not None:
-        kept.mkdir(exist_ok=True)
-        (kept / "history.jsonl").unlink(missing_ok=True)
-    history = History(None if kept is None else kept / "history.jsonl")
-    outcome = conduct(experiment, history=history, watcher=watcher, interrupted=interrupted)
-    history.close()
-    if outcome.stopped == INTERRUPTED:
-        raise Stopped
-    assert experiment.spec.lr is not None
-    result = FoldResult(
-        held_out=len(fold.held_out),
-        metrics=outcome.metrics["test"],
-        lr=experiment.spec.lr,
-        best_epoch=outcome.best_epoch,
-        epochs=outcome.state.epoch,
-        seconds=round(time.perf_counter() - clock, 3),
-    )
-    frame = _predictions(experiment, prepared, data, fold, number)
-    if kept is not None:
-        frame.write_parquet(kept / "predictions.parquet")
-        (kept / "result.json").write_text(json.dumps(vars(result)), encoding="utf-8")  # last: it says that all is there
-    return result, frame
+        return outcome.best_epoch, outcome.state.epoch
+
+    def finish(self, data: Data, best_epoch: int, epochs: int) -> tuple[FoldResult, polars.DataFrame]:
+        """Measures the trained network on the fold, and keeps what came of it."""
+        experiment, prepared = self.experiment, self.prepared
+        assert prepared.parts.test is not None and experiment.spec.lr is not None
+        result = FoldResult(
+            held_out=len(self.fold.held_out),
+            metrics=evaluate(experiment.model, *prepared.parts.test, experiment.objective),
+            lr=experiment.spec.lr,
+            best_epoch=best_epoch,
+            epochs=epochs,
+            seconds=round(time.perf_counter() - self.clock, 3),
+        )
+        frame = _predictions(experiment, prepared, data, self.fold, self.number)
+        if self.kept is not None:
+            frame.write_parquet(self.kept / "predictions.parquet")
+            (self.kept / "result.json").write_text(json.dumps(vars(result)), encoding="utf-8")  # last: all is there
+        return result, frame
 
 
 def _kept(kept: Path | None) -> tuple[FoldResult, polars.DataFrame] | None:
