@@ -244,7 +244,7 @@ def test_architectures_do_not_mix() -> None:
 
 
 def test_members_without_dropout_go_with_those_that_have_it() -> None:
-    modules = [mlp(10, 4, hidden=(8,), activation="tanh", dropout=rate) for rate in (0.0, 0.5)]
+    modules = [mlp(10, 4, hidden=(8,), activation="tanh", dropout=rate) for rate in (0.0, 0.5, 0.1)]
     names = [list(module.state_dict()) for module in modules]
     population = [Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN) for module in modules]
     trained = train_population(population, batch_size=32, epochs=1)
@@ -310,6 +310,28 @@ def test_schedules_in_the_optimizer_and_beside_it(way: str) -> None:
     assert (weights_of(population[0].module) - weights_of(net(0))).abs().max() > 0.01
 
 
+@pytest.mark.parametrize(("count", "width"), [(2, 8), (4, 400)])
+def test_what_does_not_pay_goes_one_by_one(count: int, width: int) -> None:
+    modules = [mlp(10, 4, hidden=(width, width), activation="tanh") for _ in range(count)]
+    population = [Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN) for module in modules]
+    trained = train_population(population, batch_size=32, epochs=1)
+    assert trained.way == "one by one" and "gain nothing from one program" in trained.reason
+
+
+def test_threads_change_nothing() -> None:
+    def run(threads: int) -> list[torch.Tensor]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            population = [member(k, dropout=0.3) for k in range(7)]
+            train_population(population, batch_size=32, epochs=3, way="compiled")
+        finally:
+            torch.set_num_threads(before)
+        return [weights_of(one.module) for one in population]
+
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(run(1), run(3), strict=True))
+
+
 def test_one_module_is_one_member() -> None:
     one = member(0)
     with pytest.raises(InputError, match="share a module"):
@@ -319,11 +341,22 @@ def test_one_module_is_one_member() -> None:
 def test_the_probe_says_what_it_found() -> None:
     choice = probe(member, (1, 4), batch_size=32, seconds=0.1)
     assert choice.members in (1, 4) and set(choice.rates) <= {0, 1, 4} and choice.sentence
+    many = probe(member, (4,), batch_size=32, seconds=0.1, workers=10**6)
+    assert (many.members, many.way, many.gain) == (
+        1,
+        "one by one",
+        1.0,
+    ) and "as fast as 1000000 processes" in many.sentence
+    tanh = probe(
+        lambda k: Member(mlp(10, 4, activation="tanh"), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN), (1, 4),
+        batch_size=32, seconds=0.1,
+    )  # fmt: skip
+    assert set(tanh.rates) == {0, 4}
     small = probe(member, (1, 4), batch_size=32, seconds=0.1, memory=1)
     assert 4 not in small.rates
     refused = probe(
         lambda k: Member(Recurrent(), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN),
-        (2,),
+        (3,),
         batch_size=32,
         seconds=0.1,
     )

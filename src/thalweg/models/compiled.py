@@ -67,6 +67,12 @@ def blocks(modules: list[nn.Module]) -> list[Block] | None:
 
 def fits(found: list[Block], rows: int) -> bool:
     """Whether these blocks can and should go the compiled way, here and now, with batches of ``rows``."""
+    operations = 6 * rows * sum(parameter.numel() for block in found for parameter in block.linear.parameters())
+    return readable(found) and (torch.get_num_threads() == 1 or operations <= FEW_OPERATIONS)
+
+
+def readable(found: list[Block]) -> bool:
+    """Whether the kernel can read these blocks."""
     widths = [found[0].linear.in_features]
     for linear in (block.linear for block in found):
         if linear.weight.shape != (linear.out_features, widths[-1]) or (
@@ -74,12 +80,9 @@ def fits(found: list[Block], rows: int) -> bool:
         ):
             return False  # the kernel reads as far as the layer says; PyTorch's operations look
         widths.append(linear.out_features)
-    parameters = [parameter for block in found for parameter in block.linear.parameters()]
-    operations = 6 * rows * sum(parameter.numel() for parameter in parameters)
-    if torch.get_num_threads() > 1 and operations > FEW_OPERATIONS:
-        return False
     if found[-1].linear.out_features > MOST_OUTPUTS:
         return False
+    parameters = [parameter for block in found for parameter in block.linear.parameters()]
     return all(p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters)
 
 

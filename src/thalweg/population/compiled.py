@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from thalweg.engines.native import NativeKernel, job_of, machine_code
 from thalweg.models import Backprop
 from thalweg.models.backprop import flattened
-from thalweg.models.compiled import Block, blocks, fits
+from thalweg.models.compiled import Block, blocks, readable
 from thalweg.models.losses import criterion_of, wanted_distributions
 from thalweg.optim import Optimizer
 from thalweg.population import layout
@@ -55,13 +55,13 @@ def _shape(module: nn.Module) -> list[tuple[int, int, bool, float]]:
     return [(b.linear.in_features, b.linear.out_features, b.linear.bias is None, b.slope) for b in found]
 
 
-def _refuses_one(seat: Seat, batch_size: int) -> str:
+def _refuses_one(seat: Seat) -> str:
     module, part = seat.module, seat.member.train
     reason = Backprop.refuses(module, seat.member.objective) or why(seat.optimizer)
     if reason:
         return reason
     found = _blocks(module)
-    if found is None or not fits(found, batch_size):
+    if found is None or not readable(found):
         return "a layer is not of those that the kernel knows (Linear, ReLU, Leaky ReLU, dropout; float32, on the CPU)"
     parameters = [p for block in found for p in block.linear.parameters()]
     listed = [p for group in seat.optimizer.param_groups for p in group["params"]]
@@ -204,9 +204,9 @@ class Compiled:
         self.numbers = [self.desk_lines.ctypes.data, len(found), n_in, kind, n_out, widest * batch_size]
 
     @staticmethod
-    def refuses(seats: Sequence[Seat], batch_size: int) -> str:
+    def refuses(seats: Sequence[Seat]) -> str:
         """Why these members can't go this way, in a sentence; empty where they can."""
-        reason = next(filter(None, (_refuses_one(seat, batch_size) for seat in seats)), "")
+        reason = next(filter(None, (_refuses_one(seat) for seat in seats)), "")
         if reason:
             return reason
         if any(_shape(seat.module) != _shape(seats[0].module) for seat in seats):

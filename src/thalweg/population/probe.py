@@ -48,11 +48,14 @@ def probe(
     batch_size: int,
     seconds: float = 1.0,
     memory: int | None = None,
+    workers: int = 1,
 ) -> Choice:
     """Times K members as one program for each K of ``ks``, and one member alone, for about ``seconds`` in all.
 
     ``make(k)`` gives member number k with a module of its own. ``memory`` caps the bytes that all members' weights, gradients
-    and states may take; by default half of the memory that is free. A larger K is not tried once the rate has fallen.
+    and states may take; by default half of the memory that is free. ``workers``
+    is how many processes would train one by one instead, each on a core of its own: the gain is over all of them together,
+    and the program may use as many threads as PyTorch may. A larger K is not tried once the rate has fallen.
     Raises ``InputError`` for no K, or one below 1.
     """
     if not ks or min(ks) < 1:
@@ -71,20 +74,21 @@ def probe(
         seats = [_seat(make(number), batch_size) for number in range(k)]
         way, reason = choose(seats, batch_size=batch_size)
         if way.name == "one by one":
-            break
+            continue
         ways[k], rates[k] = way.name, _rate(way, seats, share)
         way.release()
-        if rates[k] < 0.8 * max(rates.values()):
+        if rates[k] < 0.8 * max(rate for tried, rate in rates.items() if tried):
             break
-    best = max(rates, key=lambda k: rates[k])
-    gain = rates[best] / rates[0]
-    if best == 0 or gain < LEAST_GAIN:
-        why = (
-            reason
-            or f"one program would be {max((rates[k] for k in rates if k), default=0.0) / rates[0]:.2g} × as fast"
+    against = "one by one" if workers == 1 else f"{workers} processes, one by one"
+    best = max(ways, key=lambda k: rates[k] if k else 0.0)
+    gain = rates[best] / (rates[0] * workers)
+    if best == 0:
+        return Choice(1, "one by one", 1.0, rates, f"one by one: {reason or 'no number of members fits into memory'}")
+    if gain < LEAST_GAIN:
+        return Choice(
+            1, "one by one", 1.0, rates, f"one by one: one program would be {gain:.2g} × as fast as {against}"
         )
-        return Choice(1, "one by one", 1.0, rates, f"one by one: {why}")
-    speed = f"{rates[best]:,.0f} member-steps a second, {gain:.3g} × one by one"
+    speed = f"{rates[best]:,.0f} member-steps a second, {gain:.3g} × {against}"
     sentence = f"{best} members as one program ({ways[best]}): {speed}"
     return Choice(best, ways[best], gain, rates, sentence + ("; more would not fit into memory" if capped else ""))
 

@@ -29,6 +29,10 @@ MOST_WEIGHTS = 100_000
 the members' weights, gradients and moments no longer fit a cache. Measured: 784-256-128-10, 0.5 × one by one."""
 
 
+FEWEST = 3
+"""Members from which one program of PyTorch's operations pays on a CPU: measured at 1 it is slower, at 4 faster."""
+
+
 class Way(Protocol):
     """Trains members, and asks them for outputs."""
 
@@ -63,13 +67,15 @@ def choose(seats: Sequence[Seat], *, batch_size: int, way: str = "auto") -> tupl
         raise InputError(f'there is no way "{way}" to train a population: choose among auto, {", ".join(WAYS)}')
     reason = ""
     if way in ("auto", "compiled"):
-        reason = Compiled.refuses(seats, batch_size)
+        reason = Compiled.refuses(seats)
         if not reason:
             return Compiled(seats, batch_size=batch_size), ""
     weights = sum(parameter.numel() for parameter in seats[0].module.parameters())
     on_cpu = all(parameter.is_cpu for parameter in seats[0].module.parameters())
     if way == "auto" and on_cpu and weights > MOST_WEIGHTS:
         reason = f"on a CPU, members of {weights:,} weights gain nothing from one program"
+    elif way == "auto" and on_cpu and len(seats) < FEWEST:
+        reason = f"on a CPU, {len(seats)} members gain nothing from one program"
     elif way in ("auto", "batched"):
         try:
             batched = Batched(seats, batch_size=batch_size)
