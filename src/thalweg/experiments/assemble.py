@@ -83,7 +83,8 @@ def assemble(
         choices += initialise(spec, model, prepared)
     elif spec.init is not None:
         choices += initialise(spec, model, prepared)
-    model.to(device)
+    if not spec.shard:  # it may be too large for one device before it is divided
+        model.to(device)
     if spec.threads is None:
         spec = spec.replace(threads=choose_threads(model, spec.batch_size))
         choices.append(

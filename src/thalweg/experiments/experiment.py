@@ -52,7 +52,7 @@ from thalweg.train import (
     unpack,
 )
 from thalweg.train.checkpoint import Checkpoints, Remembers
-from thalweg.train.parallel import DataParallel, Ranks, SameBuffers
+from thalweg.train.parallel import DataParallel, Ranks, SameBuffers, Whole, shard
 
 ALONE = Ranks()
 
@@ -100,21 +100,36 @@ class Experiment:
             return Backprop(model, self.objective)
         return Autograd(model, self.objective, autocast=dtype)
 
-    def parallel(self, model: torch.nn.Module, ranks: Ranks, asked: Callable[[], bool]) -> DataParallel:
+    def parallel(
+        self, model: torch.nn.Module, ranks: Ranks, *, asked: Callable[[], bool], due: Callable[[], bool]
+    ) -> DataParallel:
         """The same for a process among several."""
+        unused = not self.spec.shard and self._leaves_unused(model)
+        return DataParallel(
+            model,
+            self.objective,
+            ranks,
+            autocast=DTYPES[self.spec.precision],
+            unused=unused,
+            sharded=self.spec.shard,
+            asked=asked,
+            due=due,
+        )
+
+    def _leaves_unused(self, model: torch.nn.Module) -> bool:
+        """Whether the loss does not depend on all parameters."""
         trial = copy.deepcopy(model).train()
         inputs, targets = self.parts.sample[0][:2], self.parts.sample[1][:2]
         with torch.random.fork_rng():
             self.objective(trial(inputs), targets).backward()
-        unused = any(p.grad is None for p in trial.parameters() if p.requires_grad)
-        dtype = DTYPES[self.spec.precision]
-        return DataParallel(model, self.objective, ranks, autocast=dtype, unused=unused, asked=asked)
+        return any(p.grad is None for p in trial.parameters() if p.requires_grad)
 
     def check_shapes(self) -> None:
         """Runs two examples through the model: a shape that does not fit is said before anything else happens."""
         highest = int(self.truth(self.parts.dev[1]).reshape(len(self.parts.dev[1]), -1)[:, 0].argmax())
         rows = torch.tensor([0, highest], device=self.parts.dev[1].device)  # the highest class too
-        inputs, targets = self.parts.dev[0][rows], self.parts.dev[1][rows]
+        device = next((p.device for p in self.model.parameters()), rows.device)
+        inputs, targets = self.parts.dev[0][rows].to(device), self.parts.dev[1][rows].to(device)
         training = self.model.training
         self.model.eval()
         try:
@@ -200,13 +215,21 @@ def conduct(
 
     spec, model, parts, objective = experiment.spec, experiment.model, experiment.parts, experiment.objective
     own = experiment.optimizer
+    sharded = spec.shard and not ranks.alone
+    if sharded:
+        shard(model, parts.dev[1].device)
+    else:
+        model.to(parts.dev[1].device)
     optimizer, regularisers = experiment.build_optimizer(model, lr=spec.lr or 1.0, measured=True)
     steps = spec.epochs * len(experiment.batches)
 
     newest: dict[str, float] = {}
 
     def measure() -> dict[str, float]:
-        at_train, at_dev = evaluate(model, *parts.sample, objective), evaluate(model, *parts.dev, objective)
+        measured = evaluate(model, *parts.sample, objective), evaluate(model, *parts.dev, objective)
+        at_train, at_dev = ranks.tell(
+            measured
+        )  # the best pass is the same one for all, also where sums round differently
         record = {f"train/{name}": value for name, value in at_train.items()}
         newest.update(record | {f"dev/{name}": value for name, value in at_dev.items()})
         history.record(state.step, newest)
@@ -234,18 +257,25 @@ def conduct(
     elif spec.clip_norm is not None:
         clipping = [ClipNorm(spec.clip_norm)]
     clock = time.monotonic()
-    gradients, batches = experiment.gradients(model), experiment.batches
     agree: list[Hook] = []
-    if not ranks.alone:
-        parallel = experiment.parallel(model, ranks, interrupted)
-        gradients, batches, interrupted = parallel, experiment.shared(ranks), lambda: parallel.stop
+    agreed: Callable[[], bool] | None = None
+    gradients: Gradients
+    batches = experiment.shared(ranks)
+    if ranks.alone:
+        gradients = experiment.gradients(model)
+    else:
+        due = lambda: checkpoints is not None and checkpoints.due()  # noqa: E731
+        gradients = parallel = experiment.parallel(model, ranks, asked=interrupted, due=due)
+        interrupted, agreed = lambda: parallel.stop, lambda: parallel.save
         agree.append(SameBuffers(model))
     torch.manual_seed(spec.seed + 1 + (ranks.rank << 32))
     state = State(model, optimizer)
     saving: list[Hook] = []
-    checkpoints = None
+    checkpoints: Checkpoints | None = None
     if checkpoint is not None:
-        checkpoints = Checkpoints(checkpoint, remember=remember, offset=history.flush)
+        if sharded:
+            remember |= {name: Whole(remember[name], model) for name in ("model", "optimizer", "early")}
+        checkpoints = Checkpoints(checkpoint, remember=remember, offset=history.flush, ranks=ranks, agreed=agreed)
         saving.append(checkpoints)
         if resume:
             state, offset = checkpoints.load(model, optimizer)

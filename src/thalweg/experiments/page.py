@@ -19,6 +19,7 @@ from thalweg.experiments.spec import Spec
 from thalweg.history import History
 from thalweg.train import sparsity
 from thalweg.train.objectives import predict
+from thalweg.train.parallel import plain_type
 
 MOST_POINTS = 2000
 
@@ -66,7 +67,7 @@ def describe(model: torch.nn.Module) -> list[dict[str, Any]]:
             layers.append(
                 {
                     "name": name or "model",
-                    "type": type(module).__name__,
+                    "type": plain_type(module).__name__,
                     "shape": shape,
                     "parameters": sum(parameter.numel() for parameter in own),
                 }

@@ -35,10 +35,11 @@ from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
-from thalweg.train.parallel import Ranks
+from thalweg.train.parallel import Ranks, whole
 
 if TYPE_CHECKING:
     from thalweg.data import Data, Stream
+    from thalweg.search import RateChoice
 
 
 class Interrupted(Exception):
@@ -55,6 +56,11 @@ def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder
     Under ``torchrun`` every process calls this with its ``ranks``; the first one writes. Raises ``InputError`` for what
     cannot be trained, ``Interrupted`` when the user stops it.
     """
+    if spec.shard and ranks.alone:
+        raise InputError(
+            "shard divides the model among processes, and this is the only one: start it with torchrun --nproc-per-node 2 "
+            "-m thalweg train …, or leave shard out"
+        )
     data = _load(spec)
     build_device(spec.device)
     check_words(spec)
@@ -75,7 +81,9 @@ def _scratch(like: Folder | None = None) -> Folder:
     path = Path(tempfile.mkdtemp(prefix="thalweg-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     if like is not None:
-        shutil.copytree(like.path, path, dirs_exist_ok=True)
+        shutil.copytree(like.path, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(like.checkpoint.name))
+        if like.checkpoint.exists():  # only read, and as large as model and optimizer
+            Folder(path).checkpoint.symlink_to(like.checkpoint.resolve())
     return Folder(path)
 
 
@@ -172,7 +180,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         with _interruptible() as interrupted:
             if spec.lr is None:
                 watcher.stage("finding a learning rate")
-                found = ranks.tell(find_rate(experiment, watcher, interrupted) if ranks.first else None)
+                found = ranks.tell(_found_rate(experiment, watcher, interrupted, device) if ranks.first else None)
                 if found is None:
                     raise Interrupted(folder)
                 spec = experiment.spec = spec.replace(lr=found.rate)
@@ -205,10 +213,25 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         result["status"] = "stopped by the user"
         folder.write_json(folder.result, result)
         raise Interrupted(folder)
-    result |= _finished(folder, experiment, prepared, outcome)
+    result |= _finished(folder, experiment, prepared, outcome, ranks)
     folder.write_json(folder.result, result)
     write_page(folder)
     return result
+
+
+def _found_rate(
+    experiment: Experiment, watcher: Watcher, interrupted: Callable[[], bool], device: torch.device
+) -> RateChoice | None:
+    """A rate, from the whole model in one process; a model that is still to be divided goes back to where it was."""
+    try:
+        experiment.model.to(device)
+        return find_rate(experiment, watcher, interrupted)
+    except torch.OutOfMemoryError:
+        raise InputError(
+            "the search for a learning rate trains the whole model in one process, which has not the memory: give the rate (lr)"
+        ) from None
+    finally:
+        experiment.model.to("cpu" if experiment.spec.shard else device)
 
 
 def _run_folds(
@@ -252,17 +275,22 @@ def _prepare(data: Data | Stream, spec: Spec, device: torch.device, watcher: Wat
     return prepare_stream(data, spec, device=device)
 
 
-def _finished(folder: Folder, experiment: Experiment, prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
+def _finished(
+    folder: Folder, experiment: Experiment, prepared: Prepared, outcome: Outcome, ranks: Ranks
+) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     from thalweg.experiments.page import evidence_of
 
-    weights = {
-        name: tensor.detach().cpu().contiguous().clone() for name, tensor in experiment.model.state_dict().items()
-    }
-    temporary = folder.path / ".model.safetensors"
-    save_file(weights, temporary, metadata={"format": "pt"})  # one entry: more come in any order
-    temporary.replace(folder.model)
+    weights = {}
+    for name, tensor in experiment.model.state_dict().items():
+        complete = whole(tensor.detach())  # from all processes; the first one keeps it
+        if ranks.first:
+            weights[name] = complete.cpu().contiguous().clone()
+    if ranks.first:
+        temporary = folder.path / ".model.safetensors"
+        save_file(weights, temporary, metadata={"format": "pt"})  # one entry: more come in any order
+        temporary.replace(folder.model)
     return {
         "status": "finished",
         "stopped": outcome.stopped,

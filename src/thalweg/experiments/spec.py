@@ -145,6 +145,10 @@ class Spec(BaseModel):
     threads: int | None = Field(
         None, ge=1, le=1024, description="Processor threads; chosen from the size of the net when not given."
     )
+    shard: bool = Field(
+        False,
+        description="Split the model itself over the processes of torchrun (FSDP2), where it does not fit one.",
+    )
     name: str | None = Field(
         None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given."
     )
@@ -164,6 +168,11 @@ class Spec(BaseModel):
             raise ValueError("split: the dev part must not be empty; early stopping and the choice of the rate need it")
         if self.hidden is not None and any(units < 1 for units in self.hidden):
             raise ValueError("hidden: every layer needs at least 1 unit")
+        if self.shard and (self.pretrain or self.folds is not None):
+            found = "pretrain" if self.pretrain else "folds"
+            raise ValueError(
+                f"shard does not go with {found}, which trains whole models in one process: leave out one of the two"
+            )
         if self.dropout is not None and not (self.dropout and all(0 <= share < 1 for share in self.dropout)):
             said = ", ".join(map(str, self.dropout)) or "nothing"
             raise ValueError(f'the setting "dropout" cannot be {said}: a probability is at least 0 and below 1')

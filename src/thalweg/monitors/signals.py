@@ -20,6 +20,7 @@ import torch
 from thalweg.history import History
 from thalweg.monitors.plan import SPARSE, Plan
 from thalweg.train.hooks import Hook, State
+from thalweg.train.parallel import whole
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -38,7 +39,7 @@ def norms(tensors: list[torch.Tensor]) -> list[float]:
         return []
     dense = [t.coalesce().values() if t.is_sparse else t for t in tensors]
     wide = [t.float() if t.dtype in HALF else t for t in dense]
-    found = torch._foreach_norm(wide)
+    found = [whole(norm) for norm in torch._foreach_norm(wide)]
     if len({(n.device, n.dtype) for n in found}) > 1:
         return [float(n) for n in found]
     return torch.stack(found).tolist()

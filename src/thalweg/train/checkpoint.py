@@ -2,7 +2,8 @@
 
 Weights, optimizer, counters, what hooks remember, the random states, and how long the history was: one file, replaced
 atomically, so that a process killed at any moment leaves a whole checkpoint behind. It is read with
-``weights_only=True``: a checkpoint from a stranger can hold numbers, not code.
+``weights_only=True``: a checkpoint from a stranger can hold numbers, not code. Of several processes the first writes, and the
+random states of all are in it: a run goes on in any number of processes, and to the same bits in as many as wrote it.
 
 >>> checkpoints = Checkpoints("runs/digits-1/checkpoint.pt", remember={"model": model, "optimizer": optimizer})
 >>> train(…, hooks=(…, checkpoints))                     # last among the hooks: it saves what the others did
@@ -23,9 +24,11 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.train.hooks import Hook, State
+from thalweg.train.parallel import Ranks
 from thalweg.train.stopping import weights_are_finite
 
 FORMAT = 1
+ALONE = Ranks()
 
 
 class Remembers(Protocol):
@@ -41,6 +44,8 @@ class Checkpoints(Hook):
 
     ``remember`` names all that has a ``state_dict``: model, optimizer, early stopping … ``offset`` gives the length of the
     history now and ``rewind`` takes it back there on resume. When a checkpoint is written changes no number of the run.
+
+    Several processes write together: ``agreed`` then says after each step what ``due`` said in the first of ``ranks``.
     """
 
     def __init__(
@@ -50,20 +55,28 @@ class Checkpoints(Hook):
         remember: Mapping[str, Remembers],
         seconds: float = 10.0,
         offset: Callable[[], int] = lambda: 0,
+        ranks: Ranks = ALONE,
+        agreed: Callable[[], bool] | None = None,
     ) -> None:
         self.path = Path(path)
         self.remember = dict(remember)
         self.seconds = seconds
         self.offset = offset
+        self.ranks = ranks
+        self.agreed = self.due if agreed is None else agreed
         self._due = time.monotonic() + seconds
         self._due_between = time.monotonic() + min(1.0, seconds)
 
+    def due(self) -> bool:
+        """Whether by this process's clock it is time to write one in the middle of a pass."""
+        return time.monotonic() >= self._due
+
     def on_step(self, state: State) -> None:
-        if time.monotonic() >= self._due:
+        if self.agreed():
             self.save(state)
 
     def on_epoch(self, state: State) -> None:
-        if time.monotonic() >= self._due_between:
+        if self.ranks.tell(time.monotonic() >= self._due_between):
             self.save(state)
 
     def save(self, state: State) -> None:
@@ -78,10 +91,11 @@ class Checkpoints(Hook):
             "counters": counters,
             "loss": state.loss.detach().cpu(),
             "history": self.offset(),
-            "random": _random_states(),
+            "random": self.ranks.gather(_random_states()),
             **{name: thing.state_dict() for name, thing in self.remember.items()},
         }
-        write_atomically(self.path, lambda temporary: torch.save(saved, temporary))
+        if self.ranks.first:
+            write_atomically(self.path, lambda temporary: torch.save(saved, temporary))
         self._due = time.monotonic() + self.seconds
         self._due_between = time.monotonic() + min(1.0, self.seconds)
 
@@ -91,7 +105,8 @@ class Checkpoints(Hook):
         Raises ``InputError`` where the file is no checkpoint of this run.
         """
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            # Several processes of one machine share the pages of the file instead of a copy each.
+            saved = torch.load(self.path, map_location="cpu", weights_only=True, mmap=not self.ranks.alone)
             if saved["format"] != FORMAT:
                 raise InputError(f"{self.path} was written by another version of thalweg (format {saved['format']})")
             for name, thing in self.remember.items():
@@ -102,7 +117,11 @@ class Checkpoints(Hook):
             raise InputError(
                 f"{self.path} cannot be resumed from: it is damaged or of another model; start a new run"
             ) from error
-        _restore_random_states(saved["random"])
+        kept = (
+            saved["random"] if isinstance(saved["random"], list) else [saved["random"]]
+        )  # one, before there were several
+        if self.ranks.rank < len(kept):  # a process that was not there before begins with its own seed
+            _restore_random_states(kept[self.ranks.rank])
         return State(model=model, optimizer=optimizer, loss=saved["loss"], **saved["counters"]), int(saved["history"])
 
 

@@ -19,6 +19,7 @@ from torch import nn
 
 from thalweg.errors import InputError
 from thalweg.train.hooks import Hook, State
+from thalweg.train.parallel import local, whole
 
 WITH_UNITS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -89,12 +90,13 @@ class MaxNorm(Hook):
     def on_step(self, state: State) -> None:
         for module in state.model.modules():
             if isinstance(module, WITH_UNITS) and module.weight.requires_grad:
-                torch.renorm(module.weight, 2, 0, self.limit, out=module.weight)
+                weight = local(module.weight)  # shards are of whole rows
+                torch.renorm(weight, 2, 0, self.limit, out=weight)
 
 
 def sparsity(model: nn.Module) -> dict[str, float]:
     """The share of exact zeros: ``total`` over all weights, and each weight's by its name."""
     weights = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.ndim >= 2}
-    zeros = {name: int((weight == 0).sum()) for name, weight in weights.items()}
+    zeros = {name: int(whole((weight == 0).sum())) for name, weight in weights.items()}
     total = sum(zeros.values()) / max(sum(weight.numel() for weight in weights.values()), 1)
     return {"total": total, **{name: zeros[name] / max(weight.numel(), 1) for name, weight in weights.items()}}

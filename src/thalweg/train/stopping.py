@@ -16,6 +16,7 @@ import torch
 from thalweg.errors import Diverged, InputError
 from thalweg.train.hooks import Hook, State
 from thalweg.train.metrics import higher_is_better
+from thalweg.train.parallel import everywhere, local, whole
 
 
 class EarlyStopping(Hook):
@@ -111,7 +112,7 @@ class Guard(Hook):
             self._stop(state, state.step + 1, f"the loss became {loss}")
         if self.norm is None:
             gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
-            finite = not gradients or math.isfinite(float(torch.stack(torch._foreach_norm(gradients)).sum()))
+            finite = not gradients or math.isfinite(float(whole(torch.stack(torch._foreach_norm(gradients))).sum()))
             if not finite and first_bad_layer(state.model):  # squares overflow before the gradients themselves do
                 self._stop(state, state.step + 1, "the gradient is no longer finite")
 
@@ -134,8 +135,10 @@ class Guard(Hook):
 
 def weights_are_finite(model: torch.nn.Module) -> bool:
     """Whether every parameter is free of NaN and infinity."""
-    sizes = torch._foreach_norm([p.detach() for p in model.parameters() if p.numel()], float("inf"))
-    return not sizes or math.isfinite(max(map(float, sizes), key=lambda size: math.inf if math.isnan(size) else size))
+    parts = [part for parameter in model.parameters() if (part := local(parameter.detach())).numel()]
+    sizes = torch._foreach_norm(parts, float("inf"))
+    largest = max(map(float, sizes), key=lambda size: math.inf if math.isnan(size) else size, default=0.0)
+    return everywhere(math.isfinite(largest), model.parameters())
 
 
 def first_bad_layer(model: torch.nn.Module) -> str | None:
@@ -144,9 +147,13 @@ def first_bad_layer(model: torch.nn.Module) -> str | None:
     None where every gradient is finite.
     """
     for name, parameter in reversed(list(model.named_parameters())):
-        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+        if parameter.grad is not None and not _finite(parameter.grad):
             return f"the gradient of {name}"
     for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter.detach()).all()):
+        if not _finite(parameter.detach()):
             return f"the values of {name}"
     return None
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return everywhere(bool(torch.isfinite(local(tensor)).all()), (tensor,))
