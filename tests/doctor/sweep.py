@@ -19,6 +19,7 @@ def one(task):
 
     torch.set_num_threads(1)
     import collection  # noqa: F401
+    import collection_wide  # noqa: F401
     from programs import PROGRAMS, run
 
     p = PROGRAMS[name](seed)
@@ -75,9 +76,10 @@ if __name__ == "__main__":
     seeds = range(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     Path(out).mkdir(parents=True, exist_ok=True)
     import collection  # noqa: F401
+    import collection_wide  # noqa: F401
     from programs import PROGRAMS
 
-    tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n for w in word.split("|"))]
+    tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n if len(word) < 40 else w == n for w in word.split("|"))]
     results = []
     with ProcessPoolExecutor(3) as pool:
         for result in pool.map(one, tasks):

@@ -26,7 +26,7 @@ KINDS: dict[str, Kind] = {
         "Pascanu et al., ICML 2013; He et al., ICCV 2015",
     ),
     "nan": Kind(
-        "Clean the rows named, or bound what goes into log, sqrt and division: log_softmax for log(softmax), an epsilon inside sqrt.",
+        "Clean the rows named; bound what goes into log, sqrt and division: log_softmax, an epsilon inside sqrt.",
         "Goodfellow et al., Deep Learning, 4.1",
     ),
     "dead_relu": Kind(
@@ -77,7 +77,7 @@ KINDS: dict[str, Kind] = {
         "Bishop, Pattern Recognition and Machine Learning, 4.3",
     ),
     "wrong_activation": Kind(
-        "Take the last activation off where the loss has it in itself, or fit it to the targets' range; have one between layers.",
+        "Leave the last activation to the loss, or fit it to the targets' range; put one between layers.",
         "Bishop, Pattern Recognition and Machine Learning, 4.3",
     ),
     "wrong_gradient": Kind(

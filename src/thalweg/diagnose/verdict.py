@@ -70,7 +70,7 @@ def judge(history: History, said: tuple[str, ...]) -> tuple[list[Finding], list[
 
 def _finding(s: Suspicion) -> Finding:
     kind = KINDS[s.kind]
-    evidence = {"test": s.test, **s.evidence}
+    evidence: dict[str, float | str] = {"test": s.test, **s.evidence}
     return Finding(
         s.kind,
         s.sentence,

@@ -17,7 +17,7 @@ from thalweg.doctor.examples import fingerprint
 from thalweg.doctor.tape import Sample
 from thalweg.doctor.twin import quietly
 from thalweg.errors import InputError
-from thalweg.gradcheck import check
+from thalweg.gradcheck import GradientCheck, check
 
 ROWS = 16
 
@@ -30,28 +30,30 @@ def gradient(case: Case) -> None:
 
 
 def _against_differences(case: Case) -> None:
+    inputs, targets = case.train.take(case.train.sample(ROWS, seed=3))
+    if not isinstance(inputs, torch.Tensor):
+        return
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    targets = targets.double() if targets.is_floating_point() else targets
+
+    def checked(model: torch.nn.Module) -> GradientCheck:
+        return check(lambda: case.loss(model(inputs), targets), model, directions=2, entries=1)
+
     for state in (case.tape.snapshots[0], case.end):
         if not all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
             continue
-        model = case.twin.at(state).double()
-        for p in model.parameters():
-            p.requires_grad_(True)
-        inputs, targets = case.train.take(case.train.sample(ROWS, seed=3))
-        if not isinstance(inputs, torch.Tensor):
-            return
-        inputs = inputs.double() if inputs.is_floating_point() else inputs
-        targets = targets.double() if targets.is_floating_point() else targets
+        model = case.twin.at(state).double().requires_grad_(True)
         with quietly(0):
             try:
-                found = check(lambda: case.loss(model(inputs), targets), model, directions=2, entries=1)
+                found = checked(model)
             except (InputError, RuntimeError):  # not every model can be asked in float64
                 return
-        case.write(
-            {
-                f"gradcheck/{part.parameter}": 0.0 if part.ok or not part.defined else part.ratio
-                for part in found.parameters
-            }
-        )
+        largest = max(max(abs(part.worst.given), abs(part.worst.measured)) for part in found.parameters)
+        least = max(1e-8 * max(1.0, abs(found.loss)), 1e-3 * largest)
+        case.write({
+            f"gradcheck/{part.parameter}": part.ratio if part.defined and not part.ok and part.worst.error > least else 0.0
+            for part in found.parameters
+        })  # fmt: skip
 
 
 def _against_autograd(case: Case, sample: Sample) -> None:

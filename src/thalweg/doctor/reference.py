@@ -61,7 +61,9 @@ class Reference:
                 inverse = 1 / (values + strength * float(values.mean()) + 1e-12)
                 alpha = vectors @ (inverse[:, None] * turned)
                 diagonal = (vectors.square() @ inverse)[:, None]
-                left_out = goal - alpha / diagonal - (goal - offset) / (len(goal) - 1)  # nor is its own target in the mean
+                left_out = (
+                    goal - alpha / diagonal - (goal - offset) / (len(goal) - 1)
+                )  # nor is its own target in the mean
                 squared = float((left_out - goal).square().mean())
                 wrong = float((left_out.argmax(1) != targets).double().mean()) if classes else 0.0
                 if (score := wrong + 0.1 * squared) < lowest:

@@ -83,6 +83,7 @@ class Tape:
         self._since_step = 0
         self._left = MEMORY - _size(self.snapshots[0].values())
         self._named = dict(model.named_parameters())
+        self._stepped = [p for group in optimizer.param_groups for p in group["params"]]
         self._handles = [
             model.register_forward_hook(self._guarded(self._forward)),
             model.register_forward_pre_hook(self._guarded(self._before)),
@@ -161,7 +162,7 @@ class Tape:
         if self.steps == 0 or self._since_step != 1:
             return
         self.asked += 1
-        old = [p.grad for p in self._named.values() if p.grad is not None and not p.grad.is_sparse]
+        old = [p.grad for p in self._stepped if p.grad is not None and not p.grad.is_sparse]
         self.stale += any(n > 0 for n in norms(old[:1] + old[-2:]))
 
     def _pre(self, optimizer: torch.optim.Optimizer, _args: tuple, _kwargs: dict) -> None:

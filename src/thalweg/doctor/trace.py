@@ -15,16 +15,44 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-KINDS = {
-    "relu": "relu", "relu_": "relu", "relu6": "relu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid", "sigmoid_": "sigmoid",
-    "softmax": "softmax", "log_softmax": "log_softmax", "leaky_relu": "other", "gelu": "other", "elu": "other", "selu": "other",
-    "silu": "other", "softplus": "other", "hardtanh": "tanh", "prelu": "other", "mish": "other", "celu": "other", "softsign": "tanh",
-    "hardswish": "other", "hardsigmoid": "sigmoid", "max_pool2d": "pool", "max_pool1d": "pool", "_max_pool2d": "pool",
-    "_max_pool1d": "pool", "boolean_dispatch": "pool", "fn": "pool", "scaled_dot_product_attention": "other", "lstm": "other",
-    "gru": "other", "rnn_tanh": "other", "rnn_relu": "other", "logsigmoid": "log_softmax", "multi_head_attention_forward": "other",
-    "sin": "other", "cos": "other", "exp": "other", "maximum": "other", "clamp": "other", "clamp_min": "other", "where": "other",
-    "abs": "other", "square": "other", "pow": "other", "apply": "other",
-}  # fmt: skip
+_OTHERS = [
+    "leaky_relu",
+    "gelu",
+    "elu",
+    "selu",
+    "silu",
+    "softplus",
+    "prelu",
+    "mish",
+    "celu",
+    "hardswish",
+    "scaled_dot_product_attention",
+    "lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+    "multi_head_attention_forward",
+    "sin",
+    "cos",
+    "exp",
+    "maximum",
+    "clamp",
+    "clamp_min",
+    "where",
+    "abs",
+    "square",
+    "pow",
+]
+_POOLS = ["max_pool2d", "max_pool1d", "_max_pool2d", "_max_pool1d", "boolean_dispatch", "fn"]
+KINDS = (
+    dict.fromkeys(("relu", "relu_", "relu6"), "relu")
+    | dict.fromkeys(("tanh", "tanh_", "hardtanh", "softsign"), "tanh")
+    | dict.fromkeys(("sigmoid", "sigmoid_", "hardsigmoid"), "sigmoid")
+    | {"softmax": "softmax", "log_softmax": "log_softmax", "logsigmoid": "log_softmax"}
+    | dict.fromkeys(_OTHERS, "other")
+    | dict.fromkeys(_POOLS, "pool")
+)
+"""What a torch function is to us, by its name."""
 LINEAR = {
     "linear",
     "conv1d",

@@ -94,7 +94,7 @@ class Doctor:
         assert tape is not None
         self._said += tape.faults
         self.history.record(tape.steps, {"n/epochs": float(self._epochs), "n/steps": float(tape.steps)})
-        python, numpy = random.getstate(), np.random.get_state()
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  somebody's program may use it
         grad = torch.is_grad_enabled()
         try:
             with quietly(0):
@@ -107,7 +107,7 @@ class Doctor:
                         self._said.append(f"{probe.__name__}: {type(error).__name__}: {error}")
         finally:
             random.setstate(python)
-            np.random.set_state(numpy)
+            np.random.set_state(numpy)  # noqa: NPY002
             torch.set_grad_enabled(grad)
         self._judged = judge(self.history, tuple(self._said))
 

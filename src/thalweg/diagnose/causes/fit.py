@@ -31,29 +31,27 @@ def high_bias(n: Numbers) -> Suspicion | None:
 def over_regularised(n: Numbers) -> Suspicion | None:
     """Without decay, dropout and penalties more steps learn what with them they do not."""
     free, more, end = n("trial/free/error"), n("trial/more/error"), n("train/error")
-    gain = (min(more, end) - free) / max(n.unfit, 0.02)
     if not n.underfits:
         return None
+    missing = max(n.unfit, 0.02)
     penalty = max(abs(n("taken/decay", 0.0)), abs(n("taken/decay_sign", 0.0)))
-    if penalty > 1e-3 and (end - more) / max(n.unfit, 0.02) > 0.3:
+    if penalty > 1e-3 and (end - more) / missing > 0.3:
         said = (
             f"The loop adds a penalty on the weights; without it the training error falls from {end:.3g} to {more:.3g}."
         )
-        return Suspicion(
-            "over_regularised",
-            "the penalty",
-            said,
-            0.9,
-            "more steps without the penalty",
-            n.these("taken/decay", "taken/decay_sign"),
-        )
+        evidence = n.these("taken/decay", "taken/decay_sign", "trial/more/error")
+        return Suspicion("over_regularised", "the penalty", said, 0.9, "more steps without the penalty", evidence)
+    evidence = n.these("optimizer/weight_decay", "weights_shrunk", "trial/free/error", "trial/more/error")
     if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5:
-        said = f"Weight decay shrank the weights to {n('weights_shrunk'):.2g} of their first size, and the training rows are not fitted."
-        return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", n.these("weights_shrunk", "optimizer/weight_decay"))
+        said = f"Decay shrank the weights to {n('weights_shrunk'):.2g} of their first size; the rows are not fitted."
+        return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", evidence)
+    gain = (min(more, end) - free) / missing
     if gain > 0.3:
-        said = f"Without decay and dropout the training error falls from {end:.3g} to {free:.3g} in {n('trial/free/steps'):.0f} steps; with them it is {more:.3g}."
-        return Suspicion("over_regularised", "the regularisation", said, min(0.6 + 0.3 * gain, 0.95), "more steps without regularisation", n.these(
-            "trial/free/error", "trial/more/error", "optimizer/weight_decay"))  # fmt: skip
+        said = f"More steps end at a training error of {free:.3g} without decay and dropout, {more:.3g} with them."
+        sure = min(0.6 + 0.3 * gain, 0.95)
+        return Suspicion(
+            "over_regularised", "the regularisation", said, sure, "more steps without regularisation", evidence
+        )
     return None
 
 
@@ -106,7 +104,10 @@ def train_dev_mismatch(n: Numbers) -> Suspicion | None:
     if (
         auc > 0.7 and (lost > margin or n.unheld > 0.05 or n("dev/error") - n("train/error") > 0.05)
     ) or lost > 2 * margin + 0.05:
-        said = f"Dev rows can be told from training rows (AUC {auc:.2f}); the error is {n('reference/dev'):.3g} on them and {n('reference/train'):.3g} on training rows left out."
+        said = (
+            f"Dev rows can be told from training rows (AUC {auc:.2f}); what errs {n('reference/train'):.3g} on training "
+            f"rows left out errs {n('reference/dev'):.3g} on them."
+        )
         return Suspicion("train_dev_mismatch", "the dev rows", said, 0.93, "classifier of training against dev rows", n.these(
             "domain/auc", "reference/dev", "reference/train"))  # fmt: skip
     return None
@@ -118,7 +119,10 @@ def class_imbalance(n: Numbers) -> Suspicion | None:
     by_chance = n("class/smallest") * n("n/train") > expected - 4 * math.sqrt(expected)
     rare = n("class/smallest") * n("class/count") < 0.35 and not by_chance
     if rare and n("class/recall_rare") < 0.6 and n("class/recall_common") > n("class/recall_rare") + 0.2:
-        said = f"The rarest class is {n('class/smallest'):.1%} of the rows; rare classes are recognised in {n('class/recall_rare'):.0%}, common ones in {n('class/recall_common'):.0%}."
+        said = (
+            f"The rarest class is {n('class/smallest'):.1%} of the rows; rare classes are recognised in "
+            f"{n('class/recall_rare'):.0%}, common ones in {n('class/recall_common'):.0%}."
+        )
         return Suspicion("class_imbalance", "the classes", said, 0.9, "recall by class", n.these(
             "class/smallest", "class/recall_rare", "class/recall_common"))  # fmt: skip
     return None

@@ -71,7 +71,8 @@ def wrong_loss(n: Numbers) -> Suspicion | None:
         return Suspicion("wrong_loss", where, said, 0.8, "targets and outputs", {})
     best, null, anti = n("loss/best"), n("loss/null"), n("loss/anti")
     evidence = n.these("loss/best", "loss/null", "loss/anti")
-    if (best > null + 1e-6 and math.isfinite(best)) or anti < min(n("loss/floor", math.inf), best) - 1e-6:
+    floor = min(n("loss/floor", math.inf), best)
+    if math.isfinite(best) and (best > null + 1e-6 or anti < floor - 1e-6):
         said = (
             f"Right outputs cost {best:.3g}, blank ones {null:.3g}, wrong ones {anti:.3g}: the loss rewards mistakes."
         )

@@ -38,9 +38,13 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
     if not n.short or not gain > 0.2:
         return None
     factor = {"slow": "a tenth", "slower": "a hundredth"}[best]
-    said = f"From the same start {factor} of the rate ends at an error of {n(f'trial/{best}/error'):.3g} instead of {n('trial/same/error'):.3g}."
-    return Suspicion("lr_too_high", "the learning rate", said, min(0.6 + 0.4 * gain, 0.95), f"{factor} of the rate from the same start", n.these(
-        "trial/same/error", f"trial/{best}/error", "rate/top"))  # fmt: skip
+    ends = n(f"trial/{best}/error")
+    said = f"From the same start {factor} of the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
+    evidence = n.these("trial/same/error", f"trial/{best}/error", "rate/top")
+    sure = min(0.6 + 0.4 * gain, 0.95)
+    return Suspicion(
+        "lr_too_high", "the learning rate", said, sure, f"{factor} of the rate from the same start", evidence
+    )
 
 
 def _resumed(n: Numbers) -> float:
@@ -59,10 +63,13 @@ def lr_too_low(n: Numbers) -> Suspicion | None:
     gain = max((n.closes(t) for t in ("fast", "faster") if math.isfinite(n.closes(t))), default=math.nan)
     if not n.underfits or not gain > 0.3:
         return None
-    said = f"From the same start ten times the rate ends at an error of {n('trial/fast/error'):.3g} instead of {n('trial/same/error'):.3g}."
+    ends = n("trial/fast/error")
+    said = (
+        f"From the same start ten times the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
+    )
     sure = 0.6 if _few_steps(n) else min(0.75 + 0.2 * gain, 0.95)
-    return Suspicion("lr_too_low", "the learning rate", said, sure, "ten times the rate from the same start", n.these(
-        "trial/same/error", "trial/fast/error", "trial/faster/error", "rate/top"))  # fmt: skip
+    evidence = n.these("trial/same/error", "trial/fast/error", "trial/faster/error", "rate/top")
+    return Suspicion("lr_too_low", "the learning rate", said, sure, "ten times the rate from the same start", evidence)
 
 
 def undertrained(n: Numbers) -> Suspicion | None:
@@ -71,9 +78,10 @@ def undertrained(n: Numbers) -> Suspicion | None:
     if not n.underfits or not gain > 0.25:
         return None
     sure = min(0.75 + 0.2 * gain, 0.95) if _few_steps(n) else 0.6
-    said = f"{n('trial/more/steps'):.0f} more steps bring the training error from {n('train/error'):.3g} to {n('trial/more/error'):.3g}."
-    return Suspicion("undertrained", "the number of steps", said, sure, "more steps of the same", n.these(
-        "train/error", "trial/more/error", "trial/more/steps", "n/steps"))  # fmt: skip
+    ends, steps = n("trial/more/error"), n("trial/more/steps")
+    said = f"{steps:.0f} more steps bring the training error from {n('train/error'):.3g} to {ends:.3g}."
+    evidence = n.these("train/error", "trial/more/error", "trial/more/steps", "n/steps")
+    return Suspicion("undertrained", "the number of steps", said, sure, "more steps of the same", evidence)
 
 
 def plateau(n: Numbers) -> Suspicion | None:

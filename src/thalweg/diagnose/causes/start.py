@@ -36,8 +36,8 @@ def bad_init(n: Numbers) -> Suspicion | None:
     where = max(odd, key=lambda w: abs(math.log(odd[w])))
     said = f"The weights of {where} start {odd[where]:.3g} times as spread as 1/√(3·fan in) (usual 1 to 2.5)."
     helps = n.closes("redrawn") > 0.2
-    return Suspicion("bad_init", where, said, 0.9 if helps else 0.5, "other weights, same rate", {"scale": odd[where]} | n.these(
-        "trial/redrawn/error", "trial/same/error"), not n.short)  # fmt: skip
+    evidence = {"scale": odd[where]} | n.these("trial/redrawn/error", "trial/same/error")
+    return Suspicion("bad_init", where, said, 0.9 if helps else 0.5, "other weights, same rate", evidence, not n.short)
 
 
 def unnormalised_input(n: Numbers) -> Suspicion | None:
