@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from thalweg.models.residual import Residual
-from thalweg.population.forms import Stacking, Unstackable, form
+from thalweg.population.forms import Unstackable, form
 from thalweg.population.losses import member_losses
-from thalweg.population.stacks import Stacks, differ
+from thalweg.population.stacks import Stacking, Stacks, differ
 from thalweg.train.objectives import CrossEntropy
 
 K, B = 3, 6
@@ -97,6 +97,38 @@ def test_rows_of_the_stacks_are_the_modules_own_tensors() -> None:
     stacks.parameters[0].data.fill_(1.0)
     assert modules[2][0].weight.eq(0).all()
     torch.testing.assert_close(modules[0].state_dict()["1.running_var"], before[0]["1.running_var"])
+
+
+class Dropping(nn.Module):
+    """A module of the user's own with dropout in it."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.inner = nn.ModuleDict({"drop": nn.Dropout(rate)})
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * self.inner["drop"](x)
+
+
+def test_dropout_in_a_module_of_one_s_own_has_each_member_s_rate() -> None:
+    rates = (0.0, 0.3, 0.3, 0.8)
+    modules = [Dropping(rate) for rate in rates]
+    stacking = Stacking(Stacks(modules), [])
+    net = form(stacking, modules)
+    x = torch.ones(4, 50, 400)
+    state = torch.random.get_rng_state()
+    z = net(x)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for rate, mine in zip(rates, z, strict=True):
+        assert float((mine == 0).float().mean()) == pytest.approx(rate, abs=0.01)
+        assert float(mine.mean().detach()) == pytest.approx(1.0, abs=0.05)
+    assert not torch.equal(z[1], z[2]) and not torch.equal(net(x)[1], z[1])
+    stacking.still = True
+    assert torch.equal(net(x), x)
+    stacking.still, stacking.training = False, False
+    assert torch.equal(net(x), x)
+    assert [module.inner["drop"].p for module in modules] == list(rates)
 
 
 def test_what_has_no_form_says_so() -> None:

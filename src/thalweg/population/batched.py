@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thalweg.population.forms import DROPOUTS, Form, Stacking, Unstackable, form
+from thalweg.population.forms import Form, Unstackable, form
 from thalweg.population.losses import member_losses
 from thalweg.population.members import Seat
-from thalweg.population.stacks import Stacks, differ
+from thalweg.population.stacks import Stacking, Stacks, differ
 from thalweg.population.updating import Updating
+from thalweg.population.vmapped import DROPOUTS
 
 TOLERANCE = 1e-4
 """Largest difference of a gradient in the one-step test, relative to the largest number in it."""

@@ -13,9 +13,7 @@ has to be known.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +22,8 @@ from torch import Tensor, nn
 from thalweg.errors import InputError
 from thalweg.models import LinearPath
 from thalweg.models.residual import Residual
-from thalweg.population.stacks import Stacks
+from thalweg.population.stacks import Stacking
+from thalweg.population.vmapped import vmapped, without_rates
 
 Form = Callable[[Tensor], Tensor]
 ELEMENTWISE = (
@@ -32,34 +31,11 @@ ELEMENTWISE = (
     nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Mish, nn.LogSigmoid, nn.Identity,
 )  # fmt: skip
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
 
 
 class Unstackable(InputError):
     """The members can't be one program. The message says why, in a sentence."""
-
-
-@dataclass
-class Stacking:
-    """What forms share: the stacked tensors, the mode, a generator of dropout for each member."""
-
-    stacks: Stacks
-    generators: list[torch.Generator]
-    training: bool = True
-    still: bool = False
-    """Whether dropout drops nothing, though all else trains: so two programs can be compared."""
-    seed: int = 0
-    draws: int = 0
-
-    @property
-    def members(self) -> int:
-        return len(self.stacks.modules)
-
-    def tensor(self, module: nn.Module, name: str) -> Tensor | None:
-        """A layer's stacked parameter or buffer; None where the layer has none."""
-        parameters, buffers = self.stacks.of(module)
-        return parameters.get(name, buffers.get(name))
 
 
 def form(stacking: Stacking, modules: Sequence[nn.Module], name: str = "") -> Form:
@@ -72,9 +48,9 @@ def form(stacking: Stacking, modules: Sequence[nn.Module], name: str = "") -> Fo
         raise Unstackable(f"{where} has hooks, which a stacked form would not call: train its members one by one")
     if type(first) in WRITTEN:
         return WRITTEN[type(first)](stacking, modules, name)
-    if any(repr(module) != repr(first) for module in modules):
+    if any(without_rates(module) != without_rates(first) for module in modules):
         raise Unstackable(
-            f"{where} has other settings in one member than in another: only nn.Dropout within nn.Sequential may differ"
+            f"{where} has other settings in one member than in another: only the rate of nn.Dropout may differ"
         )
     if isinstance(first, ELEMENTWISE):
         return first.forward
@@ -84,40 +60,7 @@ def form(stacking: Stacking, modules: Sequence[nn.Module], name: str = "") -> Fo
                           f"train its members one by one")  # fmt: skip
     known = EXPLICIT.get(type(first))
     made = None if known is None else known(stacking, first)
-    return _vmapped(stacking, first) if made is None else made
-
-
-def _vmapped(stacking: Stacking, module: nn.Module) -> Form:
-    """``forward`` itself, mapped over the members' parameters and buffers."""
-    parameters, buffers = stacking.stacks.of(module)
-    drops = [part for part in module.modules() if isinstance(part, DROPOUTS)]
-
-    def one(values: dict[str, Tensor], kept: dict[str, Tensor], x: Tensor) -> Tensor:
-        out: Tensor = torch.func.functional_call(module, (values, kept), (x,))
-        return out
-
-    by_member = torch.func.vmap(one, randomness="different")
-
-    def mapped(x: Tensor) -> Tensor:
-        with (
-            warnings.catch_warnings()
-        ):  # some operations go member by member inside; whether it pays all the same is measured
-            warnings.filterwarnings("ignore", "There is a performance drop")
-            out: Tensor = by_member(parameters, buffers, x)
-        return out
-
-    def run(x: Tensor) -> Tensor:
-        module.train(stacking.training)
-        if not drops or not stacking.training:
-            return mapped(x)
-        for part in drops:
-            part.train(not stacking.still)
-        with torch.random.fork_rng(devices=[]):  # such a layer draws from torch's own generator
-            torch.random.default_generator.manual_seed(stacking.seed + stacking.draws)
-            stacking.draws += 1
-            return mapped(x)
-
-    return run
+    return vmapped(stacking, modules) if made is None else made
 
 
 def _sequential(stacking: Stacking, modules: Sequence[nn.Module], name: str) -> Form:

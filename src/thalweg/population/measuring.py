@@ -28,8 +28,11 @@ def averaged(seats: Sequence[Seat]) -> Iterator[None]:
     """Within it, the weights of members whose optimizers average them are the averages."""
     with ExitStack() as stack:
         for seat in seats:
-            if isinstance(seat.optimizer, Optimizer) and next(seat.optimizer.averages(), None) is not None:
-                stack.enter_context(seat.optimizer.averaged())
+            if seat.averages is None:  # the same after every pass
+                own = seat.optimizer if isinstance(seat.optimizer, Optimizer) else None
+                seat.averages = own if own is not None and next(own.averages(), None) is not None else False
+            if seat.averages:
+                stack.enter_context(seat.averages.averaged())
         yield
 
 

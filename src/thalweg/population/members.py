@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from thalweg.data.batches import TensorBatches
 from thalweg.errors import InputError
+from thalweg.optim import Optimizer
 from thalweg.train import Objective
 
 
@@ -83,6 +85,8 @@ class Seat:
         self.module = member.module
         self.optimizer = member.optimizer(member.module.parameters())
         self.steps = 0
+        self.averages: Optimizer | Literal[False] | None = None
+        """The optimizer where it keeps averages of the weights; None before anybody has looked."""
         groups = self.optimizer.param_groups
         first = float(groups[0]["lr"])
         self.proportions = [float(group["lr"]) / first if first else 1.0 for group in groups]

@@ -12,6 +12,7 @@ writes them (an optimizer, ``state_dict``) reads or writes row k.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -98,3 +99,25 @@ class Stacks:
         self.parameters = [stack.detach().index_select(0, index.to(stack.device)) for stack in self.parameters]
         self.buffers = [stack.index_select(0, index.to(stack.device)) for stack in self.buffers]
         self._bind()
+
+
+@dataclass
+class Stacking:
+    """What forms share: the stacked tensors, the mode, a generator of dropout for each member."""
+
+    stacks: Stacks
+    generators: list[torch.Generator]
+    training: bool = True
+    still: bool = False
+    """Whether dropout drops nothing, though all else trains: so two programs can be compared."""
+    seed: int = 0
+    draws: int = 0
+
+    @property
+    def members(self) -> int:
+        return len(self.stacks.modules)
+
+    def tensor(self, module: nn.Module, name: str) -> Tensor | None:
+        """A layer's stacked parameter or buffer; None where the layer has none."""
+        parameters, buffers = self.stacks.of(module)
+        return parameters.get(name, buffers.get(name))
