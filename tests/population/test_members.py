@@ -179,3 +179,48 @@ def test_a_module_of_one_s_own() -> None:
 
 def test_one_by_one() -> None:
     held(lambda: mlp(12, 5, hidden=(24, 17)), TABLE, SMOOTHED, way="one by one")
+
+
+OPTIONS: dict[str, dict] = {
+    "sgd": {"lr": 0.1, "clip_value": 0.01, "l1": 1e-3, "ema": 0.9},
+    "adam": {
+        "amsgrad": True,
+        "weight_decay": 0.1,
+        "clip_norm": 0.1,
+        "state_dtype": "bfloat16",
+        "stochastic_rounding": True,
+    },
+    "adamw": {"decay": "matrices", "clip_norm": 0.1, "state_dtype": "8bit"},
+    "rmsprop": {"centered": True, "momentum": 0.5},
+    "lamb": {"lr": 1e-2},
+}
+
+
+@pytest.mark.parametrize("name", optim.NAMED)
+def test_every_rule_s_native_update_is_its_own(name: str) -> None:
+    """Against the rule's optimizer itself, one by one: eleven updates, in two groups, one at half the rate."""
+
+    def rule(parameters):
+        listed = list(parameters)
+        options = {"lr": 1e-2, **OPTIONS.get(name, {})}
+        if name == "muon":
+            return optim.Muon(listed, lr=1e-2)
+        first = optim.NAMED[name](listed[:2], **options)
+        first.add_param_group({"params": listed[2:], "lr": options["lr"] / 2})
+        return first
+
+    part = Part(TABLE.inputs[:176], TABLE.targets[:176])
+    ways = []
+    for way in ("auto", "one by one"):
+        members = [
+            Member(built(lambda: mlp(12, 5, hidden=(16,)), k), rule, CrossEntropy(), part, order=k) for k in range(3)
+        ]
+        trained = train_population(members, batch_size=BATCH, epochs=1, way=way)
+        ways.append(trained.way)
+        if way == "auto":
+            found = [outcome.weights for outcome in trained.outcomes]
+    native = name not in ("lamb", "lars", "muon", "swats", "schedule_free_sgd", "schedule_free_adamw")
+    assert ways == ["compiled" if native else "batched", "one by one"]
+    for mine, outcome in zip(found, trained.outcomes, strict=True):
+        for key, tensor in outcome.weights.items():
+            torch.testing.assert_close(mine[key], tensor, atol=2e-5, rtol=1e-5)

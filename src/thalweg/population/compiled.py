@@ -38,10 +38,10 @@ KINDS = {nn.CrossEntropyLoss: 0, nn.BCEWithLogitsLoss: 1, nn.MSELoss: 2}
 def native(name: str) -> NativeKernel:
     """The machine code of a function of ``kernels``, made anew when any of the files it is compiled from changes."""
     here = Path(__file__).parent
-    files = [here.parent / "models" / name for name in ("kernels.py", "tiles.py")]
+    files = [here / "layout.py", *(here.parent / "models" / name for name in ("kernels.py", "tiles.py"))]
     digest = sha256("".join(path.read_text(encoding="utf-8") for path in files).encode()).hexdigest()
     text = (here / "kernels.py").read_text(encoding="utf-8")
-    return machine_code("population", f"{text}\n# models: {digest}\n")[name]
+    return machine_code("population", f"{text}\n# with {digest}\n")[name]
 
 
 def _blocks(module: nn.Module) -> list[Block] | None:

@@ -13,19 +13,21 @@ Lion, Yogi, …, with decay, clipping of the norm and averages; not those that m
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from thalweg.engines.cpu import CpuKernel
+from thalweg.engines import cpu
 from thalweg.engines.native import NativeKernel, machine_code
 from thalweg.optim import Optimizer
 from thalweg.optim.plan import Plan
 from thalweg.optim.scheduled import advance
 from thalweg.rules import Program
 
-ADDRESSES, STEP, OFFSETS, PHASE_JOB, ROWS, ARGUMENTS, FIRST, HOSTS, SCALARS, PARTIAL, TABLE, CHUNKS, COUNTER, KERNEL = (
-    range(1, 15)
+ADDRESSES, STEP, OFFSETS, PHASE_JOB, ROWS, ARGUMENTS, FIRST, HOSTS, SCALARS, PARTIAL, CHUNKS, COUNTER, KERNEL = range(
+    1, 14
 )
 """The job, int64: see ``text``. One more place for each phase's kernel follows ``KERNEL``."""
 
@@ -48,16 +50,15 @@ def update():
     given = carray(pointer(job[{ARGUMENTS}] + number * rows * {eight_arguments}), (rows, {arguments}), np.float64)
     first = carray(pointer(job[{FIRST}]), rows, np.int64)
     hosts = carray(pointer(job[{HOSTS}]), (rows, {hosts}), np.float64)
-    table = carray(pointer(job[{TABLE}]), (chunks, {columns}), np.int64)
 '''
 
 
-def text(program: Program, columns: int, rolls: bool) -> str:
-    """The source of an update. ``columns`` is the width of the table of chunks; ``rolls`` says whether dice count steps."""
+def text(program: Program, rolls: bool) -> str:
+    """The source of an update; ``rolls`` says whether the numbers of a row end with the step, for dice."""
     lines = [
         HEAD.format(
             rule=program.name, width=KERNEL + len(program.phases), ROWS=ROWS, CHUNKS=CHUNKS, STEP=STEP, PHASE_JOB=PHASE_JOB,
-            COUNTER=COUNTER, ARGUMENTS=ARGUMENTS, FIRST=FIRST, HOSTS=HOSTS, TABLE=TABLE, columns=columns,
+            COUNTER=COUNTER, ARGUMENTS=ARGUMENTS, FIRST=FIRST, HOSTS=HOSTS,
             arguments=len(program.arguments), eight_arguments=8 * len(program.arguments), hosts=max(len(program.hosts), 1),
         )
     ]  # fmt: skip
@@ -77,8 +78,8 @@ def text(program: Program, columns: int, rolls: bool) -> str:
             lines += [f"        hosts[row, {index}] = {line}" for index, (_, line) in enumerate(program.hosts)]
         lines += [
             "    counter[0] = 0",
-            f"    phase_job[6] = job[{SCALARS}]",
-            f"    phase_job[7] = job[{PARTIAL}]",
+            f"    phase_job[{cpu.SCALARS}] = job[{SCALARS}]",
+            f"    phase_job[{cpu.PARTIAL}] = job[{PARTIAL}]",
             f"    call(job[{KERNEL + number}], job[{PHASE_JOB}])",
         ]
         if phase.sums:
@@ -93,9 +94,11 @@ def text(program: Program, columns: int, rolls: bool) -> str:
 
 
 @cache
-def native(program: Program, columns: int, rolls: bool) -> NativeKernel:
+def native(program: Program, rolls: bool) -> NativeKernel:
     """The machine code of an update."""
-    return machine_code(f"update-{program.name.replace(' ', '_')}", text(program, columns, rolls))["update"]
+    called = sha256((Path(__file__).parent / "kernels.py").read_bytes()).hexdigest()
+    source = f"{text(program, rolls)}\n# with {called}\n"
+    return machine_code(f"update-{program.name.replace(' ', '_')}", source)["update"]
 
 
 def why(optimizer: torch.optim.Optimizer) -> str:
@@ -106,6 +109,10 @@ def why(optimizer: torch.optim.Optimizer) -> str:
         return f"{type(optimizer).__name__} looks at every step"
     if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return f"{type(optimizer).__name__} has hooks at every step"
+    if optimizer.engine not in ("auto", "cpu"):
+        return f"{type(optimizer).__name__} is asked to use the {optimizer.engine} engine"
+    if len({(group.get("state_dtype"), group.get("stochastic_rounding")) for group in optimizer.param_groups}) > 1:
+        return f"the groups of {type(optimizer).__name__} hold their states in different ways"
     programs = {optimizer.program(optimizer.form(group)) for group in optimizer.param_groups}
     if len(programs) > 1:
         return f"the groups of {type(optimizer).__name__} follow {len(programs)} programs"
@@ -121,7 +128,7 @@ class Update:
     """The native update of one member's optimizer.
 
     ``offsets`` says where in a flat gradient each parameter's lies, in bytes. The optimizer's own states are used, and are
-    right again after ``store``.
+    right again after ``made``.
     """
 
     def __init__(self, optimizer: Optimizer, offsets: dict[int, int]) -> None:
@@ -134,11 +141,11 @@ class Update:
         (batch,) = self.plan.batches
         for parameter, gradient in zip(listed, before, strict=True):
             parameter.grad = gradient
-        assert isinstance(batch.kernel, CpuKernel)
+        assert isinstance(batch.kernel, cpu.CpuKernel)
         self.batch, self.program = batch, batch.program
         segments, rows = batch.segments, batch.rows
         self.rolls = batch.kind.storage.rolls
-        self.address = native(self.program, segments.table.shape[1], self.rolls).address
+        self.address = native(self.program, self.rolls).address
         widest = max(len(phase.passed) for phase in self.program.phases) + self.rolls
         self.first = np.zeros(len(rows), dtype=np.int64)
         self.hosts = np.zeros((len(rows), max(len(self.program.hosts), 1)))
@@ -155,7 +162,7 @@ class Update:
         self.job = np.zeros(KERNEL + len(self.program.phases), dtype=np.int64)
         for column, array in (
             (ADDRESSES, segments.addresses), (OFFSETS, self.offsets), (PHASE_JOB, self.phase_job), (FIRST, self.first),
-            (HOSTS, self.hosts), (SCALARS, self.scalars), (PARTIAL, self.partial), (TABLE, segments.table),
+            (HOSTS, self.hosts), (SCALARS, self.scalars), (PARTIAL, self.partial),
             (COUNTER, self.counter),
         ):  # fmt: skip
             self.job[column] = array.ctypes.data
@@ -177,7 +184,7 @@ class Update:
             self.given = np.array(given)
         else:
             self.given = np.repeat(np.array(self._arguments())[None], steps, axis=0)
-        if rates is not None:
+        if rates is not None and "lr" in self.program.arguments:
             lr = self.program.arguments.index("lr")
             for index, row in enumerate(self.batch.rows):
                 self.given[:, index, lr] = rates[:, groups.index(row.group)]
