@@ -6,7 +6,9 @@ Both processes play all scenes in one start and leave their runs in a folder; wh
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
+import math
 import os
 import shutil
 import time
@@ -15,30 +17,40 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
-from torch import multiprocessing
+from torch import multiprocessing, nn
 
 from thalweg.errors import InputError
 from thalweg.experiments import Silent, run, start
+from thalweg.experiments.predict import load
 from thalweg.experiments.run import Interrupted, resume
 from thalweg.experiments.spec import Spec
-from thalweg.train.parallel import Ranks
+from thalweg.models.residual import Residual
+from thalweg.train import Autograd, checkpoint
+from thalweg.train.objectives import predict
+from thalweg.train.parallel import DataParallel, Ranks, is_sharded, local, shard, whole
+from thalweg.train.stopping import first_bad_layer, weights_are_finite
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch is built without torch.distributed")
 WORLD = 2
 PATIENCE = 200.0
 """Seconds until the processes are ended."""
-SEVERAL = {"epochs": 4, "lr": 0.01, "batch_size": 32, "hidden": [7, 5], "threads": 1, "skip": False, "patience": 1}
-SHARDED: dict[str, Any] = {**SEVERAL, "data": "wine", "dropout": [0.0], "clip_norm": 0.5, "shard": True}
-COPIES: dict[str, Any] = {**SEVERAL, "data": "wine", "dropout": [0.3], "shard": False}
-HALFWAY = 7
-"""Steps until a run is interrupted: in the middle of its second pass."""
+SEVERAL: dict[str, Any] = {
+    "data": "wine", "epochs": 12, "patience": 2, "watch": "loss", "lr": 0.03, "batch_size": 32, "hidden": [9, 5],
+    "skip": False, "threads": 1, "clip_norm": 0.5,
+}  # fmt: skip
+SHARDED: dict[str, Any] = {**SEVERAL, "dropout": [0.0], "shard": True}
+COPIES: dict[str, Any] = {**SEVERAL, "dropout": [0.3]}
+HALFWAY = 18
+"""Steps until a run is interrupted: in the middle of its fifth pass of four steps each."""
 
 
 def spec(settings: dict[str, Any], folder: Path, name: str, **changes: Any) -> Spec:
@@ -72,17 +84,84 @@ def stopped(begin: Callable[[], Any]) -> None:
         begin()
 
 
+@contextmanager
+def clocks_apart(ranks: Ranks) -> Iterator[None]:
+    """It is always time to write for the first process, and never for the other: it is not for each to say."""
+    ticks, written = itertools.count(1000, 1000), []
+    clock, write = checkpoint.time, checkpoint.write_atomically
+
+    def counted(path: Path, how: Callable[[Path], object]) -> None:
+        written.append(path)
+        write(path, how)
+
+    checkpoint.time = SimpleNamespace(monotonic=lambda: float(next(ticks)) if ranks.first else 0.0)  # type: ignore[assignment]
+    checkpoint.write_atomically = counted
+    try:
+        yield
+    finally:
+        checkpoint.time, checkpoint.write_atomically = clock, write
+    assert len(written) >= HALFWAY if ranks.first else not written
+
+
+class Net(nn.Module):
+    """Blocks in a list, a weight that two layers share, one that is frozen and one that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.tied, self.unused = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.tied.weight = self.first.weight
+        self.blocks = nn.ModuleList(
+            [nn.Sequential(nn.Linear(6, 5), nn.Tanh()), nn.Linear(5, 6), Residual(nn.Linear(6, 6))]
+        )
+        self.blocks[1].weight.requires_grad_(False)
+        self.last = nn.Sequential(nn.Tanh(), nn.Linear(6, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.last(self.tied(x))
+
+
+def gradients_of_a_net_of_ones_own(ranks: Ranks) -> None:
+    """Shares of three and of two rows; the gradient is that of the mean over five, in one process."""
+    generator = torch.Generator().manual_seed(5)
+    x, y = torch.randn(5, 6, generator=generator), torch.randn(5, 1, generator=generator)
+    reference, model, loss = Net(), Net(), nn.functional.mse_loss
+    shard(model, torch.device("cpu"))
+    assert all(map(is_sharded, model.parameters()))
+    for _ in range(2):
+        expected = Autograd(reference, loss)(x, y)
+        found = DataParallel(model, loss, ranks, sharded=True)(x[ranks.rank :: WORLD], y[ranks.rank :: WORLD])
+        torch.testing.assert_close(found, expected)
+        for (name, one), two in zip(reference.named_parameters(), model.parameters(), strict=True):
+            if one.grad is None:
+                assert two.grad is None, name
+            else:
+                torch.testing.assert_close(whole(two.grad), one.grad, msg=name)
+        predict(model, x)  # leaves nothing whole behind
+        assert all(map(is_sharded, model.parameters()))
+
+    assert weights_are_finite(model)
+    assert first_bad_layer(model) is None
+    with torch.no_grad():
+        local(model.tied.bias)[-1] = math.nan if not ranks.first else 0.0
+    assert not weights_are_finite(model), "in both, though it is in the shard of one"
+    assert first_bad_layer(model) == "the values of tied.bias"
+
+    model.temperature = nn.Parameter(torch.tensor(1.0))
+    with pytest.raises(InputError, match="the parameter temperature has no dimension to divide"):
+        shard(model, torch.device("cpu"))
+
+
 def play(ranks: Ranks, folder: Path) -> None:
     """All scenes, in the same order in both processes."""
+    gradients_of_a_net_of_ones_own(ranks)
     start(spec(SHARDED, folder, "sharded"), Silent(), ranks=ranks)
 
-    # The first process's clock says often that it is time to write, the other's never does: they must not be asked apart.
-    real = time.monotonic
-    time.monotonic = lambda: real() * 100.0 if ranks.first else 0.0  # type: ignore[assignment]
-    try:
+    with clocks_apart(ranks):
         stopped(lambda: start(spec(SHARDED, folder, "halfway"), Silent(), ranks=ranks))
-    finally:
-        time.monotonic = real
     ranks.meet()
     if ranks.first:
         for name in ("twice", "once"):
@@ -95,7 +174,7 @@ def play(ranks: Ranks, folder: Path) -> None:
     ranks.meet()
     resume(folder / "copies-twice", Silent(), ranks=ranks)
 
-    start(spec(SHARDED, folder, "batch-norm", norm="batch", max_norm=0.7, l1=1.0), Silent(), ranks=ranks)
+    start(spec(SHARDED, folder, "batch-norm", norm="batch", max_norm=0.7, l1=300.0), Silent(), ranks=ranks)
 
     if ranks.first:  # one process begins, two go on
         alone = spec(SHARDED, folder, "widened", shard=False)
@@ -104,7 +183,7 @@ def play(ranks: Ranks, folder: Path) -> None:
     ranks.meet()
     resume(folder / "widened", Silent(), ranks=ranks)
 
-    with pytest.raises(InputError, match="Muon: .* is sharded over processes"):
+    with pytest.raises(InputError, match=r"Muon: .* is sharded over processes"):
         start(spec(SHARDED, folder, "muon", rule="muon"), Silent(), ranks=ranks)
 
 
@@ -169,6 +248,7 @@ def assert_same(first: Path, second: Path) -> None:
 
 def test_as_in_one_process(runs: Path) -> None:
     assert_same(runs / "one", runs / "sharded")
+    assert json.loads((runs / "one" / "result.json").read_text())["stopped"].startswith("dev loss has not improved")
     one, two = (json.loads((runs / name / "result.json").read_text()) for name in ("one", "sharded"))
     for key in ("best_epoch", "epochs", "steps", "stopped", "layers"):
         assert one[key] == two[key], key
@@ -228,20 +308,22 @@ def test_dropout_of_each_process_goes_on_where_it_was(runs: Path) -> None:
 
 def test_batch_norm_a_limit_on_units_and_zeros(runs: Path) -> None:
     """The model that is kept is the one that was measured; its numbers are those of whole weights."""
-    from thalweg.experiments.predict import load
-
     found = weights(runs / "batch-norm")
     result = json.loads((runs / "batch-norm" / "result.json").read_text())
     matrices = {name: weight for name, weight in found.items() if weight.ndim == 2}
     assert max(float(weight.norm(dim=1).max()) for weight in matrices.values()) <= 0.7 * (1 + 1e-5)
     zeros = sum(int((weight == 0).sum()) for weight in matrices.values())
     assert result["sparsity"]["total"] == pytest.approx(zeros / sum(w.numel() for w in matrices.values()))
-    assert load is not None
+    assert zeros > 0
+    x, y = sklearn.datasets.load_wine(return_X_y=True, as_frame=True)
+    right = load(runs / "batch-norm").probabilities(x).argmax(1) == y.to_numpy()
+    parts = result["parts"]
+    assert right.sum() == pytest.approx(sum(parts[part] * result["metrics"][part]["accuracy"] for part in parts))
 
 
 def test_alone_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match="shard divides the model among processes, and this is the only one: .*torchrun"
+        InputError, match=r"shard divides the model among processes, and this is the only one: .*torchrun"
     ):
         start(spec(SHARDED, tmp_path, "none"), Silent())
     assert not list(tmp_path.iterdir())
