@@ -125,6 +125,24 @@ def test_folds_of_unequal_length(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_each_member_s_own_inputs(way: str) -> None:
+    """As folds have them that are scaled by their own training rows."""
+
+    def population() -> list[Member]:
+        scaled = [(INPUTS - 0.1 * k) / (1 + k) for k in range(3)]
+        return [
+            member(k, train=Part(x, TARGETS, torch.arange(180)), dev=Part(x, TARGETS, torch.arange(180, 240)))
+            for k, x in enumerate(scaled)
+        ]
+
+    trained = train_population(population(), batch_size=32, epochs=3, way=way)
+    for one, outcome in zip(population(), trained.outcomes, strict=True):
+        single = train_population([one], batch_size=32, epochs=3, way="one by one").outcomes[0]
+        assert outcome.losses == pytest.approx(single.losses, abs=1e-5)
+        assert outcome.dev[-1] == pytest.approx(single.dev[-1], abs=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_shorter_fold_that_diverges_keeps_its_last_good_weights(way: str) -> None:
     parts = [Part(INPUTS, TARGETS, torch.arange(size)) for size in (96, 160)]
     folds = [member(k, lr=1e8 if k == 0 else 0.05, train=parts[k], dev=None) for k in range(2)]
