@@ -64,8 +64,9 @@ class Member:
 class Outcome:
     """What came of a member. ``dev`` has the metrics of each pass, ``losses`` the mean training loss of each.
 
-    ``weights`` is the ``state_dict`` of the best pass where there was a dev part, else of the last one (empty
-    where no pass could be measured); ``stopped`` says why the member left early. ``diverged`` is the update whose loss was not finite, counted from 1; 0 for none.
+    ``weights`` is the ``state_dict`` of the best pass where there was a dev part (empty where no pass could be measured), else
+    of the last one; ``stopped`` says why the member left early. ``diverged`` is the update whose loss was not finite, counted
+    from 1; 0 for none.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
