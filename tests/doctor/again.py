@@ -6,9 +6,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import collection  # noqa: F401
 import collection_wide  # noqa: F401
-from programs import PROGRAMS
 from sweep import table
 
+from programs import PROGRAMS
 from thalweg.diagnose.verdict import judge
 from thalweg.history import History
 

@@ -1,11 +1,10 @@
-"""Runs the collection, keeps the histories, prints what was mistaken: ``python sweep.py OUT [WORD] [seeds]``."""
+"""Runs the collection, keeps the histories, prints what was mistaken: ``python sweep.py OUT [NAME|NAME] [seed,seed]``."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -20,6 +19,7 @@ def one(task):
     torch.set_num_threads(1)
     import collection  # noqa: F401
     import collection_wide  # noqa: F401
+
     from programs import PROGRAMS, run
 
     p = PROGRAMS[name](seed)
@@ -67,19 +67,27 @@ def table(results):
             anyhit += kind in kinds
             ok = kinds[:1] == [kind]
         mark = "  " if ok else "~ " if kind in kinds else "X "
-        print(f"{mark}{name:26s} {seed} {kind or '-':20s} {' '.join(f'{k}:{c}' for k, c in found)[:110]}  [{spent.get('run', 0):.1f}+{spent.get('probe', 0):.1f}s] {notes[:2] if notes else ''}")
+        print(
+            f"{mark}{name:26s} {seed} {kind or '-':20s} {' '.join(f'{k}:{c}' for k, c in found)[:110]}  [{spent.get('run', 0):.1f}+{spent.get('probe', 0):.1f}s] {notes[:2] if notes else ''}"
+        )
     print(f"top {top}/{faulty}  any {anyhit}/{faulty}  false {false}/{healthy}")
 
 
 if __name__ == "__main__":
     out, word = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
-    seeds = range(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    seeds = [int(s) for s in sys.argv[3].split(",")] if len(sys.argv) > 3 else [0]
     Path(out).mkdir(parents=True, exist_ok=True)
     import collection  # noqa: F401
     import collection_wide  # noqa: F401
+
     from programs import PROGRAMS
 
-    tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n if len(word) < 40 else w == n for w in word.split("|"))]
+    tasks = [
+        (n, s, out)
+        for n in PROGRAMS
+        for s in seeds
+        if any(w in n if len(word) < 40 else w == n for w in word.split("|"))
+    ]
     results = []
     with ProcessPoolExecutor(3) as pool:
         for result in pool.map(one, tasks):

@@ -13,11 +13,7 @@ import thalweg
 from thalweg.diagnose.kinds import KINDS
 from thalweg.errors import InputError
 
-ISSUED = (
-    "vanishing_gradient exploding_gradient nan dead_relu saturated_activation bad_init lr_too_high lr_too_low undertrained "
-    "unnormalised_input high_bias over_regularised high_variance label_noise train_dev_mismatch class_imbalance data_order "
-    "plateau wrong_loss wrong_activation wrong_gradient wrong_optimizer no_zero_grad frozen_params leakage wrong_mode"
-).split()
+ISSUED = ["vanishing_gradient", "exploding_gradient", "nan", "dead_relu", "saturated_activation", "bad_init", "lr_too_high", "lr_too_low", "undertrained", "unnormalised_input", "high_bias", "over_regularised", "high_variance", "label_noise", "train_dev_mismatch", "class_imbalance", "data_order", "plateau", "wrong_loss", "wrong_activation", "wrong_gradient", "wrong_optimizer", "no_zero_grad", "frozen_params", "leakage", "wrong_mode"]
 
 
 def blobs(n: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,7 +80,13 @@ def test_bits_and_random_states_are_as_without_a_doctor():
             loop(model, optimizer, loss, X, y)
         gradients = [p.grad.clone() for p in model.parameters()]
         after = torch.rand(1).item(), random.random(), np.random.rand()
-        return [p.detach().clone() for p in model.parameters()], gradients, optimizer.state_dict()["state"], after, model.training
+        return (
+            [p.detach().clone() for p in model.parameters()],
+            gradients,
+            optimizer.state_dict()["state"],
+            after,
+            model.training,
+        )
 
     plain, watched = trained(False), trained(True)
     for a, b in zip(plain[0] + plain[1], watched[0] + watched[1], strict=True):
@@ -133,7 +135,9 @@ class Named(nn.Module):
         return {"logits": self.out(given["a"] + given["b"])}
 
 
-@pytest.mark.parametrize("which", ["lstm", "transformer", "dict", "lbfgs", "accumulation", "autocast", "nothing", "no loss"])
+@pytest.mark.parametrize(
+    "which", ["lstm", "transformer", "dict", "lbfgs", "accumulation", "autocast", "nothing", "no loss"]
+)
 def test_any_loop_goes_through(which):
     torch.manual_seed(0)
     loss = nn.CrossEntropyLoss()
@@ -146,7 +150,13 @@ def test_any_loop_goes_through(which):
     model = {"lstm": Recurrent, "transformer": Attentive, "dict": Named}.get(which, net)()
     rule = torch.optim.LBFGS if which == "lbfgs" else torch.optim.Adam
     optimizer = rule(model.parameters(), lr=0.01)
-    given = {} if which == "nothing" else {"train": (X, y)} if which == "no loss" else {"loss": loss, "train": (X, y), "dev": (X, y)}
+    given = (
+        {}
+        if which == "nothing"
+        else {"train": (X, y)}
+        if which == "no loss"
+        else {"loss": loss, "train": (X, y), "dev": (X, y)}
+    )
     with thalweg.watch(model, optimizer, **given) as doctor:
         for step in range(4):
 

@@ -141,7 +141,8 @@ def _dev(case: Case, dev: object) -> None:
         numbers["domain/auc"] = _auc(found.left_out[:, 1], side[mixed])
         whole = case.train.features(case.train.sample(3000, seed=7))
         assert whole is not None
-        scale = whole.std(0, correction=0).clamp(min=1e-12)
+        scale = whole.std(0, correction=0)
+        scale = scale.clamp(min=max(0.1 * float(scale.median()), 1e-12))
         near = torch.cdist(b / scale, whole / scale).min(1).values
         self_near = torch.cdist(a / scale, whole / scale)
         self_near = self_near.masked_fill(self_near < 1e-6 * self_near.median(), torch.inf).min(1).values

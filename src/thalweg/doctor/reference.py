@@ -8,7 +8,9 @@
 
 Targets are one column a class, ±1 (least-squares support vector machine, Suykens & Vandewalle, Neural Processing Letters
 1999), or the numbers of a regression. One eigendecomposition of the kernel gives the left-out answers of every strength of
-regularisation at once: ``left out = y − α / (K + λI)⁻¹ᵢᵢ`` (Cawley & Talbot, Pattern Recognition 2003).
+regularisation at once: ``left out = y − α / Bᵢᵢ``, where ``B = A − A1 1ᵀA / 1ᵀA1``, ``A = (K + λI)⁻¹`` and ``α = By`` (Cawley &
+Talbot, Pattern Recognition 2003). The offset is free: a kernel and targets centred on all rows would betray each row to the
+others, for the centred rows add up to zero.
 """
 
 from __future__ import annotations
@@ -44,26 +46,24 @@ class Reference:
         own = torch.where(own > 1e-9 * (1 + mean.abs()), own, own.max().clamp(min=1e-30))
         shared = own.square().mean().sqrt().expand_as(own)
         goal = coded(targets, classes)
-        offset = goal.mean(0)
+        ones = torch.ones(len(goal), dtype=goal.dtype)
         best: Reference | None = None
         lowest = float("inf")
         plans = [(own, width) for width in (*WIDTHS, 0.0)] + [(shared, WIDTHS[1])] * bool(own.max() < 1e3 * own.min())
         for scale, width in plans:
             rows = (inputs - mean) / scale
             kernel = _kernel(rows, rows, width)
-            others = kernel - torch.diag(torch.full((len(kernel),), torch.inf, dtype=kernel.dtype))
-            if width and float(others.amax(1).median()) < 1e-3:
-                continue  # every row stands alone: what is left of an answer is rounding
             values, vectors = torch.linalg.eigh(kernel)
             values = values.clamp(min=0)
-            turned = vectors.T @ (goal - offset)
+            turned, turned_ones = vectors.T @ goal, vectors.T @ ones
             for strength in STRENGTHS:
                 inverse = 1 / (values + strength * float(values.mean()) + 1e-12)
-                alpha = vectors @ (inverse[:, None] * turned)
-                diagonal = (vectors.square() @ inverse)[:, None]
-                left_out = (
-                    goal - alpha / diagonal - (goal - offset) / (len(goal) - 1)
-                )  # nor is its own target in the mean
+                solved = vectors @ (inverse[:, None] * turned)
+                level = vectors @ (inverse * turned_ones)
+                offset = solved.sum(0) / level.sum()
+                alpha = solved - level[:, None] * offset
+                diagonal = vectors.square() @ inverse - level.square() / level.sum()
+                left_out = goal - alpha / diagonal[:, None].clamp(min=1e-30)
                 squared = float((left_out - goal).square().mean())
                 wrong = float((left_out.argmax(1) != targets).double().mean()) if classes else 0.0
                 if (score := wrong + 0.1 * squared) < lowest:

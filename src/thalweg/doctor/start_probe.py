@@ -26,6 +26,8 @@ def layers(case: Case) -> None:
     """Writes ``weights/NAME/…`` of the start, and ``dead/…``, ``saturated/…``, ``gradient/NAME`` of start and end."""
     start = case.tape.snapshots[0]
     case.write(weights(case, start), step=0)
+    recurrent = any(isinstance(m, (torch.nn.RNNBase, torch.nn.RNNCellBase)) for m in case.twin.model.modules())
+    case.write({"recurrent": float(recurrent)})
     for step, state in ((0, start), (case.steps, case.end)):
         if all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
             case.write(activations(case, state) | gradients(case, state), step=step)

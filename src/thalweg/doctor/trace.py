@@ -15,35 +15,13 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-_OTHERS = [
-    "leaky_relu",
-    "gelu",
-    "elu",
-    "selu",
-    "silu",
-    "softplus",
-    "prelu",
-    "mish",
-    "celu",
-    "hardswish",
-    "scaled_dot_product_attention",
-    "lstm",
-    "gru",
-    "rnn_tanh",
-    "rnn_relu",
-    "multi_head_attention_forward",
-    "sin",
-    "cos",
-    "exp",
-    "maximum",
-    "clamp",
-    "clamp_min",
-    "where",
-    "abs",
-    "square",
-    "pow",
-]
-_POOLS = ["max_pool2d", "max_pool1d", "_max_pool2d", "_max_pool1d", "boolean_dispatch", "fn"]
+_OTHERS = (
+    "leaky_relu", "gelu", "elu", "selu", "silu", "softplus", "prelu", "mish", "celu", "hardswish", "lstm", "gru",
+    "rnn_tanh", "rnn_relu", "scaled_dot_product_attention", "multi_head_attention_forward",
+    "sin", "cos", "exp", "maximum", "clamp", "clamp_min", "where",
+    "abs", "square", "pow",
+)  # fmt: skip
+_POOLS = ("max_pool2d", "max_pool1d", "_max_pool2d", "_max_pool1d", "boolean_dispatch", "fn")
 KINDS = (
     dict.fromkeys(("relu", "relu_", "relu6"), "relu")
     | dict.fromkeys(("tanh", "tanh_", "hardtanh", "softsign"), "tanh")

@@ -17,7 +17,8 @@ import torch
 from thalweg.doctor.case import Case
 from thalweg.doctor.examples import flat
 
-FEWEST, SHARE, LONGEST = 40, 6, 500
+FEWEST, SHARE, LONGEST = 40, 8, 500
+RATES = ("slow", "slower", "fast", "faster")
 
 
 def wanting(case: Case) -> bool:
@@ -49,13 +50,22 @@ def trials(case: Case) -> None:
         case.tried("standardised", steps=steps, shape=_standardiser(case))
     if _odd_weights(h):
         case.tried("redrawn", steps=steps, change=_redraw)
-    case.tried("adam", steps=steps, change=_adam, own_rate=True)
     if h.last("frozen_share") > 0:
         case.tried("unfrozen", steps=steps, change=_unfreeze)
+    if h.last("trial/same/error") - min(h.last(f"trial/{name}/error", 9.0) for name in RATES) < 0.3 * h.last("chance"):
+        case.tried("adam", steps=steps, change=_adam, own_rate=True)  # no rate of this rule helps: is it the rule?
     if all(bool(torch.isfinite(v).all()) for v in case.end.values() if v.is_floating_point()):
-        longer = min(max(case.steps // 2, 2 * FEWEST), 2 * LONGEST)
+        longer = min(max(case.steps // 3, 2 * FEWEST), 2 * LONGEST)
         case.tried("more", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group))
-        case.tried("free", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group), change=_free)
+        if _regularised(case):
+            case.tried(
+                "free", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group), change=_free
+            )
+
+
+def _regularised(case: Case) -> bool:
+    drops = any(isinstance(m, torch.nn.modules.dropout._DropoutNd) and m.p > 0 for m in case.twin.model.modules())
+    return drops or any(group.get("weight_decay", 0.0) > 0 for group in case.twin.optimizer.param_groups)
 
 
 def _odd_inputs(h: Any) -> bool:

@@ -81,7 +81,9 @@ def label_noise(n: Numbers) -> Suspicion | None:
         said = f"{n('labels/swapped'):.0%} of the rows were trained with another label than the one beside them."
         return Suspicion("label_noise", "the mini-batches", said, 0.95, "labels in the loss", n.these("labels/swapped"))
     share = n("reference/clear_disagreement")
-    if share > 0.08:
+    if share > 0.06 and share > 0.6 * n(
+        "reference/train"
+    ):  # where classes overlap, the sure ones are hardly contradicted
         said = f"Of the rows whose neighbours agree most, {share:.0%} have another label."
         return Suspicion(
             "label_noise",

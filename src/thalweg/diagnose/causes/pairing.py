@@ -82,6 +82,9 @@ def wrong_loss(n: Numbers) -> Suspicion | None:
         return Suspicion(
             "wrong_loss", where, said, 0.96, "targets given to other rows", n.these("loss/pairs", "loss/unpaired")
         )
+    if n("loss/doubling") > 1.9 and n("n/batch") >= 4 and n.short and n.closes("slow") > 0.2:
+        said = "The loss adds up over the mini-batch: gradients, and with them the steps, grow with its size."
+        return Suspicion("wrong_loss", where, said, 0.8, "twice as many rows", n.these("loss/doubling", "n/batch"))
     if best < -5 and n("loss/ideal_20") < 1.8 * n("loss/ideal_10") and not n.flag("head/log_softmax"):
         said = f"The loss falls without bound as outputs grow ({n('loss/ideal_20'):.3g} at 20): it expects log-probabilities."
         return Suspicion("wrong_loss", where, said, 0.95, "loss of ideal outputs", evidence)

@@ -25,7 +25,10 @@ def no_zero_grad(n: Numbers) -> Suspicion | None:
 
 def wrong_gradient(n: Numbers) -> Suspicion | None:
     """Back-propagation and finite differences disagree, or the step was made with another gradient than the loss's."""
-    failed = {name: last for name, (_, last) in n.under("gradcheck").items() if last > WRONG}
+    cut_off = n.under("frozen")  # no gradient at all is another fault
+    failed = {
+        name: max(pair) for name, pair in n.under("gradcheck").items() if max(pair) > WRONG and name not in cut_off
+    }
     if failed:
         where = list(failed)[-1]
         said = f"The gradient of {where} differs from finite differences: ratio {failed[where]:.2g} (at most 1e-5 is right)."

@@ -10,6 +10,7 @@ import math
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
+USUAL_PACE, USUAL_PASSES = 5e-4, 5.0
 BLOWN = 1e3
 """Outputs so many times their first size have run away; below it, numbers that are none come from the arithmetic."""
 
@@ -53,9 +54,9 @@ def _resumed(n: Numbers) -> float:
 
 
 def _few_steps(n: Numbers) -> bool:
-    """Whether it was the number of steps and not their size: each moved the weights as healthy steps do."""
-    pace = n("update/first")
-    return _resumed(n) > 0.25 and (pace > 5e-4 or (n("passes") <= 3 and pace > 1e-4))
+    """Whether it was the number of steps and not their size: more of the same help, and steps as large as healthy ones
+    (about 1e-3 of the weights) in few passes are the likelier cause than small ones in many."""
+    return _resumed(n) > 0.25 and n("update/first") / USUAL_PACE * USUAL_PASSES / n("passes") > 1
 
 
 def lr_too_low(n: Numbers) -> Suspicion | None:

@@ -63,40 +63,40 @@ def unnormalised_input(n: Numbers) -> Suspicion | None:
         f"input/{found[0]}", "trial/standardised/error", "trial/same/error"), not n.short)  # fmt: skip
 
 
-def _chain(n: Numbers) -> list[tuple[str, float]]:
-    """The gradient of each weight at the start over the weight's size, first layer first."""
-    sizes = {name: first for name, (first, _) in n.under("size").items()}
-    return [(name, g / sizes[name]) for name, (g, _) in n.under("gradient").items() if sizes.get(name, 0) > 0]
+def _chain(n: Numbers, moment: int) -> list[tuple[str, float]]:
+    """The gradient of each weight over the weight's size, first layer first; ``moment`` 0 is the start, 1 the end."""
+    sizes = {name: pair[moment] for name, pair in n.under("size").items()}
+    return [(name, pair[moment] / sizes[name]) for name, pair in n.under("gradient").items() if sizes.get(name, 0) > 0]
 
 
 def vanishing_gradient(n: Numbers) -> Suspicion | None:
-    """Gradients fall from layer to layer on the way back."""
-    chain = _chain(n)
-    if len(chain) < 4 or not n.short:
+    """Gradients fall from layer to layer on the way back, at the start or where training got stuck."""
+    if not n.short:
         return None
-    (where, first), (_, last) = chain[0], chain[-1]
-    smallest = min(g for _, g in chain[: len(chain) // 2 + 1])
-    ratio = smallest / max(g for _, g in chain) if last > 0 else math.nan
-    if ratio < 1e-2:
-        said = f"At the start the gradient of {where} is {ratio:.1e} of the largest layer's."
-        return Suspicion(
-            "vanishing_gradient", where, said, 0.9, "gradients by layer at the start", {"ratio": ratio, "first": first}
-        )
+    stuck = n("train/error") > 0.6 * n("chance")
+    for moment, word in ((0, "At the start"), (1, "At the end"))[: 2 if stuck else 1]:
+        chain = _chain(n, moment)
+        if len(chain) < 4:
+            return None
+        where, smallest = min(chain[: len(chain) // 2 + 1], key=lambda layer: layer[1])
+        ratio = smallest / max(g for _, g in chain)
+        if 0 < ratio < 1e-2:  # nothing at all comes through units that are dead, which is another story
+            said = f"{word} the gradient of {where} is {ratio:.1e} of the largest layer's."
+            evidence = {"ratio": ratio, "gradient": smallest}
+            return Suspicion("vanishing_gradient", where, said, 0.9, "gradients by layer", evidence)
     return None
 
 
 def exploding_gradient(n: Numbers) -> Suspicion | None:
-    """Gradients grow from layer to layer on the way back, or are huge from the start."""
+    """Gradients that are huge from the start, through many layers or many moments."""
     grads = [(name, g) for name, (g, _) in n.under("gradient").items()]
-    if len(grads) < 4 or not n.short:
+    if not (len(grads) > 4 or n.flag("recurrent")) or not grads or not n.short:
         return None
     where, first = grads[0]
-    middle = sorted(g for _, g in grads)[len(grads) // 2]
-    if first > 1e3 and n.first("train/loss") > 100 * max(n("loss/null"), 1e-9):
+    largest = max(g for _, g in grads)
+    if (largest > 1e3 or not math.isfinite(largest)) and not n.first("train/loss") < 100 * max(n("loss/null"), 1e-9):
         said = f"At the start the gradient's norm at {where} is {first:.2e}, the loss {n.first('train/loss'):.2e}."
-        return Suspicion(
-            "exploding_gradient", where, said, 0.9, "gradients by layer at the start", {"norm": first, "median": middle}
-        )
+        return Suspicion("exploding_gradient", where, said, 0.9, "gradients by layer at the start", {"norm": first})
     return None
 
 
@@ -108,14 +108,10 @@ def dead_relu(n: Numbers) -> Suspicion | None:
     where = max(found, key=lambda name: found[name][1])
     begin, end = found[where]
     said = f"{end:.0%} of the units of {where} are zero for every training row ({begin:.0%} at the start)."
-    return Suspicion(
-        "dead_relu",
-        where,
-        said,
-        0.9 if begin > 0.5 else 0.6,
-        "units over the training rows",
-        {"start": begin, "end": end},
-    )
+    lowered = any(pair[0] < -0.3 for name, pair in n.under("weights").items() if name.endswith("/median"))
+    born = begin > 0.9 or (begin > 0.5 and lowered)
+    evidence = {"start": begin, "end": end}
+    return Suspicion("dead_relu", where, said, 0.9 if born else 0.6, "units over the training rows", evidence)
 
 
 def saturated_activation(n: Numbers) -> Suspicion | None:

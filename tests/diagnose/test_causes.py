@@ -1,0 +1,125 @@
+"""The causes against numbers typed by hand: what each needs to speak, what keeps it silent."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from thalweg.diagnose.kinds import KINDS
+from thalweg.diagnose.numbers import Numbers
+from thalweg.diagnose.verdict import ORDER, judge
+from thalweg.history import History
+
+HEALTHY = {
+    "loop/stale": 0.0, "loop/asked": 20.0, "loop/eval": 0.0, "loop/judged_training": 0.0, "loop/modal": 1.0, "chance": 0.9,
+    "train/error": 0.01, "dev/error": 0.02, "train/loss": 0.05, "dev/loss": 0.07, "reference/train": 0.02, "reference/dev": 0.02,
+    "reference/clear_disagreement": 0.0, "n/train": 1000.0, "n/dev": 300.0, "n/steps": 600.0, "n/batch": 32.0, "n/weights": 3.0,
+    "order/batch_variance": 1.1, "order/most": 32.0, "labels/swapped": 0.0, "input/scales": 1.2, "input/largest": 3.0,
+    "input/shift": 0.2, "input/spread": 1.0, "task/classes": 1.0, "class/smallest": 0.09, "class/count": 10.0,
+    "class/recall_common": 0.98, "leak/met": 0.0, "leak/repeated": 0.0, "leak/column": 0.2, "leak/next": 0.2, "domain/auc": 0.5,
+    "rate/alive": 1.0, "rate/top": 0.001, "rate/negative": 0.0, "update/first": 1e-3, "passes": 20.0, "weights_shrunk": 1.1,
+    "loss/null": 2.3, "loss/best": 0.0, "loss/anti": 8.0, "loss/pairs": 0.8, "loss/unpaired": 2.7, "loss/ideal_1": 0.8,
+    "loss/ideal_10": 0.0, "loss/ideal_20": 0.0, "affine": 0.4, "kinds/relu": 2.0, "weights/0.weight/scale": 1.0,
+    "weights/0.weight/unlike": 1.4, "weights/2.weight/scale": 1.0, "weights/2.weight/unlike": 1.4, "frozen_share": 0.0,
+}  # fmt: skip
+BAD = {"train/error": 0.6, "dev/error": 0.6}
+
+
+def history(**changes: float) -> History:
+    h = History()
+    for name, value in (HEALTHY | {k.replace("__", "/"): v for k, v in changes.items()}).items():
+        h.record(600, {name: value})
+    return h
+
+
+def kinds(**changes: float) -> list[str]:
+    return [finding.kind for finding in judge(history(**changes), ())[0]]
+
+
+def test_a_healthy_table_raises_nothing():
+    assert kinds() == []
+
+
+def test_without_any_number_every_cause_is_silent():
+    assert judge(History(), ()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("no_zero_grad", {"loop/stale": 1.0}),
+        ("wrong_gradient", {"gradcheck/2.weight": 0.05}),
+        ("wrong_gradient", {"taken/parameter/0.weight": -0.9}),
+        ("wrong_mode", {"loop/eval": 1.0}),
+        ("wrong_mode", {"loop/judged_training": 1.0}),
+        ("frozen_params", BAD | {"frozen/0.weight": 1.0, "frozen_share": 0.8, "frozen_why/optimizer": 1.0}),
+        ("wrong_optimizer", BAD | {"optimizer/maximize": 1.0}),
+        ("data_order", {"order/batch_variance": 28.0}),
+        ("nan", {"input/not_finite": 0.001}),
+        (
+            "nan",
+            BAD
+            | {"loop/first_bad": 40.0, "loop/largest_first": 1.0, "loop/largest_before": 3.0, "train/loss": math.nan},
+        ),
+        ("leakage", {"leak/met": 0.4}),
+        ("leakage", {"leak/column": 1.0}),
+        ("wrong_activation", {"head/softmax": 1.0, "head/rows_sum": 1.0, "head/width": 10.0, "loss/floor": 1.46}),
+        ("wrong_activation", BAD | {"affine": 1e-15, "kinds/relu": 0.0}),
+        ("wrong_loss", {"loss/best": 2.5}),
+        ("wrong_loss", {"loss/unpaired": 0.8}),
+        ("wrong_loss", {"loss/ideal_10": 81.0, "loss/ideal_20": 361.0}),
+        (
+            "unnormalised_input",
+            BAD | {"input/scales": 900.0, "trial/same/error": 0.6, "trial/standardised/error": 0.05},
+        ),
+        ("bad_init", BAD | {"weights/0.weight/unlike": 0.0}),
+        ("bad_init", BAD | {"weights/0.weight/scale": 30.0, "trial/same/error": 0.6, "trial/redrawn/error": 0.05}),
+        ("dead_relu", BAD | {"dead/0:1": 1.0}),
+        ("saturated_activation", BAD | {"saturated/0:1": 0.9}),
+        ("lr_too_high", BAD | {"trial/same/error": 0.6, "trial/slow/error": 0.05}),
+        ("lr_too_low", BAD | {"trial/same/error": 0.8, "trial/fast/error": 0.05, "trial/more/error": 0.58}),
+        ("undertrained", BAD | {"trial/more/error": 0.1, "trial/same/error": 0.8, "trial/fast/error": 0.3}),
+        ("plateau", BAD | {"rate/alive": 0.1}),
+        ("over_regularised", BAD | {"trial/more/error": 0.6, "trial/free/error": 0.1}),
+        ("over_regularised", BAD | {"optimizer/weight_decay": 0.1, "weights_shrunk": 0.01}),
+        ("class_imbalance", {"class/smallest": 0.01, "class/recall_rare": 0.1}),
+        ("label_noise", {"reference/clear_disagreement": 0.25}),
+        ("label_noise", {"labels/swapped": 0.3, "taken/pull": 0.6}),
+        ("train_dev_mismatch", {"domain/auc": 0.95, "reference/dev": 0.4, "dev/error": 0.4}),
+        ("high_variance", {"dev/error": 0.3, "reference/dev": 0.1}),
+        ("high_bias", BAD),
+    ],
+)
+def test_each_kind_is_named_first_by_its_own_evidence(kind: str, changes: dict[str, float]):
+    found = kinds(**changes)
+    assert found[:1] == [kind], found
+
+
+def test_gradients_by_layer_tell_vanishing_from_exploding():
+    layers = {f"size/{k}.weight": 5.0 for k in range(6)}
+    falling = {f"gradient/{k}.weight": 10.0 ** (k - 6) for k in range(6)}
+    assert kinds(**BAD, **layers, **falling)[0] == "vanishing_gradient"
+    h = history(**BAD, **layers, **{f"gradient/{k}.weight": 1e5 for k in range(6)})
+    start = History()
+    start.record(0, {"train/loss": 1e4})
+    for name in h.columns:
+        for step, value in zip(*h.column(name), strict=True):
+            start.record(int(step), {name: value})
+    assert judge(start, ())[0][0].kind == "exploding_gradient"
+
+
+def test_what_did_no_harm_is_a_note():
+    findings, notes = judge(history(**{"input/scales": 900.0}), ("a probe failed",))
+    assert findings == []
+    assert [note.kind for note in notes] == ["unnormalised_input", "note"]
+
+
+def test_few_rows_of_a_class_by_chance_are_no_imbalance():
+    assert "class_imbalance" not in kinds(**{"class/smallest": 0.03, "class/recall_rare": 0.1, "n/train": 60.0})
+
+
+def test_every_kind_has_a_cause():
+    source = {kind for kind in KINDS}
+    assert len(ORDER) >= len(source)
+    assert Numbers(history()).short is False
