@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from thalweg.data import load
-from thalweg.data.arrays import as_array, read_idx, read_idx_folder, read_npz, read_npz_inputs
+from thalweg.data.sources.arrays import as_array, read_idx, read_idx_folder, read_npz, read_npz_inputs
 from thalweg.errors import InputError
 
 GENERATOR = np.random.default_rng(0)

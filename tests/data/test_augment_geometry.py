@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import affine_transform
 
-from thalweg.data.augment_draws import Draws
-from thalweg.data.augment_geometry import (
+from thalweg.data.augment.draws import Draws
+from thalweg.data.augment.geometry import (
     Crop,
     Elastic,
     Flip,

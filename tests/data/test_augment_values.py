@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from thalweg.data.augment import Augmented, parse
-from thalweg.data.augment_draws import Draws
-from thalweg.data.augment_values import Brightness, Contrast, Cutout, Mixup, Noise
+from thalweg.data.augment.draws import Draws
+from thalweg.data.augment.values import Brightness, Contrast, Cutout, Mixup, Noise
 from thalweg.data.batches import TensorBatches
 from thalweg.errors import InputError
 

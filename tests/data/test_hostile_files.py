@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commandline import CommandLine
-from thalweg.data import Data, load, packed
+from thalweg.data import Data, load
+from thalweg.data.sources import packed
 from thalweg.errors import InputError
 
 ROWS = b"".join(b"%d,%d\n" % (row, row % 2) for row in range(30))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from thalweg.data import Preprocessor, load, load_inputs, split
-from thalweg.data.images import read_folder, read_images
+from thalweg.data.sources.images import read_folder, read_images
 from thalweg.errors import InputError
 
 GENERATOR = np.random.default_rng(0)

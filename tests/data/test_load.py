@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-import thalweg.data.bundled
+import thalweg.data.sources.bundled
 from thalweg.data import BUNDLED, Preprocessor, load, load_inputs, split
 from thalweg.errors import InputError
 
@@ -58,7 +58,7 @@ def test_fashion_mnist(fashion_mnist) -> None:
 
 
 def test_fashion_mnist_is_looked_for_where_the_user_says(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(thalweg.data.bundled, "_homes", lambda: [tmp_path])
+    monkeypatch.setattr(thalweg.data.sources.bundled, "_homes", lambda: [tmp_path])
     with pytest.raises(InputError, match=r"install Debian's package dataset-fashion-mnist, or put its four files"):
         load("fashion-mnist")
     (tmp_path / "fashion-mnist").mkdir()

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from thalweg.data import Data, Split, load, split
-from thalweg.data.mismatch import Mismatch, mismatch, mismatches
+from thalweg.data.profile.mismatch import Mismatch, mismatch, mismatches
 
 
 def table(seed: int, rows: int = 400) -> Data:

@@ -13,7 +13,7 @@ from scipy.stats import skew
 
 from thalweg.data import Data, Split, load, split
 from thalweg.data.profile import Profile, profile
-from thalweg.data.suspicions import of_inputs
+from thalweg.data.profile.suspicions import of_inputs
 
 
 def harmless(seed: int, rows: int = 300, *, classes: bool = False) -> pl.DataFrame:

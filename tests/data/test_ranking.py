@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata
 from sklearn.metrics import roc_auc_score
 
-from thalweg.data.ranking import auc, midranks
+from thalweg.data.profile.ranking import auc, midranks
 
 
 def drawn(seed: int, m: int = 60, n: int = 90, gap: float = 0.8) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from thalweg.data import load
-from thalweg.data.reading import read
+from thalweg.data.sources.reading import read
 from thalweg.errors import InputError
 
 ROWS = 20

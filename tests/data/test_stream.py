@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from thalweg.data.preprocess import Preprocessor
-from thalweg.data.source import load
+from thalweg.data.sources.load import load
 from thalweg.data.streaming import Stream, Streamed, answers, is_large, open_stream, opening
 from thalweg.errors import InputError
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from thalweg.data.table import MISSING, as_frame, read_table
+from thalweg.data.sources.table import MISSING, as_frame, read_table
 from thalweg.errors import InputError
 
 ROWS = "a,b,c\n1,2.5,x\n3,4.5,y\n"

@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.data import BUNDLED, Data, load, split
-from thalweg.data.mismatch import Mismatch, mismatches
-from thalweg.data.profile import Array, Column, Profile, Target, profile
-from thalweg.data.table import is_table, read_table
+from thalweg.data.profile.mismatch import Mismatch, mismatches
+from thalweg.data.profile.profile import Array, Column, Profile, Target, profile
+from thalweg.data.sources.table import is_table, read_table
 from thalweg.errors import plain
 from thalweg.experiments.spec import Spec
 

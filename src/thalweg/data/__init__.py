@@ -10,16 +10,13 @@
 >>> preprocessor.restore_targets(outputs)                        # back to the user's units, or class names
 """
 
-from thalweg.data.augment import Augmented
-from thalweg.data.augment import outline as augmentations_in_words
-from thalweg.data.augment import parse as augmentations
 from thalweg.data.batches import TensorBatches, auto_batch_size
-from thalweg.data.bundled import BUNDLED
 from thalweg.data.dataset import Data
 from thalweg.data.folds import Fold, folds
-from thalweg.data.mismatch import mismatch
 from thalweg.data.preprocess import Preprocessor
-from thalweg.data.source import load, load_inputs
+from thalweg.data.profile import mismatch
+from thalweg.data.sources.bundled import BUNDLED
+from thalweg.data.sources.load import load, load_inputs
 from thalweg.data.split import Split, sizes, split
 from thalweg.data.streaming import Stream, is_large, open_stream
 from thalweg.data.tabular import Embedded
@@ -27,7 +24,6 @@ from thalweg.data.targets import infer_task
 
 __all__ = [
     "BUNDLED",
-    "Augmented",
     "Data",
     "Embedded",
     "Fold",
@@ -35,8 +31,6 @@ __all__ = [
     "Split",
     "Stream",
     "TensorBatches",
-    "augmentations",
-    "augmentations_in_words",
     "auto_batch_size",
     "folds",
     "infer_task",

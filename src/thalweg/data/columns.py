@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from thalweg.data.scales import SCALES, Scale
-from thalweg.data.table import as_moments
+from thalweg.data.sources.table import as_moments
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:

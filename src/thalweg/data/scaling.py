@@ -20,8 +20,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from thalweg.data.arrays import as_array
 from thalweg.data.scales import MOST_QUANTILES, Scale
+from thalweg.data.sources.arrays import as_array
 from thalweg.errors import InputError
 
 NUMBERS_AT_ONCE = 1 << 22

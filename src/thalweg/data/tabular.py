@@ -26,7 +26,7 @@ from thalweg.data.columns import (
     encoder_from_dict,
     encoder_to_dict,
 )
-from thalweg.data.table import as_frame
+from thalweg.data.sources.table import as_frame
 from thalweg.data.wording import in_words, nearest
 from thalweg.errors import InputError
 

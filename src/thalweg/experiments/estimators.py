@@ -30,7 +30,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted, validate_data
 
 from thalweg.data import Preprocessor
-from thalweg.data.table import as_frame
+from thalweg.data.sources.table import as_frame
 from thalweg.data.tabular import TableEncoder
 from thalweg.errors import InputError
 from thalweg.experiments.fitting import fit

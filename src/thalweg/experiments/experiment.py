@@ -218,7 +218,7 @@ def conduct(
     sharded = spec.shard and not ranks.alone
     if sharded:
         shard(model, parts.dev[1].device)
-    else:
+    elif spec.shard:  # begun by several processes, and now one goes on
         model.to(parts.dev[1].device)
     optimizer, regularisers = experiment.build_optimizer(model, lr=spec.lr or 1.0, measured=True)
     steps = spec.epochs * len(experiment.batches)
@@ -227,9 +227,7 @@ def conduct(
 
     def measure() -> dict[str, float]:
         measured = evaluate(model, *parts.sample, objective), evaluate(model, *parts.dev, objective)
-        at_train, at_dev = ranks.tell(
-            measured
-        )  # the best pass is the same one for all, also where sums round differently
+        at_train, at_dev = ranks.tell(measured)  # one pass is the best for all, also where sums round differently
         record = {f"train/{name}": value for name, value in at_train.items()}
         newest.update(record | {f"dev/{name}": value for name, value in at_dev.items()})
         history.record(state.step, newest)
@@ -260,7 +258,7 @@ def conduct(
     agree: list[Hook] = []
     agreed: Callable[[], bool] | None = None
     gradients: Gradients
-    batches = experiment.shared(ranks)
+    batches = experiment.batches if ranks.alone else experiment.shared(ranks)
     if ranks.alone:
         gradients = experiment.gradients(model)
     else:

@@ -114,7 +114,7 @@ def _on_mismatch(data: Data, rows: Split, seed: int) -> tuple[str, ...]:
     """What a table's parts have against each other where they are no random division of one table (mission F2)."""
     if isinstance(data.inputs, np.ndarray) or (data.assigned is None and data.time is None):
         return ()
-    from thalweg.data import mismatch
+    from thalweg.data.profile import mismatch
 
     found = mismatch(data, rows, seed=seed)
     return (found.sentence, *(f"{column.text}." for column in found.columns[:3])) if found.differs else ()

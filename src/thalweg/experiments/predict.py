@@ -115,9 +115,9 @@ class Predictor:
     def _blocks(self, source: Any, delimiter: str | None) -> Iterator[tuple[int, Any, list[str] | None]]:
         """(first row, raw inputs, names of their files or None) of one block after another."""
         from thalweg.data import load_inputs
-        from thalweg.data.arrays import as_array
-        from thalweg.data.images import SUFFIXES, image_files, read_images
-        from thalweg.data.table import as_frame
+        from thalweg.data.sources.arrays import as_array
+        from thalweg.data.sources.images import SUFFIXES, image_files, read_images
+        from thalweg.data.sources.table import as_frame
         from thalweg.data.tabular import TableEncoder
 
         shape = self.preprocessor.input_shape

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.data.sources.table import MISSING, typed
 from thalweg.data.streaming.source import Source, Span
-from thalweg.data.table import MISSING, typed
 from thalweg.data.targets import as_series, read_targets
 from thalweg.errors import InputError
 

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from thalweg.data.arrays import IDX_TYPES, as_images
+from thalweg.data.sources.arrays import IDX_TYPES, as_images
 from thalweg.data.streaming.source import SPAN_BYTES, Columns, Span, spans_of
 from thalweg.errors import InputError
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from thalweg.data.arrays import is_idx
+from thalweg.data.sources.arrays import is_idx
 from thalweg.data.streaming.arrays import ArraySource, idx_file, npy_file
 from thalweg.data.streaming.parquet import ParquetSource, parquet_files
 from thalweg.data.streaming.source import Source

@@ -23,12 +23,12 @@ import numpy as np
 
 from thalweg.data.dataset import FEWEST_ROWS, Data, type_in_words
 from thalweg.data.preprocess import Preprocessor
+from thalweg.data.sources.table import tidy
 from thalweg.data.split import _check, sizes
 from thalweg.data.streaming.answers import Answers
 from thalweg.data.streaming.batches import Rows, StreamBatches
 from thalweg.data.streaming.parts import DEV, SAMPLE, TEST, Parts
 from thalweg.data.streaming.source import Columns, Source, Span
-from thalweg.data.table import tidy
 from thalweg.data.tabular import ROW_NUMBERS
 from thalweg.data.wording import in_words
 from thalweg.errors import InputError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thalweg.data.dataset import DEV, TRAIN, Data, type_in_words
-from thalweg.data.reading import Raw
+from thalweg.data.sources.reading import Raw
 from thalweg.data.targets import read_more
 from thalweg.data.wording import in_words, nearest
 from thalweg.errors import InputError

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.data import arrays, images, table
-from thalweg.data.bundled import BUNDLED, load_bundled
 from thalweg.data.dataset import DEV, TEST, TRAIN, Data
-from thalweg.data.joining import joined
-from thalweg.data.marks import marked, without
 from thalweg.data.preprocess import Preprocessor
-from thalweg.data.reading import Raw, check_there, read, refuse_target, unknown_kind
+from thalweg.data.sources import arrays, images, table
+from thalweg.data.sources.bundled import BUNDLED, load_bundled
+from thalweg.data.sources.joining import joined
+from thalweg.data.sources.marks import marked, without
+from thalweg.data.sources.reading import Raw, check_there, read, refuse_target, unknown_kind
 from thalweg.data.tabular import TableEncoder
 from thalweg.data.targets import read_outputs, read_targets
 from thalweg.data.wording import in_words, rows_in_words

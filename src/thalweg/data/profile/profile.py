@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.data.dataset import Data, type_in_words
-from thalweg.data.leakage import of_target
+from thalweg.data.profile.leakage import of_target
+from thalweg.data.profile.suspicions import Suspicion, of_inputs
+from thalweg.data.profile.views import as_texts
 from thalweg.data.split import Split
-from thalweg.data.suspicions import Suspicion, of_inputs
-from thalweg.data.views import as_texts
 
 if TYPE_CHECKING:
     import polars

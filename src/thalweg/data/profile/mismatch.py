@@ -24,10 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from thalweg.data.dataset import Data
-from thalweg.data.ranking import Auc, auc
+from thalweg.data.profile.ranking import Auc, auc
+from thalweg.data.profile.telling import difference
+from thalweg.data.profile.views import View, views
 from thalweg.data.split import Split
-from thalweg.data.telling import difference
-from thalweg.data.views import View, views
 
 MOST_ROWS = 20_000
 """Of each part; more rows are sampled down to these."""

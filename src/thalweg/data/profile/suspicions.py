@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thalweg.data.profile.views import as_texts
 from thalweg.data.tabular import ROW_NUMBERS
-from thalweg.data.views import as_texts
 from thalweg.data.wording import in_words
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thalweg.data import arrays, images, table
-from thalweg.data.bundled import BUNDLED, load_bundled
 from thalweg.data.dataset import Data
+from thalweg.data.sources import arrays, images, table
+from thalweg.data.sources.bundled import BUNDLED, load_bundled
 from thalweg.data.wording import in_words, nearest, no_column
 from thalweg.errors import InputError
 

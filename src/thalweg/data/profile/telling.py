@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from thalweg.data.views import View
+from thalweg.data.profile.views import View
 
 
 def difference(look: View, held: np.ndarray, part: str) -> str:

@@ -21,9 +21,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from thalweg.data.augment_draws import Draws, Step
-from thalweg.data.augment_geometry import Crop, Elastic, Flip, Geometric, Rotate, Shear, VerticalFlip, Zoom, moved
-from thalweg.data.augment_values import Brightness, Contrast, Cutout, Mixup, Noise
+from thalweg.data.augment.draws import Draws, Step
+from thalweg.data.augment.geometry import Crop, Elastic, Flip, Geometric, Rotate, Shear, VerticalFlip, Zoom, moved
+from thalweg.data.augment.values import Brightness, Contrast, Cutout, Mixup, Noise
 from thalweg.data.batches import mixed
 from thalweg.errors import InputError
 

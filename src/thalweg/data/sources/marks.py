@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.data.dataset import DEV, FREE, TEST, TRAIN, Data
-from thalweg.data.reading import array_of
-from thalweg.data.table import typed
+from thalweg.data.sources.reading import array_of
+from thalweg.data.sources.table import typed
 from thalweg.data.wording import in_words, no_column, rows_in_words
 from thalweg.errors import InputError
 

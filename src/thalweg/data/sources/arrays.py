@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from thalweg.data import packed
 from thalweg.data.dataset import DEV, TEST, TRAIN
+from thalweg.data.sources import packed
 from thalweg.errors import InputError
 
 INPUTS = ("x", "data", "inputs", "images", "features")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.data import packed
+from thalweg.data.sources import packed
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:

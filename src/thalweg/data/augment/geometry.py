@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thalweg.data.augment_draws import Draws, Step
+from thalweg.data.augment.draws import Draws, Step
 
 Size = tuple[int, int]
 SMOOTH = 7.0

@@ -17,10 +17,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from thalweg.data.dataset import Data
-from thalweg.data.ranking import auc, midranks
+from thalweg.data.profile.ranking import auc, midranks
+from thalweg.data.profile.suspicions import Suspicion, of_inputs
+from thalweg.data.profile.views import View, as_texts, view
 from thalweg.data.split import Split
-from thalweg.data.suspicions import Suspicion, of_inputs
-from thalweg.data.views import View, as_texts, view
 from thalweg.data.wording import rows_in_words
 
 MOST_ROWS = 5_000

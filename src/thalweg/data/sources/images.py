@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thalweg.data import packed
 from thalweg.data.dataset import DEV, TEST, TRAIN
+from thalweg.data.sources import packed
 from thalweg.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.data.arrays import find_idx, read_idx_folder
 from thalweg.data.dataset import Data
+from thalweg.data.sources.arrays import find_idx, read_idx_folder
 from thalweg.errors import InputError
 
 CLOTHES = (
