@@ -266,7 +266,7 @@ def conduct(
         gradients = parallel = experiment.parallel(model, ranks, asked=interrupted, due=due)
         interrupted, agreed = lambda: parallel.stop, lambda: parallel.save
         agree.append(SameBuffers(model))
-    torch.manual_seed(spec.seed + 1 + (ranks.rank << 32))
+    torch.manual_seed(spec.seed + 1 + ranks.rank * 0x9E3779B1)  # the processor's generator takes the lower 32 bits
     state = State(model, optimizer)
     saving: list[Hook] = []
     checkpoints: Checkpoints | None = None
