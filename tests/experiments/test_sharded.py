@@ -125,15 +125,16 @@ class Net(nn.Module):
 
 
 def gradients_of_a_net_of_ones_own(ranks: Ranks) -> None:
-    """Shares of three and of two rows; the gradient is that of the mean over five, in one process."""
+    """Shares of three and of two rows, of one and of none; the gradient is that of the mean over all, in one process."""
     generator = torch.Generator().manual_seed(5)
     x, y = torch.randn(5, 6, generator=generator), torch.randn(5, 1, generator=generator)
     reference, model, loss = Net(), Net(), nn.functional.mse_loss
     shard(model, torch.device("cpu"))
     assert all(map(is_sharded, model.parameters()))
-    for _ in range(2):
-        expected = Autograd(reference, loss)(x, y)
-        found = DataParallel(model, loss, ranks, sharded=True)(x[ranks.rank :: WORLD], y[ranks.rank :: WORLD])
+    for rows in (5, 1):
+        share = slice(ranks.rank, rows, WORLD)
+        expected = Autograd(reference, loss)(x[:rows], y[:rows])
+        found = DataParallel(model, loss, ranks, sharded=True)(x[share], y[share])
         torch.testing.assert_close(found, expected)
         for (name, one), two in zip(reference.named_parameters(), model.parameters(), strict=True):
             if one.grad is None:

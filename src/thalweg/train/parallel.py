@@ -130,7 +130,8 @@ class DataParallel:
         for parameter in self.parameters:
             parameter.grad = None
         with torch.autocast(inputs.device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            loss = self.loss(self.model(inputs), targets)
+            outputs = self.model(inputs)
+            loss = self.loss(outputs, targets) if len(targets) else outputs.sum()  # a share may be empty: zero, no mean
         # Processes' gradients are averaged; made sums over rows, they add up to the sum over the whole mini-batch.
         (loss * (len(targets) * self.ranks.world)).backward()
         told = [float(loss.detach()) * len(targets), len(targets), self.asked(), self.ranks.first and self.due()]
