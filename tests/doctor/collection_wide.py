@@ -70,17 +70,6 @@ class Residual(nn.Module):
         return self.last(x)
 
 
-class Attention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Linear(8, 32)
-        self.layer = nn.TransformerEncoderLayer(32, 4, 64, dropout=0.1, batch_first=True)
-        self.out = nn.Linear(32, 10)
-
-    def forward(self, x):
-        return self.out(self.layer(self.embed(x.reshape(-1, 8, 8))).mean(1))
-
-
 class Detached(nn.Module):
     def __init__(self):
         super().__init__()
@@ -123,7 +112,6 @@ def on_digit_rows(kind, m, o, **more):
 add("ok lstm", on_digit_rows, H, Rows, lambda m: adam(m, 5e-3))
 add("ok gru clip", on_digit_rows, H, lambda: Rows(nn.GRU), lambda m: adam(m, 5e-3), spoil=clip)
 add("ok residual", on_digits, H, Residual, lambda m: adam(m))
-add("ok attention", on_digits, H, Attention, lambda m: adam(m, 5e-3), epochs=25)
 add(
     "ok smoothing",
     losing(nn.CrossEntropyLoss(label_smoothing=0.1)),

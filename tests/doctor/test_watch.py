@@ -13,7 +13,34 @@ import thalweg
 from thalweg.diagnose.kinds import KINDS
 from thalweg.errors import InputError
 
-ISSUED = ["vanishing_gradient", "exploding_gradient", "nan", "dead_relu", "saturated_activation", "bad_init", "lr_too_high", "lr_too_low", "undertrained", "unnormalised_input", "high_bias", "over_regularised", "high_variance", "label_noise", "train_dev_mismatch", "class_imbalance", "data_order", "plateau", "wrong_loss", "wrong_activation", "wrong_gradient", "wrong_optimizer", "no_zero_grad", "frozen_params", "leakage", "wrong_mode"]
+ISSUED = [
+    "vanishing_gradient",
+    "exploding_gradient",
+    "nan",
+    "dead_relu",
+    "saturated_activation",
+    "bad_init",
+    "lr_too_high",
+    "lr_too_low",
+    "undertrained",
+    "unnormalised_input",
+    "high_bias",
+    "over_regularised",
+    "high_variance",
+    "label_noise",
+    "train_dev_mismatch",
+    "class_imbalance",
+    "data_order",
+    "plateau",
+    "wrong_loss",
+    "wrong_activation",
+    "wrong_gradient",
+    "wrong_optimizer",
+    "no_zero_grad",
+    "frozen_params",
+    "leakage",
+    "wrong_mode",
+]
 
 
 def blobs(n: int = 200, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

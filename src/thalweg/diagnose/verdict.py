@@ -5,8 +5,8 @@
 ['lr_too_high', 'dead_relu']
 
 ``ORDER`` is the precedence: faults of the program first, for nothing else can be judged while they stand, then what is wrong
-with the data, the start, the rate, and at last what is wrong with the size of network and data. ``HIDES`` says which
-finding explains which others away.
+with the data, the start, the rate, and at last what is wrong with the size of network and data. Those less sure than
+``SURE`` come after all that are surer: mostly what the faults above bring about.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def judge(history: History, said: tuple[str, ...]) -> tuple[list[Finding], list[
     numbers = Numbers(history)
     with np.errstate(all="ignore"):
         found = [suspicion for cause in ORDER if (suspicion := cause(numbers)) is not None]
-    worthy = [s for s in found if not s.note]
+    first = {s.kind: s for s in reversed(found) if not s.note}
+    worthy = [s for s in found if first.get(s.kind) is s]
     ranked = sorted(worthy, key=lambda s: (s.confidence < SURE, 0.0 if s.confidence >= SURE else -s.confidence))
     notes = [_finding(s) for s in found if s.note]
     notes += [Finding("note", sentence, "the watcher", {}, 1.0, "", "", "note") for sentence in said]

@@ -146,7 +146,7 @@ def _affine(case: Case, inputs: Any) -> dict[str, float]:
         gap = (before[0] + before[1] - mixed[0] - mixed[1]).abs().max()
         layers = sum(p.ndim >= 2 for p in model.parameters())
         spread = float(before[0].std(0, correction=0).max())
-        steady = spread < 1e-6 * float(
+        steady = spread <= 1e-6 * float(
             before[0].abs().max()
         )  # what hardly depends on its inputs looks affine in any case
         return {"n/weights": float(layers)} | ({} if steady else {"affine": float(gap) / spread})

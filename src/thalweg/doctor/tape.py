@@ -14,6 +14,7 @@ finite differences later. Everything else, activations and losses too, is comput
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,9 +27,13 @@ from thalweg.history import History
 from thalweg.monitors.plan import Plan
 from thalweg.monitors.signals import norms
 
-LOOKS = Plan(dense=64)
+LOOKS = Plan(dense=32)
 MEMORY = 256 * 2**20
 """Bytes of weights, gradients and mini-batches kept at most."""
+ASKED = 40
+"""Backward passes asked whether they met an old gradient."""
+SMALL = 2**16
+"""Numbers in an output that may be kept from one look to the next."""
 SEEN = 512
 """Rows of inputs kept, to know how the model saw them."""
 State = dict[str, torch.Tensor]
@@ -40,7 +45,17 @@ class Batch:
 
     step: int
     keys: torch.Tensor
-    wanted: torch.Tensor | None = None
+    pull: torch.Tensor | None = None
+
+    @property
+    def wanted(self) -> torch.Tensor | None:
+        """What each row's loss asks for: the class whose output it pulls up most, or, of a single output, its sign (1 for
+        up); −1 where it asks for next to nothing."""
+        if self.pull is None or self.pull.ndim == 0:
+            return None
+        rows = self.pull.reshape(len(self.pull), -1)
+        asked = rows.argmin(1) if rows.shape[1] > 1 else (rows[:, 0] < 0).long()
+        return torch.where(rows.abs().amax(1) * len(rows) > 1e-2, asked, -1)
 
 
 @dataclass
@@ -79,6 +94,7 @@ class Tape:
         self.seen: list[torch.Tensor] = []
         self.seen_rows = 0
         self.seen_shape: tuple[int, ...] = ()
+        self._last: deque[tuple[int, torch.Tensor]] = deque(maxlen=16)
         self._sample: Sample | None = None
         self._since_step = 0
         self._left = MEMORY - _size(self.snapshots[0].values())
@@ -93,6 +109,7 @@ class Tape:
 
     def close(self) -> None:
         """Takes every hook off."""
+        self._measure()
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -120,9 +137,7 @@ class Tape:
             self._sample = Sample(self.steps + 1, state, given, model.training, torch.get_rng_state())
 
     def _forward(self, model: torch.nn.Module, inputs: tuple, output: Any) -> None:
-        out = next(
-            (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()), None
-        )
+        out = output if isinstance(output, torch.Tensor) else first_float(output)
         if out is None:
             return
         if not (torch.is_grad_enabled() and out.requires_grad):
@@ -133,12 +148,12 @@ class Tape:
         self.forwards["training" if model.training else "eval"] += 1
         self._since_step += 1
         step = self.steps + 1
-        largest = float(out.detach().abs().max()) if out.numel() else 0.0
-        if not math.isfinite(largest) and self.first_bad < 0:
-            self.first_bad = step
-        if not LOOKS.samples(step) and self._sample is None:
+        looks = LOOKS.samples(step) or self._sample is not None
+        if looks or out.numel() <= SMALL:
+            self._last.append((step, out.detach()))
+        if not looks:
             return
-        self.largest.append((step, largest))
+        self._measure()
         self.sizes.append(len(out) if out.ndim else 1)
         batch = Batch(step, fingerprint(inputs))
         self.batches.append(batch)
@@ -151,15 +166,29 @@ class Tape:
         def pulled(gradient: torch.Tensor) -> None:
             self.backwards += 1
             self._ask_for_stale()
-            batch.wanted = _wanted(gradient)
+            if gradient.numel() <= SMALL:
+                batch.pull = gradient.detach()
             if sample is not None and sample.pull is None:
                 sample.pull = gradient.detach().clone()
 
         out.register_hook(self._guarded(pulled))
 
+    def _measure(self) -> None:
+        """The size of the last outputs: between two looks only they are kept, so that a run that blows up is seen to."""
+        sizes = [float(out.abs().max()) if out.numel() else 0.0 for _, out in self._last if self.first_bad < 0]
+        if sizes and math.isfinite(sizes[-1]):
+            self.largest.append((self._last[-1][0], sizes[-1]))
+        elif sizes:
+            for (step, _), size in zip(self._last, sizes, strict=True):
+                if not math.isfinite(size):
+                    self.first_bad = step
+                    break
+                self.largest.append((step, size))
+        self._last.clear()
+
     def _ask_for_stale(self) -> None:
         """A gradient that is there before the first backward pass since the step is one that nobody cleared."""
-        if self.steps == 0 or self._since_step != 1:
+        if self.steps == 0 or self._since_step != 1 or self.asked >= ASKED:
             return
         self.asked += 1
         old = [p.grad for p in self._stepped if p.grad is not None and not p.grad.is_sparse]
@@ -196,12 +225,10 @@ class Tape:
                 self.snapshots[step] = state
 
 
-def _wanted(gradient: torch.Tensor) -> torch.Tensor:
-    """What each row's loss asks for: the class whose output it pulls up most, or, of a single output, its sign (1 for up);
-    −1 where it asks for next to nothing."""
-    rows = gradient.detach().reshape(len(gradient), -1)
-    asked = rows.argmin(1) if rows.shape[1] > 1 else (rows[:, 0] < 0).long()
-    return torch.where(rows.abs().amax(1) * len(rows) > 1e-2, asked, -1)
+def first_float(output: Any) -> torch.Tensor | None:
+    """The first float tensor in whatever a model puts out."""
+    leaves = tree_leaves(output)
+    return next((leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()), None)
 
 
 def _state(model: torch.nn.Module) -> State:

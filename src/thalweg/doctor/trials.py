@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
+from thalweg.diagnose.causes.program import odd_settings
+from thalweg.diagnose.numbers import Numbers
 from thalweg.doctor.case import Case
 from thalweg.doctor.examples import flat
 
 FEWEST, SHARE, LONGEST = 40, 8, 500
-RATES = ("slow", "slower", "fast", "faster")
 
 
 def wanting(case: Case) -> bool:
@@ -52,8 +53,8 @@ def trials(case: Case) -> None:
         case.tried("redrawn", steps=steps, change=_redraw)
     if h.last("frozen_share") > 0:
         case.tried("unfrozen", steps=steps, change=_unfreeze)
-    if h.last("trial/same/error") - min(h.last(f"trial/{name}/error", 9.0) for name in RATES) < 0.3 * h.last("chance"):
-        case.tried("adam", steps=steps, change=_adam, own_rate=True)  # no rate of this rule helps: is it the rule?
+    if odd_settings(Numbers(h)):
+        case.tried("adam", steps=steps, change=_adam, own_rate=True)
     if all(bool(torch.isfinite(v).all()) for v in case.end.values() if v.is_floating_point()):
         longer = min(max(case.steps // 3, 2 * FEWEST), 2 * LONGEST)
         case.tried("more", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group))

@@ -60,7 +60,7 @@ def high_variance(n: Numbers) -> Suspicion | None:
     gap = n("dev/error") - n("train/error")
     noise = 2 * math.sqrt(max(n("dev/error") * (1 - min(n("dev/error"), 1.0)), 0.01) / max(min(n("n/dev", 1), 1000), 1))
     rose = n("dev/loss") > 1.5 * min(n.history.column("dev/loss").values, default=math.inf)
-    least = 0.12 if n.unheld > 0.02 or rose else 0.2
+    least = 0.12 if n.unheld > 0.02 or rose else 0.15
     if gap > max(2 * least if n.flag("task/numbers") else least, 2 * noise):
         said = f"The error is {n('train/error'):.3g} on training rows and {n('dev/error'):.3g} on dev rows."
         return Suspicion(

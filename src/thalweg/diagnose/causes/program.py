@@ -95,21 +95,26 @@ def data_order(n: Numbers) -> Suspicion | None:
     return None
 
 
-def wrong_optimizer(n: Numbers) -> Suspicion | None:
-    """A setting far from any that works, confirmed by Adam at its defaults."""
+def odd_settings(n: Numbers) -> list[str]:
+    """The optimizer's settings that are far from any that works."""
     odd = {
         "maximize": n.flag("optimizer/maximize"),
+        "negative rate": n.flag("rate/negative"),
         "momentum": n("optimizer/momentum") >= 0.99,
         "beta1": n("optimizer/beta1") >= 0.99 or n("optimizer/beta1") < 0,
         "beta2": n("optimizer/beta2") < 0.5,
         "eps": n("optimizer/eps") >= 1e-2,
         "lr_decay": n("optimizer/lr_decay") >= 1e-2,
         "dampening": n("optimizer/dampening") >= 0.95,
-        "negative rate": n.flag("rate/negative"),
         "is_Rprop": n.flag("optimizer/is_Rprop") and n("n/batch") < 0.5 * n("n/train"),
         "is_Adadelta": n.flag("optimizer/is_Adadelta") and n("rate/top") < 0.1,
     }
-    found = [name for name, is_odd in odd.items() if is_odd]
+    return [name for name, is_odd in odd.items() if is_odd]
+
+
+def wrong_optimizer(n: Numbers) -> Suspicion | None:
+    """A setting far from any that works, confirmed by Adam at its defaults."""
+    found = odd_settings(n)
     if not found:
         return None
     sure = found[0] in ("maximize", "negative rate")

@@ -11,6 +11,8 @@ import math
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
 USUAL_PACE, USUAL_PASSES = 5e-4, 5.0
+CRAWL = 1e-4
+"""Of the weights in a step: below it nothing is learned in any usual number of steps."""
 BLOWN = 1e3
 """Outputs so many times their first size have run away; below it, numbers that are none come from the arithmetic."""
 
@@ -62,8 +64,12 @@ def _few_steps(n: Numbers) -> bool:
 def lr_too_low(n: Numbers) -> Suspicion | None:
     """Ten times the rate learns much more in as many steps, and more steps would not do."""
     gain = max((n.closes(t) for t in ("fast", "faster") if math.isfinite(n.closes(t))), default=math.nan)
-    if not n.underfits or not gain > 0.3:
+    faster = min(n("trial/fast/error", math.inf), n("trial/faster/error", math.inf))
+    settled = faster > n("train/error") - 0.15 * n.unfit and _resumed(n) < 0.1  # slow, but it got where it was going
+    crawls = n("update/first") < CRAWL and n("trial/fast/loss") < n("trial/same/loss")
+    if not n.underfits or not (crawls or (gain > 0.3 and not settled)):
         return None
+    gain = max(gain, 0.5) if crawls else gain
     ends = n("trial/fast/error")
     said = (
         f"From the same start ten times the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
