@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = frozenset({
-    "averages", "cli", "data", "diagnose", "doctor", "engines", "errors", "experiments", "gradcheck", "history", "initializers", "models",
-    "monitors", "optim", "report", "rules", "schedules", "search", "surfaces", "testing", "train",
+    "averages", "cli", "data", "diagnose", "doctor", "engines", "errors", "experiments", "gradcheck", "history", "initializers",
+    "models", "monitors", "optim", "population", "report", "rules", "schedules", "search", "surfaces", "testing", "train",
 })  # fmt: skip
 _NAMES = {
+    "cross_validate": "thalweg.experiments",
     "fit": "thalweg.experiments",
     "load": "thalweg.experiments",
     "ThalwegClassifier": "thalweg.experiments",
@@ -29,13 +30,15 @@ _NAMES = {
     "watch": "thalweg.doctor",
 }
 
-__all__ = ["History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "fit", "load", "optim", "rules", "watch"]
+__all__ = [
+    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "cross_validate", "fit", "load", "optim", "rules", "watch",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, fit, load
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, cross_validate, fit, load
     from thalweg.history import History
 
 

@@ -1,6 +1,6 @@
 """The switchboard: where names become objects and rooms that are strangers to each other meet.
 
-``fit`` trains any ``nn.Module`` on anything that holds data; ``start`` and ``resume`` do the same from a ``Spec`` in a run
+``fit`` trains any ``nn.Module`` on anything that holds data, ``cross_validate`` one for each fold; ``start`` and ``resume`` do the same from a ``Spec`` in a run
 folder, which is what the command line calls; ``load`` opens a finished run to predict with it.
 
 >>> fitted = thalweg.fit(model, (X, y), epochs=20)
@@ -18,6 +18,7 @@ _NAMES = {
     "Folder": "folder",
     "Silent": "watcher",
     "Watcher": "watcher",
+    "cross_validate": "folds",
     "fit": "fitting",
     "load": "predict",
     "ThalwegClassifier": "estimators",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from thalweg.experiments.estimators import ThalwegClassifier, ThalwegRegressor
     from thalweg.experiments.fitting import fit
     from thalweg.experiments.folder import Folder
+    from thalweg.experiments.folds import cross_validate
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
@@ -42,6 +44,7 @@ __all__ = [
     "ThalwegClassifier",
     "ThalwegRegressor",
     "Watcher",
+    "cross_validate",
     "fit",
     "load",
     "resume",
