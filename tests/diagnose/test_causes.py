@@ -79,7 +79,7 @@ def test_without_any_number_every_cause_is_silent():
         ("saturated_activation", BAD | {"saturated/0:1": 0.9}),
         ("lr_too_high", BAD | {"trial/same/error": 0.6, "trial/slow/error": 0.05}),
         ("lr_too_low", BAD | {"trial/same/error": 0.8, "trial/fast/error": 0.05, "trial/more/error": 0.58}),
-        ("undertrained", BAD | {"trial/more/error": 0.1, "trial/same/error": 0.8, "trial/fast/error": 0.3}),
+        ("undertrained", BAD | {"passes": 2.0, "trial/more/error": 0.1, "trial/same/error": 0.8, "trial/fast/error": 0.3}),
         ("plateau", BAD | {"rate/alive": 0.1}),
         ("over_regularised", BAD | {"trial/more/error": 0.6, "trial/free/error": 0.1}),
         ("over_regularised", BAD | {"optimizer/weight_decay": 0.1, "weights_shrunk": 0.01}),

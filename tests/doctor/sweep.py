@@ -86,7 +86,7 @@ if __name__ == "__main__":
         (n, s, out)
         for n in PROGRAMS
         for s in seeds
-        if any(w in n if len(word) < 40 else w == n for w in word.split("|"))
+        if any(w in n for w in word.split("|"))
     ]
     results = []
     with ProcessPoolExecutor(3) as pool:

@@ -51,7 +51,9 @@ def test_swapped_labels_are_contradicted_and_overlapping_classes_are_not():
     g = torch.Generator().manual_seed(0)
     y = torch.randint(0, 2, (300,), generator=g)
     x = torch.randn(300, 2, generator=g, dtype=torch.float64) + 1.2 * y[:, None]
-    assert Reference.fit(x, y, classes=2).clear_disagreement() < 0.06
+    overlapping = Reference.fit(x, y, classes=2)
+    assert overlapping.clear_disagreement() < 0.5 * overlapping.left_out_error
     apart = x + 4 * y[:, None]
     swapped = torch.where(torch.rand(300, generator=g) < 0.25, 1 - y, y)
-    assert Reference.fit(apart, swapped, classes=2).clear_disagreement() > 0.15
+    noisy = Reference.fit(apart, swapped, classes=2)
+    assert noisy.clear_disagreement() > 0.7 * noisy.left_out_error

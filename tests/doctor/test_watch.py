@@ -222,3 +222,48 @@ def test_what_is_no_pair_is_refused():
         thalweg.watch(model, optimizer, train=torch.zeros(3))
     with pytest.raises(InputError, match="3 rows"):
         thalweg.watch(model, optimizer, dev=(torch.zeros(3, 2), torch.zeros(4)))
+
+
+@pytest.mark.parametrize("targets", ["classes", "binary", "numbers"])
+def test_a_loss_that_is_not_given_is_recognised(targets):
+    X, y = blobs()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2 if targets == "classes" else 1))
+    loss = {"classes": nn.CrossEntropyLoss(), "binary": nn.BCEWithLogitsLoss(), "numbers": nn.MSELoss()}[targets]
+    y = y if targets == "classes" else (y[:, None].float() if targets == "binary" else X[:, :1] * X[:, 1:2])
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    with thalweg.watch(model, optimizer, train=(X, y)) as doctor:
+        loop(model, optimizer, loss, X, y, zero=False)
+    assert doctor.findings()[0].kind == "no_zero_grad"
+    assert "train/loss" in doctor.history
+    assert not [note for note in doctor.notes() if "loss" in note.sentence and note.kind == "note"]
+
+
+def test_rows_scaled_by_the_loop_are_scaled_for_the_probes_too():
+    X, y = blobs(400)
+    raw = X * 40 + 128
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    loss = nn.CrossEntropyLoss()
+    with thalweg.watch(model, optimizer, loss=loss, train=(raw, y), dev=(raw[:100], y[:100])) as doctor:
+        loop(model, optimizer, loss, (raw - 128) / 40, y)
+    assert doctor.history.last("train/error") < 0.05
+    assert "unnormalised_input" not in [finding.kind for finding in doctor.findings()]
+    assert any("scaled" in note.sentence for note in doctor.notes())
+
+
+def test_a_probe_that_fails_is_a_note(monkeypatch):
+    from thalweg.doctor import watcher
+
+    def broken(case):
+        raise ValueError("no")
+
+    monkeypatch.setattr(watcher, "PROBES", (broken,))
+    X, y = blobs()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with thalweg.watch(model, optimizer, loss=nn.CrossEntropyLoss(), train=(X, y)) as doctor:
+        loop(model, optimizer, nn.CrossEntropyLoss(), X, y, epochs=1)
+    assert doctor.findings() == []
+    assert "no" in doctor.notes()[0].sentence

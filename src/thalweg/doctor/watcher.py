@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,7 @@ from thalweg.doctor.examples import Examples, flat
 from thalweg.doctor.gradient_probe import gradient
 from thalweg.doctor.head_probe import head
 from thalweg.doctor.loop_probe import loop
+from thalweg.doctor.losses import recognise
 from thalweg.doctor.start_probe import layers
 from thalweg.doctor.tape import Tape
 from thalweg.doctor.task import Task
@@ -97,7 +99,8 @@ class Doctor:
         python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  somebody's program may use it
         grad = torch.is_grad_enabled()
         try:
-            with quietly(0):
+            with quietly(0), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a crafted question makes a loss warn of is not the user's doing
                 case = self._case()
                 for probe in PROBES if case is not None else ():
                     try:
@@ -112,16 +115,20 @@ class Doctor:
         self._judged = judge(self.history, tuple(self._said))
 
     def _case(self) -> Case | None:
-        if self._twin is None or self._train is None or self._loss is None or self._tape is None:
+        if self._twin is None or self._train is None or self._tape is None:
             return None
         try:
             train, dev, train_dev = self._as_seen(self._train, self._tape)
+            loss = self._loss or recognise(self._twin, self._tape, train)
+            if loss is None:
+                self._said.append("no loss was given, and none that is known fits the gradients seen: give loss=")
+                return None
             rows = train.sample(64)
             inputs, targets = train.take(rows)
             end = {n: v.detach().clone() for n, v in self._model.state_dict().items() if isinstance(v, torch.Tensor)}
             out = outputs(self._twin.at(self._tape.snapshots[0]), inputs)
             task = Task.of(out, train.targets) if len(targets) else Task("other")
-            return Case(self.history, self._tape, self._twin, end, self._loss, train, dev, train_dev, task)
+            return Case(self.history, self._tape, self._twin, end, loss, train, dev, train_dev, task)
         except Exception as error:  # data that do not fit the model leave the tape
             self._said.append(f"the model cannot be asked about train: {type(error).__name__}: {error}")
             return None

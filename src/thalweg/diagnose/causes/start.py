@@ -36,8 +36,11 @@ def bad_init(n: Numbers) -> Suspicion | None:
     where = max(odd, key=lambda w: abs(math.log(odd[w])))
     said = f"The weights of {where} start {odd[where]:.3g} times as spread as 1/√(3·fan in) (usual 1 to 2.5)."
     helps = n.closes("redrawn") > 0.2
-    evidence = {"scale": odd[where]} | n.these("trial/redrawn/error", "trial/same/error")
-    return Suspicion("bad_init", where, said, 0.9 if helps else 0.5, "other weights, same rate", evidence, not n.short)
+    loud = odd[where] > LARGE and n.first("train/loss") > 5 * abs(n("loss/null"))
+    evidence = {"scale": odd[where], "first loss": n.first("train/loss")}
+    evidence |= n.these("loss/null", "trial/redrawn/error", "trial/same/error")
+    test = "loss before training" if loud else "other weights, same rate"
+    return Suspicion("bad_init", where, said, 0.9 if helps or loud else 0.5, test, evidence, not (n.short or loud))
 
 
 def unnormalised_input(n: Numbers) -> Suspicion | None:
