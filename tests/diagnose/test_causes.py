@@ -12,9 +12,11 @@ from thalweg.diagnose.verdict import ORDER, judge
 from thalweg.history import History
 
 HEALTHY = {
-    "loop/stale": 0.0, "loop/asked": 20.0, "loop/eval": 0.0, "loop/judged_training": 0.0, "loop/modal": 1.0, "chance": 0.9,
-    "train/error": 0.01, "dev/error": 0.02, "train/loss": 0.05, "dev/loss": 0.07, "reference/train": 0.02, "reference/dev": 0.02,
-    "reference/clear_disagreement": 0.0, "n/train": 1000.0, "n/dev": 300.0, "n/steps": 600.0, "n/batch": 32.0, "n/weights": 3.0,
+    "loop/stale": 0.0, "loop/asked": 20.0, "loop/eval": 0.0, "loop/judged_training": 0.0, "loop/modal": 1.0,
+    "chance": 0.9,
+    "train/error": 0.01, "dev/error": 0.02, "train/loss": 0.05, "dev/loss": 0.07, "reference/train": 0.02,
+    "reference/dev": 0.02, "reference/clear_disagreement": 0.0, "input/columns": 20.0,
+    "n/train": 1000.0, "n/dev": 300.0, "n/steps": 600.0, "n/batch": 32.0, "n/weights": 3.0,
     "order/batch_variance": 1.1, "order/most": 32.0, "labels/swapped": 0.0, "input/scales": 1.2, "input/largest": 3.0,
     "input/shift": 0.2, "input/spread": 1.0, "task/classes": 1.0, "class/smallest": 0.09, "class/count": 10.0,
     "class/recall_common": 0.98, "leak/met": 0.0, "leak/repeated": 0.0, "leak/column": 0.2, "leak/next": 0.2, "domain/auc": 0.5,
@@ -79,7 +81,10 @@ def test_without_any_number_every_cause_is_silent():
         ("saturated_activation", BAD | {"saturated/0:1": 0.9}),
         ("lr_too_high", BAD | {"trial/same/error": 0.6, "trial/slow/error": 0.05}),
         ("lr_too_low", BAD | {"trial/same/error": 0.8, "trial/fast/error": 0.05, "trial/more/error": 0.58}),
-        ("undertrained", BAD | {"passes": 2.0, "trial/more/error": 0.1, "trial/same/error": 0.8, "trial/fast/error": 0.3}),
+        (
+            "undertrained",
+            BAD | {"passes": 2.0, "trial/more/error": 0.1, "trial/same/error": 0.8, "trial/fast/error": 0.3},
+        ),
         ("plateau", BAD | {"rate/alive": 0.1}),
         ("over_regularised", BAD | {"trial/more/error": 0.6, "trial/free/error": 0.1}),
         ("over_regularised", BAD | {"optimizer/weight_decay": 0.1, "weights_shrunk": 0.01}),
@@ -120,6 +125,5 @@ def test_few_rows_of_a_class_by_chance_are_no_imbalance():
 
 
 def test_every_kind_has_a_cause():
-    source = {kind for kind in KINDS}
-    assert len(ORDER) >= len(source)
+    assert len(ORDER) >= len(KINDS)
     assert Numbers(history()).short is False

@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import collection  # noqa: F401
+import collection_more  # noqa: F401
 import collection_wide  # noqa: F401
 from sweep import table
 

@@ -18,6 +18,7 @@ def one(task):
 
     torch.set_num_threads(1)
     import collection  # noqa: F401
+    import collection_more  # noqa: F401
     import collection_wide  # noqa: F401
 
     from programs import PROGRAMS, run
@@ -78,6 +79,7 @@ if __name__ == "__main__":
     seeds = [int(s) for s in sys.argv[3].split(",")] if len(sys.argv) > 3 else [0]
     Path(out).mkdir(parents=True, exist_ok=True)
     import collection  # noqa: F401
+    import collection_more  # noqa: F401
     import collection_wide  # noqa: F401
 
     from programs import PROGRAMS

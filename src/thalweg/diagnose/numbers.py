@@ -78,11 +78,12 @@ class Numbers:
 
     @property
     def underfits(self) -> bool:
-        return self.broken or self.unfit > max(0.02, 0.15 * min(self("reference/train"), 0.5))
+        least = 0.05 if self.flag("task/numbers") else 0.03
+        return self.broken or self.unfit > max(least, 0.2 * min(self("reference/train"), 0.5))
 
     @property
     def short(self) -> bool:
-        return self.underfits or self.unheld > max(0.03, 0.2 * min(self("reference/dev"), 0.5))
+        return self.underfits or self.unheld > max(0.04, 0.25 * min(self("reference/dev"), 0.5))
 
     def closes(self, trial: str, control: str = "same") -> float:
         """The share of the gap between the control and what the data allow that a trial closed; negative if it widened."""

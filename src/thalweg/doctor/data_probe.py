@@ -50,6 +50,7 @@ def _scales(features: torch.Tensor) -> dict[str, float]:
     reach = features.amax(0)[alive] - features.amin(0)[alive]
     pooled = (spread.square() + mean.square()).mean().sqrt()
     return {
+        "input/columns": float(features.shape[1]),
         "input/constant": float((~alive).double().mean()),
         "input/scales": float(reach.max() / reach.quantile(0.25)),
         "input/size": float(pooled),

@@ -36,7 +36,7 @@ def trials(case: Case) -> None:
     """Runs those that the numbers so far call for; each writes ``trial/NAME/loss``, ``/error``, ``/dev_error``."""
     if not case.steps or not case.tape.rates:
         return
-    steps = min(max(case.steps // SHARE, FEWEST), LONGEST)
+    steps = min(max(case.steps // SHARE, min(FEWEST, case.steps)), LONGEST)
     h = case.history
     if not wanting(case):
         return
@@ -56,7 +56,7 @@ def trials(case: Case) -> None:
     if odd_settings(Numbers(h)):
         case.tried("adam", steps=steps, change=_adam, own_rate=True)
     if all(bool(torch.isfinite(v).all()) for v in case.end.values() if v.is_floating_point()):
-        longer = min(max(case.steps // 3, 2 * FEWEST), 2 * LONGEST)
+        longer = min(max(case.steps // 3, min(5 * FEWEST, 3 * case.steps)), 2 * LONGEST)
         case.tried("more", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group))
         if _regularised(case):
             case.tried(

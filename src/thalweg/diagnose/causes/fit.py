@@ -60,7 +60,7 @@ def high_variance(n: Numbers) -> Suspicion | None:
     gap = n("dev/error") - n("train/error")
     noise = 2 * math.sqrt(max(n("dev/error") * (1 - min(n("dev/error"), 1.0)), 0.01) / max(min(n("n/dev", 1), 1000), 1))
     rose = n("dev/loss") > 1.5 * min(n.history.column("dev/loss").values, default=math.inf)
-    least = 0.12 if n.unheld > 0.02 or rose else 0.15
+    least = 0.12 if n.unheld > 0.02 or rose or n("train/error") < 0.02 else 0.15
     if gap > max(2 * least if n.flag("task/numbers") else least, 2 * noise):
         said = f"The error is {n('train/error'):.3g} on training rows and {n('dev/error'):.3g} on dev rows."
         return Suspicion(
@@ -140,7 +140,7 @@ def leakage(n: Numbers) -> Suspicion | None:
     if n("leak/near") > 0.1 + 5 * n("leak/self_near", 0.0):
         said = f"{n('leak/near'):.0%} of the dev rows are nearly equal to a training row."
         return Suspicion("leakage", "the dev rows", said, 0.9, "distances to training rows", n.these("leak/near"))
-    if n("leak/column") > 0.97 and n("leak/next") < n("leak/column") - 0.05:
+    if n("leak/column") > 0.97 and n("input/columns") >= 4 and n("leak/next") < n("leak/column") - 0.05:
         said = f"Column {n('leak/which'):.0f} alone gives the target away ({n('leak/column'):.0%} of what there is to know)."
         return Suspicion(
             "leakage",

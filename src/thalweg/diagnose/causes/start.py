@@ -114,7 +114,7 @@ def dead_relu(n: Numbers) -> Suspicion | None:
     lowered = any(pair[0] < -0.3 for name, pair in n.under("weights").items() if name.endswith("/median"))
     born = begin > 0.9 or (begin > 0.5 and lowered)
     evidence = {"start": begin, "end": end}
-    return Suspicion("dead_relu", where, said, 0.9 if born else 0.6, "units over the training rows", evidence)
+    return Suspicion("dead_relu", where, said, 0.9 if born else 0.55, "units over the training rows", evidence)
 
 
 def saturated_activation(n: Numbers) -> Suspicion | None:
