@@ -31,7 +31,8 @@ _NAMES = {
 }
 
 __all__ = [
-    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "cross_validate", "fit", "load", "optim", "rules", "watch",
+    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "cross_validate", "fit", "load", "optim", "rules",
+    "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

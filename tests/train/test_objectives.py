@@ -214,3 +214,18 @@ def test_predict_is_in_evaluation_mode_and_puts_the_mode_back() -> None:
     first, second = predict(model, inputs, batch_size=7), predict(model, inputs)
     assert model.training and torch.equal(first, second)
     assert evaluate(model, inputs, torch.zeros(50), Custom(lambda o, t: o.square().mean()))["loss"] > 0
+
+
+def test_mass_is_what_the_mean_divides_by() -> None:
+    """Σ of the rows' losses = mean × mass, so means of shares can be put together."""
+    generator = torch.Generator().manual_seed(0)
+    outputs, classes = torch.randn(12, 3, generator=generator), torch.randint(3, (12,), generator=generator)
+    mixed = torch.nn.functional.one_hot(classes, 3).float() * 0.7 + 0.1
+    for weights in (None, (0.5, 1.0, 4.0)):
+        objective = CrossEntropy(class_weights=weights)
+        for targets in (classes, mixed):
+            total = objective.each(outputs, targets).sum()
+            torch.testing.assert_close(objective(outputs, targets) * objective.mass(targets), total)
+    binary = BinaryCrossEntropy(class_weights=(1.0, 3.0))
+    yes = (classes > 0).float()
+    torch.testing.assert_close(binary(outputs[:, :1], yes) * binary.mass(yes), binary.each(outputs[:, :1], yes).sum())

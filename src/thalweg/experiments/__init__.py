@@ -1,7 +1,8 @@
 """The switchboard: where names become objects and rooms that are strangers to each other meet.
 
-``fit`` trains any ``nn.Module`` on anything that holds data, ``cross_validate`` one for each fold; ``start`` and ``resume`` do the same from a ``Spec`` in a run
-folder, which is what the command line calls; ``load`` opens a finished run to predict with it.
+``fit`` trains any ``nn.Module`` on anything that holds data, ``cross_validate`` one for each fold; ``start`` and ``resume``
+do the same from a ``Spec`` in a run folder, which is what the command line calls; ``load`` opens a finished run to predict
+with it.
 
 >>> fitted = thalweg.fit(model, (X, y), epochs=20)
 >>> outcome = start(Spec(data="digits"), Silent())

@@ -52,6 +52,7 @@ from thalweg.train import (
     unpack,
 )
 from thalweg.train.checkpoint import Checkpoints, Remembers
+from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy
 from thalweg.train.parallel import DataParallel, Ranks, SameBuffers, Whole, shard
 
 ALONE = Ranks()
@@ -114,6 +115,7 @@ class Experiment:
             sharded=self.spec.shard,
             asked=asked,
             due=due,
+            mass=self.objective.mass if isinstance(self.objective, CrossEntropy | BinaryCrossEntropy) else len,
         )
 
     def _leaves_unused(self, model: torch.nn.Module) -> bool:

@@ -105,6 +105,13 @@ class CrossEntropy:
         loss = F.cross_entropy(outputs, targets, weight=weight, label_smoothing=self.label_smoothing)
         return loss if weight is None or targets.ndim == 1 else loss * len(targets) / (targets @ weight).sum()
 
+    def mass(self, targets: torch.Tensor) -> float:
+        """What the mean divides by: the number of rows, or the sum of the weights of their classes."""
+        if self.class_weights is None:
+            return float(len(targets))
+        weight = torch.tensor(self.class_weights, device=targets.device)
+        return float((weight[targets.long()] if targets.ndim == 1 else targets.to(weight) @ weight).sum())
+
     def each(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The loss of each row, ``(n,)``; with class weights, times its class's."""
         outputs = _wide(outputs)
@@ -157,10 +164,15 @@ class BinaryCrossEntropy:
 
     def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         losses = self.each(outputs, targets)
-        if self.class_weights is None:
-            return losses.mean()
-        first, second = self.class_weights
-        return losses.sum() / (first + (second - first) * targets.reshape(-1).to(losses.dtype)).sum()
+        return losses.mean() if self.class_weights is None else losses.sum() / self._mass(targets, losses.dtype)
+
+    def _mass(self, targets: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        first, second = self.class_weights or (1.0, 1.0)
+        return (first + (second - first) * targets.reshape(-1).to(dtype)).sum()
+
+    def mass(self, targets: torch.Tensor) -> float:
+        """What the mean divides by: the number of rows, or the sum of the weights of their classes."""
+        return float(self._mass(targets, torch.float64))
 
     def each(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The loss of each row, ``(n,)``; with class weights, times its class's."""

@@ -116,14 +116,18 @@ class DataParallel:
         sharded: bool = False,
         asked: Callable[[], bool] = lambda: False,
         due: Callable[[], bool] = lambda: False,
+        mass: Callable[[torch.Tensor], float] = len,
     ) -> None:
-        """``unused`` allows parameters that the loss does not depend on; ``sharded`` models average gradients themselves."""
+        """``unused`` allows parameters that the loss does not depend on; ``sharded`` models average gradients themselves.
+
+        ``mass`` is what the loss, a mean, divides by for some targets: their number, or the sum of their weights.
+        """
         self.parameters = list(model.parameters())
         self.model = (
             model if sharded else torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=unused)
         )
         self.loss, self.ranks, self.autocast, self.asked = loss, ranks, autocast, asked
-        self.due = due
+        self.due, self.mass = due, mass
         self.stop = self.save = False
 
     def __call__(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -133,14 +137,15 @@ class DataParallel:
             outputs = self.model(inputs)
             loss = self.loss(outputs, targets) if len(targets) else outputs.sum()  # a share may be empty: zero, no mean
         # Processes' gradients are averaged; made sums over rows, they add up to the sum over the whole mini-batch.
-        (loss * (len(targets) * self.ranks.world)).backward()
-        told = [float(loss.detach()) * len(targets), len(targets), self.asked(), self.ranks.first and self.due()]
+        mass = self.mass(targets)
+        (loss * (mass * self.ranks.world)).backward()
+        told = [float(loss.detach()) * mass, mass, self.asked(), self.ranks.first and self.due()]
         total = torch.tensor(told, dtype=torch.float64, device=inputs.device)
         distributed.all_reduce(total)
-        rows = float(total[1])
-        torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], rows)
+        whole = float(total[1])
+        torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], whole)
         self.stop, self.save = bool(total[2] > 0), bool(total[3] > 0)
-        return (total[0] / rows).to(loss.dtype)
+        return (total[0] / whole).to(loss.dtype)
 
 
 class SameBuffers(Hook):
