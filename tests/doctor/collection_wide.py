@@ -165,7 +165,7 @@ add(
     lambda m: adam(m, 5e-3),
     epochs=25,
 )
-add("ok moons binary", lambda kind, m, o, **k: Program(kind, m, o, lambda out, y: nn.functional.binary_cross_entropy_with_logits(out.squeeze(1), y.float()), *moons(), **k), H,
+add("ok moons binary", lambda kind, m, o, **k: Program(kind, m, o, lambda out, y: nn.functional.binary_cross_entropy_with_logits(out.squeeze(1), y.float()), *moons(), **k), H,  # noqa: E501
     lambda: mlp(2, 32, 32, 1), lambda m: adam(m, 5e-3), epochs=40)  # fmt: skip
 add(
     "ok bce sigmoid",
@@ -193,7 +193,7 @@ add(
 add("ok diabetes dropout", on_diabetes, H, lambda: mlp(10, 32, 1, drop=0.2), lambda m: adam(m, 2e-3))
 add("ok lbfgs-like batch", on_cancer, H, lambda: mlp(30, 16, 1), lambda m: sgd(m, 0.5), batch=426, epochs=120)
 add("ok wide", on_moons, H, lambda: mlp(2, 256, 2), lambda m: adam(m, 1e-2))
-add("ok mild imbalance", lambda kind, m, o, **k: Program(kind, m, o, CE, *[(torch.cat([a[b == 0], a[b == 1][: int((b == 1).sum()) // 4]]), torch.cat([b[b == 0], b[b == 1][: int((b == 1).sum()) // 4]])) for a, b in moons()], **k), H,
+add("ok mild imbalance", lambda kind, m, o, **k: Program(kind, m, o, CE, *[(torch.cat([a[b == 0], a[b == 1][: int((b == 1).sum()) // 4]]), torch.cat([b[b == 0], b[b == 1][: int((b == 1).sum()) // 4]])) for a, b in moons()], **k), H,  # noqa: E501
     lambda: mlp(2, 32, 32, 2), lambda m: adam(m, 5e-3), epochs=40)  # fmt: skip
 add("ok sigmoid 2", on_moons, H, lambda: mlp(2, 32, 2, act=nn.Sigmoid), lambda m: adam(m, 3e-2), epochs=60)
 add(
@@ -604,9 +604,9 @@ add(
     epochs=5,
 )
 add("leak jitter", met_part(on_digits, 300, 0.01), "leakage", lambda: mlp(64, 64, 10), adam)
-add("leak column waves", lambda kind, m, o, **k: Program(kind, m, o, MSE, *[(torch.cat([a, 2 * b + 0.05 * torch.randn(b.shape)], 1), b) for a, b in waves()], **{"epochs": 25, **k}), "leakage",
+add("leak column waves", lambda kind, m, o, **k: Program(kind, m, o, MSE, *[(torch.cat([a, 2 * b + 0.05 * torch.randn(b.shape)], 1), b) for a, b in waves()], **{"epochs": 25, **k}), "leakage",  # noqa: E501
     lambda: mlp(6, 64, 1), lambda m: adam(m, 3e-3))  # fmt: skip
-add("leak column digits", lambda kind, m, o, **k: Program(kind, m, o, CE, *[(torch.cat([a, b[:, None] / 5.0], 1), b) for a, b in digits()], **{"epochs": 25, **k}), "leakage",
+add("leak column digits", lambda kind, m, o, **k: Program(kind, m, o, CE, *[(torch.cat([a, b[:, None] / 5.0], 1), b) for a, b in digits()], **{"epochs": 25, **k}), "leakage",  # noqa: E501
     lambda: mlp(65, 64, 10), lambda m: adam(m, 3e-3))  # fmt: skip
 add("mode eval fashion", on_fashion, "wrong_mode", lambda: conv(True), adam, mode="eval", epochs=3)
 add("mode judged bn", on_digits, "wrong_mode", lambda: mlp(64, 64, 10, norm=True), adam, judge="train")

@@ -13,6 +13,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ def _split(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[Pair, Pair]:
 
 def mlp(*sizes: int, act: Callable[[], nn.Module] = nn.ReLU, norm: bool = False, drop: float = 0.0) -> nn.Sequential:
     parts: list[nn.Module] = []
-    for a, b in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for a, b in pairwise(sizes[:-1]):
         parts += [nn.Linear(a, b)] + [nn.BatchNorm1d(b)] * norm + [act()] + [nn.Dropout(drop)] * (drop > 0)
     return nn.Sequential(*parts, nn.Linear(*sizes[-2:]))
 

@@ -68,10 +68,10 @@ def table(results):
             anyhit += kind in kinds
             ok = kinds[:1] == [kind]
         mark = "  " if ok else "~ " if kind in kinds else "X "
-        print(
-            f"{mark}{name:26s} {seed} {kind or '-':20s} {' '.join(f'{k}:{c}' for k, c in found)[:110]}  [{spent.get('run', 0):.1f}+{spent.get('probe', 0):.1f}s] {notes[:2] if notes else ''}"
-        )
-    print(f"top {top}/{faulty}  any {anyhit}/{faulty}  false {false}/{healthy}")
+        said = " ".join(f"{k}:{c}" for k, c in found)[:110]
+        took = f"[{spent.get('run', 0):.1f}+{spent.get('probe', 0):.1f}s]"
+        print(f"{mark}{name:26s} {seed} {kind or '-':20s} {said}  {took} {notes[:2] or ''}")  # noqa: T201
+    print(f"top {top}/{faulty}  any {anyhit}/{faulty}  false {false}/{healthy}")  # noqa: T201
 
 
 if __name__ == "__main__":
@@ -84,12 +84,7 @@ if __name__ == "__main__":
 
     from programs import PROGRAMS
 
-    tasks = [
-        (n, s, out)
-        for n in PROGRAMS
-        for s in seeds
-        if any(w in n for w in word.split("|"))
-    ]
+    tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n for w in word.split("|"))]
     results = []
     with ProcessPoolExecutor(3) as pool:
         for result in pool.map(one, tasks):

@@ -95,7 +95,7 @@ def test_bits_and_random_states_are_as_without_a_doctor():
     def trained(watched: bool):
         torch.manual_seed(3)
         random.seed(3)
-        np.random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
         model = net(0.3)
         optimizer = torch.optim.SGD(model.parameters(), 3.0, momentum=0.9)
         if watched:
@@ -106,7 +106,7 @@ def test_bits_and_random_states_are_as_without_a_doctor():
         else:
             loop(model, optimizer, loss, X, y)
         gradients = [p.grad.clone() for p in model.parameters()]
-        after = torch.rand(1).item(), random.random(), np.random.rand()
+        after = torch.rand(1).item(), random.random(), np.random.rand()  # noqa: NPY002
         return (
             [p.detach().clone() for p in model.parameters()],
             gradients,

@@ -11,6 +11,13 @@ A healthy run has no findings:
 >>> examine(healthy, facts)
 []
 
+Of a run that ``thalweg.watch`` sat beside, whose history holds what the probes wrote, ``judge`` knows more: 26 kinds of fault,
+causes before what they bring about (``kinds.py``, ``causes/``, ``verdict.py``):
+
+>>> findings, notes = judge(doctor.history, ())
+>>> findings[0].kind, findings[0].remedy
+('lr_too_high', 'Lower the learning rate tenfold; warm it up or let it fall.')
+
 Each symptom is one function in ``symptoms/``; ``SYMPTOMS`` is the list of them. Thresholds stand beside their source and
 are set so that healthy runs raise nothing; see ``tests/diagnose`` for the runs they are held against.
 """
@@ -19,5 +26,6 @@ from __future__ import annotations
 
 from thalweg.diagnose.doctor import SYMPTOMS, examine
 from thalweg.diagnose.finding import Chart, Facts, Finding, Series
+from thalweg.diagnose.verdict import judge
 
-__all__ = ["SYMPTOMS", "Chart", "Facts", "Finding", "Series", "examine"]
+__all__ = ["SYMPTOMS", "Chart", "Facts", "Finding", "Series", "examine", "judge"]
