@@ -129,8 +129,10 @@ def test_data_are_left_alone():
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     loss = nn.CrossEntropyLoss()
-    with thalweg.watch(model, optimizer, loss=loss, train=(X.numpy(), y.numpy())):
+    with thalweg.watch(model, optimizer, loss=loss, train=(X.double().numpy(), y.int().numpy())) as doctor:
         loop(model, optimizer, loss, X, y)
+    assert "trial/same/loss" in doctor.history or "train/loss" in doctor.history
+    assert not [note for note in doctor.notes() if note.kind == "note"]
     assert torch.equal(X, before[0]) and torch.equal(y, before[1])
 
 

@@ -31,11 +31,18 @@ class Examples:
     _keys: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, pair: Any, what: str) -> Examples:
-        """Takes arrays and tensors as they are. Raises ``InputError`` where it is no pair or lengths differ."""
+    def of(cls, pair: Any, what: str, like: torch.Tensor | None = None) -> Examples:
+        """Takes tensors as they are but for the device of ``like``, float arrays in its type, other arrays in 64 bits.
+
+        Raises ``InputError`` where it is no pair or lengths differ.
+        """
+
+        def taken(value: Any) -> Any:
+            return _tensor(value, like)
+
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InputError(f"{what} is {type(pair).__name__}: {FORM}")
-        inputs, targets = tree_map(_tensor, pair[0]), _tensor(pair[1])
+        inputs, targets = tree_map(taken, pair[0]), taken(np.asarray(pair[1]) if isinstance(pair[1], list) else pair[1])
         leaves = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
         if not leaves or not isinstance(targets, torch.Tensor):
             raise InputError(f"{what} holds no arrays or tensors: {FORM}")
@@ -116,7 +123,13 @@ def flat(batch: Any) -> torch.Tensor | None:
     return leaf.detach().reshape(len(leaf), -1).to("cpu", torch.float64)
 
 
-def _tensor(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+def _tensor(value: Any, like: torch.Tensor | None) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         value = torch.from_numpy(np.ascontiguousarray(value))
-    return value.detach() if isinstance(value, torch.Tensor) else value
+        wide = torch.float32 if like is None else like.dtype
+        value = value.to(
+            wide if value.is_floating_point() else torch.bool if value.dtype == torch.bool else torch.int64
+        )
+    if isinstance(value, torch.Tensor):
+        return value.detach() if like is None else value.detach().to(like.device)
+    return value

@@ -63,7 +63,7 @@ def activations(case: Case, state: State) -> dict[str, float]:
     railed: dict[str, list[float]] = {}
     spread: dict[str, float] = {}
     with quietly(0), torch.no_grad():
-        for chunk in rows.split(1000):
+        for chunk in rows.split(256):
             seen = trace(model, case.train.take(chunk)[0])
             for number, op in enumerate(seen.hidden):
                 name = f"{number}:{op.where}"

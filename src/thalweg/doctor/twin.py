@@ -137,7 +137,7 @@ def quietly(seed: int) -> Iterator[None]:
         yield
 
 
-def outputs(model: torch.nn.Module, inputs: Any, *, chunk: int = 2048) -> torch.Tensor:
+def outputs(model: torch.nn.Module, inputs: Any, *, chunk: int = 512) -> torch.Tensor:
     """The first float tensor a model puts out, for all rows, without gradients."""
     with torch.no_grad():
         n = len(next(leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor)))

@@ -50,9 +50,10 @@ class Doctor:
     ) -> None:
         self.history = History()
         self._model, self._optimizer, self._loss = model, optimizer, loss
-        self._train = None if train is None else Examples.of(train, "train")
-        self._dev = None if dev is None else Examples.of(dev, "dev")
-        self._train_dev = None if train_dev is None else Examples.of(train_dev, "train_dev")
+        like = next((p for p in model.parameters() if p.is_floating_point()), None)
+        self._train = None if train is None else Examples.of(train, "train", like)
+        self._dev = None if dev is None else Examples.of(dev, "dev", like)
+        self._train_dev = None if train_dev is None else Examples.of(train_dev, "train_dev", like)
         self._tape: Tape | None = None
         self._twin: Twin | None = None
         self._begin = 0.0
