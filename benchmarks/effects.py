@@ -152,7 +152,8 @@ def main() -> None:
         "",
         f"`python benchmarks/effects.py --seeds {arguments.seeds}`. Fashion-MNIST, {TRAIN:,} training images; errors in "
         f"per cent on the 10,000 test images, mean of {arguments.seeds} seeds; ± is half of a 95 % interval; differences "
-        f"to the plain net are paired by seed. {arguments.note or platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}.",
+        f"to the plain net are paired by seed. {arguments.note or platform.machine()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}.",
     ]
     for model, title, techniques in (
         ("mlp", f"784-256-128-10, {MLP['epochs']} passes", TECHNIQUES),
