@@ -39,6 +39,11 @@ class Slope:
     defined: bool = True
 
     @property
+    def resolved(self) -> bool:
+        """Whether rounding leaves enough to tell the two apart."""
+        return _distance(self) > self.noise or abs(self.given) > self.noise / GOOD
+
+    @property
     def agrees(self) -> bool:
         return abs(self.measured - self.given) <= GOOD * (abs(self.measured) + abs(self.given)) + self.noise
 
@@ -120,7 +125,7 @@ def examine(
         ),
         differences=len(along) + len(one_by_one),
         kinks=sum(slope.kink for slope in along + one_by_one),
-        resolved=any(_distance(slope) > slope.noise or abs(slope.given) > slope.noise / GOOD for slope in defined),
+        resolved=any(slope.resolved for slope in defined),
         defined=bool(defined),
     )
 
@@ -156,6 +161,8 @@ def _agreement(slopes: list[Slope]) -> bool:
 
 def _ratio(slopes: list[Slope], *, one_sided: bool = False) -> float:
     defined = [slope for slope in slopes if slope.defined]
+    if not any(slope.resolved for slope in defined):  # entries that are 0 but for rounding say nothing
+        return 0.0
     given = np.array([slope.given for slope in defined])
     measured = np.array([slope.one_sided if one_sided else slope.measured for slope in defined])
     length = float(np.linalg.norm(measured) + np.linalg.norm(given))
