@@ -307,6 +307,6 @@ def test_entries_that_are_zero_but_for_rounding_say_nothing() -> None:
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True).double()
     x = torch.randn(3, 4, 8, dtype=torch.float64)
-    for seed in range(5):
-        found = check(lambda: (layer(x) ** 2 * torch.arange(8)).mean(), layer, entries=3, seed=seed)
+    for seed in range(8):
+        found = check(lambda: (layer(x) ** 2 * torch.arange(8)).mean(), layer, entries=1, seed=seed)
         assert found.ok, str(found)
