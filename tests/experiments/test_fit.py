@@ -175,3 +175,33 @@ def test_the_callers_threads_and_random_state_of_numpy_are_left_alone() -> None:
     thalweg.fit(copy.deepcopy(net()), blobs(), epochs=1, lr=0.01)
     assert torch.get_num_threads() == threads
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"weights": np.ones(120), "loss": nn.functional.cross_entropy}, "weights belongs to the task's own loss"),
+        ({"class_weights": "balanced", "loss": nn.functional.cross_entropy}, "class_weights belongs to the task's"),
+        ({"hidden": [8]}, "hidden does not belong to your own module"),
+        ({"dropout": 0.5}, "dropout does not belong to your own module"),
+    ],
+)
+def test_what_would_be_ignored_is_said(given, sentence) -> None:
+    inputs = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float32)
+    with pytest.raises(InputError, match=sentence):
+        thalweg.fit(net(), (inputs, np.arange(120) % 3), epochs=1, lr=0.01, **given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"weights": [1.0] * 60}, {"groups": [0] * 60}, {"scale": "robust"}, {"batch_size": 8}]
+)
+def test_loaders_take_nothing_that_is_for_arrays(given) -> None:
+    loader = DataLoader(TensorDataset(torch.randn(60, 4), torch.arange(60) % 3), batch_size=20)
+    with pytest.raises(InputError, match=f"{next(iter(given))} does not belong to a DataLoader"):
+        thalweg.fit(net(), loader, dev=loader, epochs=1, lr=0.01, **given)
+
+
+def test_an_optimizer_of_ones_own_has_its_own_rate() -> None:
+    model = net()
+    with pytest.raises(InputError, match="lr does not belong to an optimizer of your own"):
+        thalweg.fit(model, "wine", optimizer=torch.optim.SGD(model.parameters(), 0.1), lr=0.5)

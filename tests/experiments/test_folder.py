@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import polars as pl
 import pytest
 
 from thalweg.errors import InputError
+from thalweg.experiments import Silent, Spec, start
 from thalweg.experiments.folder import Folder
 
 
@@ -42,3 +45,12 @@ def test_files_are_replaced_whole_and_damage_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="is damaged"):
         folder.read_json(folder.result)
     assert [path.name for path in folder.path.iterdir()] == ["result.json"]
+
+
+def test_whether_data_stream_is_decided_once(tmp_path, monkeypatch) -> None:
+    frame = pl.DataFrame({"x": np.arange(100.0), "y": np.arange(100) % 3 * 1.5})
+    frame.write_parquet(tmp_path / "table.parquet")
+    monkeypatch.setattr("thalweg.data.is_large", lambda source: True)
+    spec = Spec(data=str(tmp_path / "table.parquet"), target="y", epochs=1, lr=0.01, runs=str(tmp_path))
+    folder, _ = start(spec, Silent())
+    assert Spec.read(folder.spec).stream is True

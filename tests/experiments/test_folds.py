@@ -141,3 +141,17 @@ def test_a_module_cannot_be_trained_several_times() -> None:
 
     with pytest.raises(InputError, match="each fold needs a network of its own"):
         cross_validate(torch.nn.Linear(13, 3), "wine")  # type: ignore[arg-type]
+
+
+def test_folds_with_other_categories_and_sizes_are_trained_too() -> None:
+    numbers = np.random.default_rng(0).normal(size=240)
+    kinds = ["a", "b"] * 60 + ["a", "b", "c"] * 40  # "c" comes late
+    frame = pl.DataFrame({"x": numbers, "kind": kinds, "when": np.arange(240), "y": 3 * numbers})
+    found = cross_validate("mlp", frame, target="y", time="when", folds=3, **QUICK)
+    assert [fold.held_out for fold in found.folds] == [60, 60, 60]
+    assert found.predictions["row"].to_list() == list(range(61, 241))
+
+
+def test_a_keyword_that_is_no_setting() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'split_column'"):
+        cross_validate("mlp", "wine", split_column="part", **QUICK)

@@ -23,6 +23,7 @@ from thalweg.experiments.build import (
     build_objective,
     build_optimizer,
     build_schedule,
+    check_belongs,
     choose_threads,
     initialise,
 )
@@ -75,7 +76,9 @@ def assemble(
     )
     spec = spec.replace(**values)
     assert spec.batch_size is not None
-    objective: Objective = build_objective(spec, prepared) if loss is None else Custom(loss)
+    objective: Objective = build_objective(spec, prepared) if loss is None else _own_loss(loss, spec, prepared)
+    if model is not None:
+        check_belongs(spec)
     if model is None:
         if prepared.preprocessor is None:
             raise InputError("a net by name needs data whose kind is known: with loaders, give the module itself")
@@ -104,6 +107,14 @@ def assemble(
     if spec.pretrain and not going_on:
         choices += pretrain(experiment, watcher)
     return experiment
+
+
+def _own_loss(loss: Loss, spec: Spec, prepared: Prepared) -> Objective:
+    """The user's loss, which is told of outputs and targets alone: what else would change a loss is refused."""
+    ignored = [name for name in ("class_weights", "label_smoothing") if getattr(spec, name)]
+    for name in ["weights"] * prepared.weighted + ignored:
+        raise InputError(f"{name} belongs to the task's own loss: leave it out, or have your own loss do it")
+    return Custom(loss)
 
 
 def check_module(model: Any, optimizer: Any) -> None:

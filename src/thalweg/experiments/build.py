@@ -106,7 +106,8 @@ def _metrics(spec: Spec, prepared: Prepared) -> tuple[str, ...]:
     counts = prepared.class_counts
     if counts and min(counts) < RARE * sum(counts) / len(counts):
         also += ["balanced_accuracy", "f1"]
-    if spec.watch not in (None, "loss", "accuracy", "r2", "rmse", *also):
+    measured = ("r2", "rmse") if prepared.task == "regression" else ("accuracy",)
+    if spec.watch not in (None, "loss", *measured, *also):
         also.append(str(spec.watch))
     return tuple(also)
 
@@ -162,12 +163,9 @@ def build_model(spec: Spec, preprocessor: Preprocessor) -> torch.nn.Module:
     input_shape, n_outputs = preprocessor.input_shape, preprocessor.n_outputs
     torch.manual_seed(spec.seed)
     own = is_own(spec.model)
-    kind = "your own module" if own else spec.model
     if not own:
         look_up(spec.model, BELONGS, "model")
-    for name in sorted(set().union(*BELONGS.values()) - BELONGS.get(spec.model, set())):
-        if getattr(spec, name) not in (None, Spec.model_fields[name].default):
-            raise InputError(f"{name} does not belong to {kind}: leave it out, or choose the model that has it")
+    check_belongs(spec)
     if own:
         return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
     from thalweg import models
@@ -205,6 +203,14 @@ BELONGS = {
     "resnet": {"depth", "width", "dropout"},
 }
 """The built-in models and the settings that are theirs."""
+
+
+def check_belongs(spec: Spec) -> None:
+    """Raises ``InputError`` for a setting of a built-in model that is given to another, or to a module of the user's."""
+    kind = spec.model if spec.model in BELONGS else "your own module"
+    for name in sorted(set().union(*BELONGS.values()) - BELONGS.get(spec.model, set())):
+        if getattr(spec, name) not in (None, Spec.model_fields[name].default):
+            raise InputError(f"{name} does not belong to {kind}: leave it out, or choose the model that has it")
 
 
 def _single(dropout: list[float] | None, model: str) -> float:

@@ -11,7 +11,7 @@ trained in place, ends with its best weights and in evaluation mode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -25,7 +25,7 @@ from thalweg.experiments.experiment import conduct
 from thalweg.experiments.parts import Prepared, prepare, prepare_loaders
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.recipe import Choice
-from thalweg.experiments.settings import Settings
+from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
@@ -94,9 +94,7 @@ def fit(
     """
     onlooker = Silent() if watcher is None else watcher
     named = isinstance(model, str)
-    unknown = set(settings) - set(Settings.__annotations__)
-    if unknown:
-        raise TypeError(f"fit() got an unexpected keyword argument {min(unknown)!r}")
+    check_keywords("fit", settings)
     spec = Spec(data=data if isinstance(data, str) else "the data", model=model if named else "the model", **settings)
     if not named:
         check_module(model, optimizer)
@@ -104,6 +102,9 @@ def fit(
         raise InputError("an optimizer needs the module it belongs to: give the module as well, or a rule by name")
     if optimizer is None:
         check_words(spec)
+    else:
+        for name in sorted({"lr", "rule", "options", "schedule", "warmup", "weight_decay"} & set(settings)):
+            raise InputError(f"{name} does not belong to an optimizer of your own: leave it out, or the optimizer")
     place = build_device(spec.device)
     before = torch.get_num_threads()
     try:
@@ -111,6 +112,11 @@ def fit(
             if dev is None:
                 raise InputError(
                     "a DataLoader needs a dev part beside it, to stop early by: give dev=, a loader or (X, y)"
+                )
+            brought = {"test": test, "weights": weights, "groups": groups, "time": time, "split_column": split_column}
+            for name in (*(name for name, given in brought.items() if given is not None), *_of_data(settings)):
+                raise InputError(
+                    f"{name} does not belong to a DataLoader, which brings finished batches: leave it out, or give arrays"
                 )
             prepared = prepare_loaders(data, dev, spec, device=place)
         else:
@@ -146,6 +152,14 @@ def fit(
         outcome.stopped,
         prepared.preprocessor,
     )
+
+
+def _of_data(settings: Mapping[str, Any]) -> list[str]:
+    """The settings given that say how data are read, divided or scaled."""
+    known = ("target", "delimiter", "drop", "split", "scale", "scale_target", "batch_size")
+    return [
+        name for name in known if settings.get(name, Spec.model_fields[name].default) != Spec.model_fields[name].default
+    ]
 
 
 def _is_batches(data: Any) -> bool:

@@ -31,7 +31,7 @@ from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.predict import Predictor
 from thalweg.experiments.rate import find_rate
-from thalweg.experiments.settings import Settings
+from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.together import together, train_together
 from thalweg.experiments.watcher import Silent, Watcher
@@ -104,6 +104,7 @@ def cross_validate(
         raise InputError(
             "each fold needs a network of its own: give the model by name, as mlp or FILE.py:FUNCTION, not a module"
         )
+    check_keywords("cross_validate", settings)
     spec = Spec(data=data if isinstance(data, str) else "the data", model=model, folds=folds, **settings)
     check_words(spec)
     loaded = load(
@@ -149,10 +150,11 @@ def run_folds(
             done.append(found)
         if waiting:
             watcher.stage(f"training {len(waiting)} networks as one program", total=spec.epochs)
-            outcomes = train_together([fold.experiment for fold in waiting], watcher, interrupted)
-            if outcomes is None:
-                raise Stopped
-            done += [fold.finish(data, *outcome) for fold, outcome in zip(waiting, outcomes, strict=True)]
+            for alike in _alike(waiting):
+                outcomes = train_together([fold.experiment for fold in alike], watcher, interrupted)
+                if outcomes is None:
+                    raise Stopped
+                done += [fold.finish(data, *outcome) for fold, outcome in zip(alike, outcomes, strict=True)]
     finally:
         torch.set_num_threads(before)
     done.sort(key=lambda found: found[1]["fold"][0])
@@ -225,6 +227,15 @@ class _Fold:
             frame.write_parquet(self.kept / "predictions.parquet")
             (self.kept / "result.json").write_text(json.dumps(vars(result)), encoding="utf-8")  # last: all is there
         return result, frame
+
+
+def _alike(folds: Sequence[_Fold]) -> list[list[_Fold]]:
+    """The folds whose networks and mini-batches are the same in shape: categories and numbers of rows differ between folds."""
+    found: dict[str, list[_Fold]] = {}
+    for fold in folds:
+        experiment = fold.experiment
+        found.setdefault(f"{experiment.model} {experiment.spec.batch_size} {experiment.spec.watch}", []).append(fold)
+    return list(found.values())
 
 
 def _kept(kept: Path | None) -> tuple[FoldResult, polars.DataFrame] | None:

@@ -61,6 +61,8 @@ def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder
             "shard divides the model among processes, and this is the only one: start it with torchrun --nproc-per-node 2 "
             "-m thalweg train …, or leave shard out"
         )
+    if spec.stream is None:  # free memory decides, and will be another when the run is resumed or repeated
+        spec = spec.replace(stream=_is_large(spec))
     data = _load(spec)
     build_device(spec.device)
     check_words(spec)
@@ -105,11 +107,16 @@ def resume(
         return folder, _run(folder, spec, data, watcher, ranks)
 
 
+def _is_large(spec: Spec) -> bool:
+    from thalweg import data
+
+    return spec.data not in data.BUNDLED and data.is_large(spec.data)
+
+
 def _load(spec: Spec) -> Data | Stream:
     from thalweg import data
 
-    large = spec.stream if spec.stream is not None else spec.data not in data.BUNDLED and data.is_large(spec.data)
-    if large:
+    if spec.stream if spec.stream is not None else _is_large(spec):
         for name in ("groups", "time", "split_column", "dev", "test"):
             if getattr(spec, name) is not None:
                 raise InputError(

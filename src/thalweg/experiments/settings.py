@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypedDict
 
 Scaling = Literal["standard", "robust", "quantile", "none"]
@@ -54,3 +55,10 @@ class Settings(TypedDict, total=False):
     device: str
     precision: Literal["float32", "bfloat16"]
     threads: int | None
+
+
+def check_keywords(function: str, names: Iterable[str]) -> None:
+    """Raises ``TypeError``, as Python does, for a keyword that is no setting of ``function``."""
+    unknown = set(names) - set(Settings.__annotations__)
+    if unknown:
+        raise TypeError(f"{function}() got an unexpected keyword argument {min(unknown)!r}")
