@@ -117,13 +117,14 @@ class Predictor:
         from thalweg.data import load_inputs
         from thalweg.data.sources.arrays import as_array
         from thalweg.data.sources.images import SUFFIXES, image_files, read_images
+        from thalweg.data.sources.several import npy_pair, parquet_named
         from thalweg.data.sources.table import as_frame
         from thalweg.data.tabular import TableEncoder
 
         shape = self.preprocessor.input_shape
         encoder = self.preprocessor.encoder
         if isinstance(source, str | Path):
-            path = Path(source).expanduser()
+            path = next(iter(npy_pair(str(source)) or ()), Path(source).expanduser())
             files = image_files(path) if path.is_dir() else [path] if path.suffix.lower() in SUFFIXES else []
             if files and len(shape) == 3 and shape[0] in (1, 3):
                 root = path if path.is_dir() else path.parent
@@ -133,8 +134,8 @@ class Predictor:
                     images = read_images(some, shape=shape)
                     yield start, images, [file.relative_to(root).as_posix() for file in some]
                 return
-            if isinstance(encoder, TableEncoder) and path.is_file() and path.name.lower().endswith(".parquet"):
-                yield from ((start, block, None) for start, block in _parquet(path))
+            if isinstance(encoder, TableEncoder) and (tables := parquet_named(str(source))):
+                yield from ((start, block, None) for start, block in _parquet(tables))
                 return
             if path.suffix == ".npy" and path.is_file() and not isinstance(encoder, TableEncoder):
                 yield from ((start, block, None) for start, block in _npy(path, _rows_at_once(shape)))
@@ -224,17 +225,20 @@ def _read_single_file(path: Path) -> tuple[Spec, dict[str, Any]]:
         raise InputError(f"{path} was not made by thalweg export, or was changed since: {said}") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, polars.DataFrame]]:
-    """Blocks of a Parquet file, of which no more than one is held."""
+def _parquet(paths: list[Path]) -> Iterator[tuple[int, polars.DataFrame]]:
+    """Blocks of Parquet files, of which no more than one is held."""
     import polars as pl
 
-    try:
-        table = pl.scan_parquet(path)
-        count = table.select(pl.len()).collect().item()
-        for start in range(0, max(count, 1), ROWS_AT_ONCE):
-            yield start, table.slice(start, ROWS_AT_ONCE).collect()
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    before = 0
+    for path in paths:
+        try:
+            table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            count = table.select(pl.len()).collect().item()
+            for start in range(0, max(count, 1), ROWS_AT_ONCE):
+                yield before + start, table.slice(start, ROWS_AT_ONCE).collect()
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+        before += count
 
 
 def _npy(path: Path, rows: int) -> Iterator[tuple[int, np.ndarray]]:

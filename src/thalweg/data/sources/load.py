@@ -19,7 +19,7 @@ import numpy as np
 
 from thalweg.data.dataset import DEV, TEST, TRAIN, Data
 from thalweg.data.preprocess import Preprocessor
-from thalweg.data.sources import arrays, images, table
+from thalweg.data.sources import arrays, images, several, table
 from thalweg.data.sources.bundled import BUNDLED, load_bundled
 from thalweg.data.sources.joining import joined
 from thalweg.data.sources.marks import marked, without
@@ -119,7 +119,7 @@ def load_inputs(
 def _is_table(source: Any) -> bool:
     """Whether a source has its target among its columns."""
     if isinstance(source, str | Path):
-        return str(source) not in BUNDLED and table.is_table(Path(source))
+        return str(source) not in BUNDLED and (table.is_table(Path(source)) or bool(several.parquet_named(str(source))))
     return not isinstance(source, tuple | list | Data)
 
 

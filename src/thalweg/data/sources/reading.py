@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from thalweg.data.dataset import Data
-from thalweg.data.sources import arrays, images, table
+from thalweg.data.sources import arrays, images, several, table
 from thalweg.data.sources.bundled import BUNDLED, load_bundled
 from thalweg.data.wording import in_words, nearest, no_column
 from thalweg.errors import InputError
@@ -132,6 +132,12 @@ def _from_path(
         refuse_target(target, f"the bundled set {name}")
         return _raw_again(load_bundled(name))
     path = Path(name).expanduser()
+    files, pair = several.parquet_named(name), several.npy_pair(name)
+    if files and not path.is_file():
+        return _from_frame(several.read_parquets(files, texts=texts), path.name.split(".")[0], target, where=str(path))
+    if pair is not None:
+        refuse_target(target, f"{name}, which is no table")
+        return _from_arrays(several.read_npy_pair(*pair), path.name if path.is_dir() else pair[0].stem, path)
     check_there(path)
     if path.is_file() and table.is_table(path):
         frame = table.read_table(path, delimiter=delimiter, texts=texts)

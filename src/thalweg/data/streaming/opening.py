@@ -9,15 +9,15 @@ True
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from thalweg.data.sources.arrays import is_idx
+from thalweg.data.sources.several import npy_pair, parquet_named
 from thalweg.data.streaming.arrays import ArraySource, idx_file, npy_file
-from thalweg.data.streaming.parquet import ParquetSource, parquet_files
+from thalweg.data.streaming.parquet import ParquetSource
 from thalweg.data.streaming.source import Source
 from thalweg.data.streaming.stream import Stream
 from thalweg.errors import InputError
@@ -43,7 +43,7 @@ def open_stream(
     read from their middle, as CSV.
     """
     name, path = str(source), Path(source).expanduser()
-    found = _parquet(name, path)
+    found = parquet_named(name)
     if found:
         shown = path.name.split(".")[0] or name
         return Stream(ParquetSource(found, name=shown, target=target, weights=weights, drop=drop), task=task)
@@ -56,8 +56,8 @@ def open_stream(
 
 def is_large(source: str | Path) -> bool:
     """Whether data would take more than a quarter of the free memory, read whole and encoded: an estimate from sizes."""
-    name, path = str(source), Path(source).expanduser()
-    files = _parquet(name, path) or [Path(part).expanduser() for part in name.split(",")]
+    name = str(source)
+    files = parquet_named(name) or [Path(part).expanduser() for part in name.split(",")]
     files = [file for given in files for file in (given.rglob("*") if given.is_dir() else [given])]
     return sum(_bytes_in_memory(file) for file in files if file.is_file()) > COMFORTABLE * free_memory()
 
@@ -103,19 +103,9 @@ def _machine() -> int:
         return 4 << 30
 
 
-def _parquet(name: str, path: Path) -> list[Path]:
-    if any(sign in name for sign in "*?[") and not path.exists():
-        return sorted(Path(found) for found in glob.glob(str(path), recursive=True) if found.endswith(".parquet"))
-    if path.is_dir():
-        return parquet_files(path)
-    return [path] if path.is_file() and path.name.lower().endswith(".parquet") else []
-
-
 def _arrays(name: str, path: Path) -> Source:
-    pair = [Path(part.strip()).expanduser() for part in name.split(",")]
-    if path.is_dir() and (path / "X.npy").exists():
-        pair = [path / "X.npy", path / "y.npy"]
-    if len(pair) == 2 and all(part.suffix == ".npy" for part in pair):
+    pair = npy_pair(name)
+    if pair is not None:
         return ArraySource(npy_file(pair[0]), npy_file(pair[1]), name=path.name if path.is_dir() else pair[0].stem)
     _refuse_missing(name, path)
     _refuse_kind(path)

@@ -1,6 +1,6 @@
 """Parquet files, one or a folder of them, read some rows at a time.
 
->>> source = ParquetSource(parquet_files(Path("clicks/")), target="bought", drop=("session",))
+>>> source = ParquetSource(parquet_named("clicks/"), target="bought", drop=("session",))
 >>> source.read(source.spans(row_bytes=200)[-1]).inputs.columns
 
 A slice of a lazy frame reads the pages it needs and no more. Inside a row group it decodes what lies before it as well, so a
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 PIECES = 16
 """Of one row group, at most."""
-
-
-def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files in a folder and below it, sorted; names that begin with a dot or ``_`` are no data."""
-    return sorted(
-        path
-        for path in folder.rglob("*.parquet")
-        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
-    )
 
 
 class ParquetSource:
