@@ -5,11 +5,11 @@
     python benchmarks/effects.py --out benchmarks/effects.md
 
 Fashion-MNIST with few examples: 2,000 to train on, 2,000 to choose by, 10,000 to measure on (its own test part). A net of
-784-256-128-10 with ReLU, 60 passes, and below it the built-in residual convolutional net of 8 layers, 20 passes; AdamW without
-decay, rate 1e-3, batch 64, a cosine schedule, no choice of ours left open. What is measured is the net at the end of the last
-pass, but for early stopping, which measures the net of its best pass. Each seed draws other examples, other weights and another
-order, the same for all techniques: differences to the plain net are taken seed by seed, with 95 % intervals (Student's t).
-Strengths were chosen from two or three values on three of the seeds.
+784-256-128-10 with ReLU, 60 passes at rate 1e-3, and below it the built-in residual convolutional net of 8 layers, 20 passes at
+1e-2; AdamW without decay, batch 64, a cosine schedule, no choice of ours left open. What is measured is the net at the end of
+the last pass, but for early stopping, which measures the net of its best pass. Each seed draws other examples, other weights and
+another order, the same for all techniques: differences to the plain net are taken seed by seed, with 95 % intervals (Student's
+t). Strengths were chosen from two or three values on three of the seeds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PLAIN: dict[str, Any] = {
     "clip_norm": None,
 }  # fmt: skip
 MLP: dict[str, Any] = {"hidden": [256, 128], "dropout": 0.0, "skip": False, "epochs": 60}
-RESNET: dict[str, Any] = {"epochs": 20, "dropout": 0.0}
+RESNET: dict[str, Any] = {"epochs": 20, "dropout": 0.0, "width": 16, "lr": 1e-2}
 TOGETHER: dict[str, Any] = {"dropout": 0.5, "label_smoothing": 0.1, "augment": ["crop(1)"], "l1": 20.0}
 TECHNIQUES: dict[str, Technique] = {
     "plain": Technique(),
@@ -77,11 +77,8 @@ TECHNIQUES: dict[str, Technique] = {
 }
 IMAGE_TECHNIQUES: dict[str, Technique] = {
     "plain": Technique(),
-    "decoupled decay, 0.1": Technique({"weight_decay": 0.1}),
     "crop, 2 pixels": Technique({"augment": ["crop(2)"]}),
     "crop and flip": Technique({"augment": ["crop(2)", "flip"]}),
-    "crop, flip and cutout": Technique({"augment": ["crop(2)", "flip", "cutout(8)"]}),
-    "mixup, 0.2": Technique({"augment": ["mixup(0.2)"]}),
 }
 
 
@@ -141,6 +138,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", default=5, type=int)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--models", default="mlp,resnet")
     parser.add_argument("--note", default="", help="the machine, in words")
     arguments = parser.parse_args()
     if not IMAGES.is_dir():
@@ -159,9 +157,11 @@ def main() -> None:
         ("mlp", f"784-256-128-10, {MLP['epochs']} passes", TECHNIQUES),
         ("resnet", f"Residual convolutional net, 8 layers, {RESNET['epochs']} passes", IMAGE_TECHNIQUES),
     ):
+        if model not in arguments.models.split(","):
+            continue
         lines += [
             "",
-            f"## {title}",
+            f"## {title}, {arguments.seeds} seeds",
             "",
             "| technique | test error, % | − plain | training error, % | weights at 0, % |",
         ]
