@@ -7,7 +7,7 @@
 Fashion-MNIST with few examples: 2,000 to train on, 2,000 to choose by, 10,000 to measure on (its own test part). A net of
 784-256-128-10 with ReLU, 60 passes at rate 1e-3, and below it the built-in residual convolutional net of 8 layers, 20 passes at
 1e-2; AdamW without decay, batch 64, a cosine schedule, no choice of ours left open. What is measured is the net at the end of
-the last pass, but for early stopping, which measures the net of its best pass. Each seed draws other examples, other weights and
+the last pass, but for early stopping, which measures that of its best pass. Each seed draws other examples, other weights and
 another order, the same for all techniques: differences to the plain net are taken seed by seed, with 95 % intervals (Student's
 t). Strengths were chosen from two or three values on three of the seeds.
 """
