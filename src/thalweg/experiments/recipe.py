@@ -41,6 +41,8 @@ def open_settings(
     ]
     if built_in and spec.model == "mlp":
         wanted += _for_mlp(spec, rows, features, image, said)
+    if built_in and spec.model == "resnet" and spec.rule == "adamw" and spec.l2 is None and spec.l1 is None:
+        wanted.append(("weight_decay", 0.05, "a convolutional net fits any training part"))
     values, choices = {}, []
     for name, value, why in wanted:
         if getattr(spec, name) is None:

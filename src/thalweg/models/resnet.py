@@ -5,9 +5,9 @@ Three stages of n blocks, of ``width``, 2 · ``width`` and 4 · ``width`` channe
 changes. Then the mean over all places, and one linear layer. Images above 96 pixels are first made four times smaller
 (the paper's ImageNet stem).
 
-The default is chosen for a CPU. Measured on two AMD EPYC cores, forward, backward and step, batch 128, images of 28 × 28 a
-second: 1,711 (1,021 with the channels first), and 3,272 under bfloat16 autocast; width 32: 542 and 1,129; depth 14: 1,113 and
-1,588.
+The default is chosen for a CPU: on Fashion-MNIST 8 passes reach 92.9 % of the test part, with a width of 16 they reach 92.0 %.
+Measured on two AMD EPYC cores, forward, backward and step, batch 128, images of 28 × 28 a second: 542, and 1,129 under bfloat16
+autocast; width 16: 1,711 (1,021 with the channels first) and 3,272.
 
 >>> resnet((1, 28, 28), 10)                                   # 8 layers
 >>> resnet((3, 32, 32), 10, depth=20, width=32, dropout=0.1)
@@ -39,7 +39,7 @@ class ChannelsLast(nn.Module):
 
 
 def resnet(
-    input_shape: Sequence[int], n_out: int, *, depth: int = 8, width: int = 16, dropout: float = 0.0
+    input_shape: Sequence[int], n_out: int, *, depth: int = 8, width: int = 32, dropout: float = 0.0
 ) -> nn.Sequential:
     """Inputs ``(B, C, H, W)`` of ``input_shape`` ``(C, H, W)``, outputs ``(B, n_out)`` without a final activation (logits).
 
