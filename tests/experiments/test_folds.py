@@ -155,3 +155,18 @@ def test_folds_with_other_categories_and_sizes_are_trained_too() -> None:
 def test_a_keyword_that_is_no_setting() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'split_column'"):
         cross_validate("mlp", "wine", split_column="part", **QUICK)
+
+
+def test_what_becomes_of_given_parts_is_said() -> None:
+    noted = []
+
+    class Noting(Silent):
+        def note(self, sentence: str) -> None:
+            noted.append(sentence)
+
+    parts = ["train"] * 40 + ["dev"] * 20 + ["test"] * 20
+    frame = pl.DataFrame({"x": np.arange(80.0), "y": np.arange(80.0), "part": parts})
+    data = load(frame, target="y", split_column="part")
+    found = run_folds(Spec(data="the data", folds=2, **QUICK), data, watcher=Noting())
+    assert found.predictions.height == 60
+    assert "20 rows given as the test part are in none" in noted[0]

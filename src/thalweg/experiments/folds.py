@@ -129,6 +129,7 @@ def run_folds(
     import polars as pl
 
     from thalweg import data as rooms
+    from thalweg.data.dataset import TEST
 
     assert spec.folds is not None
     device = build_device(spec.device)
@@ -136,6 +137,11 @@ def run_folds(
     done: list[tuple[FoldResult, polars.DataFrame]] = []
     waiting: list[_Fold] = []
     divided = rooms.folds(data, spec.folds, seed=spec.seed)
+    if data.assigned is not None:
+        kept_out = int((data.assigned == TEST).sum())
+        watcher.note(
+            f"Training and dev rows are divided into folds together; {kept_out:,} rows given as the test part are in none."
+        )
     try:
         for number, fold in enumerate(divided, 1):
             kept = None if folder is None else folder / f"fold-{number}"
