@@ -205,3 +205,18 @@ def test_an_optimizer_of_ones_own_has_its_own_rate() -> None:
     model = net()
     with pytest.raises(InputError, match="lr does not belong to an optimizer of your own"):
         thalweg.fit(model, "wine", optimizer=torch.optim.SGD(model.parameters(), 0.1), lr=0.5)
+
+
+def test_a_part_in_which_nothing_counts_is_said() -> None:
+    parts = np.repeat(["train", "dev", "test"], [60, 30, 30])
+    inputs = np.random.default_rng(0).normal(size=(120, 4))
+    with pytest.raises(InputError, match="every row of the dev part has weight 0"):
+        thalweg.fit("linear", (inputs, np.arange(120) % 2), weights=1.0 * (parts != "dev"), split_column=parts, lr=0.1)
+
+
+def test_a_metric_that_the_dev_part_does_not_have_cannot_be_watched() -> None:
+    parts = np.repeat(["train", "dev", "test"], [60, 30, 30])
+    inputs = np.random.default_rng(0).normal(size=(120, 4))
+    labels = np.where(parts == "dev", 1, np.arange(120) % 2)
+    with pytest.raises(InputError, match="auc cannot be measured on the dev part"):
+        thalweg.fit("linear", (inputs, labels), split_column=parts, watch="auc", epochs=1, lr=0.1)

@@ -297,7 +297,12 @@ def conduct(
     )
     already = history.last("seconds", 0.0)
     if state.step == 0 and not resume:
-        measure()
+        first = measure()
+        if math.isfinite(first["loss"]) and math.isnan(first.get(spec.watch or "loss", 0.0)):
+            raise InputError(
+                f"{spec.watch} cannot be measured on the dev part, whose rows are all of one class or one amount: watch "
+                f"another metric, or give a dev part that has more"
+            )
     state = train(model, optimizer, gradients, batches, epochs=spec.epochs, hooks=every_run, state=state)
     stopped = state.stop
     if checkpoints is not None:

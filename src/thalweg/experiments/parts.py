@@ -81,7 +81,12 @@ def prepare(data: Data, spec: Spec, *, device: torch.device, rows: Split | None 
     fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])
     rows = split(data, seed=spec.seed, fractions=fractions) if rows is None else rows
     preprocessor = Preprocessor.fit(data, rows.train, scale=spec.scale, scale_target=spec.scale_target)
-    scale = 1.0 if data.weights is None else _mean_weight(data.weights[rows.train])
+    scale = 1.0
+    if data.weights is not None:
+        scale = _mean_weight(data.weights[rows.train], "training")
+        for name, part in (("dev", rows.dev), ("test", rows.test)):
+            if len(part):
+                _mean_weight(data.weights[part], name)
     parts: list[Pair | None] = []
     for part in (rows.train, rows.dev, rows.test):
         if len(part) == 0:
@@ -120,11 +125,11 @@ def _on_mismatch(data: Data, rows: Split, seed: int) -> tuple[str, ...]:
     return (found.sentence, *(f"{column.text}." for column in found.columns[:3])) if found.differs else ()
 
 
-def _mean_weight(weights: np.ndarray) -> float:
-    """The mean weight of training rows, which becomes 1: the loss of weighted rows stays in the size of unweighted ones."""
+def _mean_weight(weights: np.ndarray, part: str) -> float:
+    """The mean weight of training rows becomes 1: the loss of weighted rows stays in the size of unweighted ones."""
     mean = float(weights.mean())
     if mean == 0:
-        raise InputError("every row of the training part has weight 0: there is nothing to learn from")
+        raise InputError(f"every row of the {part} part has weight 0, so nothing in it counts: give some of them more")
     return mean
 
 
