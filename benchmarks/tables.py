@@ -8,8 +8,8 @@ Nine tables, bundled with scikit-learn or made from real data: numbers, categori
 each split a quarter of the rows (stratified) is held out and seen by nobody before the end. Ours is ``thalweg.fit("mlp", frame,
 target=…)`` with no setting but the seed. The peers get the rows as raw numbers and texts: MLPClassifier or MLPRegressor behind
 imputing, scaling and one-hot encoding, with their defaults (200 passes) and, beside it, with ``early_stopping=True``;
-HistGradientBoosting with its own way with missing values and categories. Differences are taken split by split; ± is one standard
-error of their mean.
+HistGradientBoosting with its own way with missing values and categories. Differences are taken split by split; ± is one
+standard error of their mean.
 """
 
 from __future__ import annotations
