@@ -286,7 +286,7 @@ class TestFaults:
             (["train", "digits", "--schedule", "plateau(metric='dev/auc')"], 'waits for "dev/auc"'),
             (["train", "digits", "--schedule", "plateau(2)"], "factor is 2.0"),
             (["train", "digits", "--init", "hee"], "hee"),
-            (["train", "digits", "--watch", "auc"], "auc"),
+            (["train", "digits", "--watch", "r2"], 'the metric "r2" is for regression'),
             (["train", "digits", "--model", "mpl"], 'there is no model "mpl"'),
             (["train", "mymodel.py:build"], "say what to train it on with --data"),
             (["predict", "nowhere", "x.csv"], "nowhere is not a run"),
