@@ -104,6 +104,10 @@ def assemble(
         rows=prepared.rows,
     )
     experiment.check_shapes()
+    len(experiment.batches)  # augmentation that does not fit the examples is said now
+    for choice in choices:
+        if choice.what == "init" and "not known" in choice.why:
+            watcher.note(f"{choice.why[:1].upper()}{choice.why[1:]}.")
     if spec.pretrain and not going_on:
         choices += pretrain(experiment, watcher)
     return experiment

@@ -223,7 +223,7 @@ def _single(dropout: list[float] | None, model: str) -> float:
 
 def initialise(spec: Spec, model: torch.nn.Module, prepared: Prepared) -> list[Choice]:
     """Draws the weights of a built-in model, or of the user's where ``init`` says how, from the seed."""
-    from thalweg.initializers import initialize
+    from thalweg.initializers import initialize, not_known
 
     if is_own(spec.model) and spec.init is None:
         return []
@@ -235,7 +235,9 @@ def initialise(spec: Spec, model: torch.nn.Module, prepared: Prepared) -> list[C
     )
     start_linear(model)
     schemes = ", ".join(dict.fromkeys(one.scheme for one in done))
-    return [Choice("init", schemes, "fits what follows each layer")] if spec.init in (None, "auto") else []
+    if spec.init not in (None, "auto"):
+        return []
+    return [Choice("init", schemes, not_known(done) or "fits what follows each layer")]
 
 
 def start_linear(model: torch.nn.Module) -> None:
