@@ -181,6 +181,13 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         assert prepared.preprocessor is not None
         experiment = assemble(spec, prepared, watcher=watcher, device=device, going_on=going_on)
         spec = experiment.spec
+        if not ranks.alone and any(
+            isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in experiment.model.modules()
+        ):
+            watcher.note(
+                "Batch norm takes its means over the rows of one process: the run is not that of one process on whole "
+                "mini-batches."
+            )
         result["parts"] = prepared.sizes()
         folder.write_json(folder.preprocessing, prepared.preprocessor.to_dict())
         torch.set_num_threads(spec.threads or 1)
