@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import collection  # noqa: F401
 import collection_more  # noqa: F401
 import collection_wide  # noqa: F401
+from ailing import PROGRAMS
 from sweep import table
 
-from programs import PROGRAMS
 from thalweg.diagnose.verdict import judge
 from thalweg.history import History
 

@@ -1,11 +1,9 @@
-"""The programs themselves: importing this fills ``programs.PROGRAMS``. Healthy ones first."""
+"""The programs themselves: importing this fills ``ailing.PROGRAMS``. Healthy ones first."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
-
-from programs import (
+from ailing import (
     BCE,
     CE,
     MSE,
@@ -28,6 +26,7 @@ from programs import (
     waves,
     wine_raw,
 )  # fmt: skip
+from torch import nn
 
 H = None
 

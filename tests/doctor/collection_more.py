@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from ailing import _split, adam, fashion
 from collection import CE, MSE, H, Program, add, mlp, on_cancer, on_digits, on_fashion, on_moons, on_waves, sgd
 from sklearn import datasets
 from torch import nn
-
-from programs import _split, adam, fashion
 
 
 def _scaled(load):

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import torch
+from ailing import (
+    BCE,
+    adam,
+    cancer,
+    conv,
+    diabetes,
+    digits,
+    moons,
+    on_cancer,
+    on_digits,
+    on_fashion,
+    on_moons,
+    on_waves,
+    waves,
+)
 from collection import (
     CE,
     MSE,
@@ -23,22 +38,6 @@ from collection import (
     with_,
 )
 from torch import nn
-
-from programs import (
-    BCE,
-    adam,
-    cancer,
-    conv,
-    diabetes,
-    digits,
-    moons,
-    on_cancer,
-    on_digits,
-    on_fashion,
-    on_moons,
-    on_waves,
-    waves,
-)
 
 LR = torch.optim.lr_scheduler
 
@@ -396,9 +395,8 @@ def _bent(p, change):
 
 
 def _raw_cancer():
+    from ailing import _split
     from sklearn import datasets
-
-    from programs import _split
 
     X, y = datasets.load_breast_cancer(return_X_y=True)
     return _split(X, y.astype("float32")[:, None], 0)

@@ -20,8 +20,7 @@ def one(task):
     import collection  # noqa: F401
     import collection_more  # noqa: F401
     import collection_wide  # noqa: F401
-
-    from programs import PROGRAMS, run
+    from ailing import PROGRAMS, run
 
     p = PROGRAMS[name](seed)
     from thalweg.doctor.watcher import Doctor
@@ -81,8 +80,7 @@ if __name__ == "__main__":
     import collection  # noqa: F401
     import collection_more  # noqa: F401
     import collection_wide  # noqa: F401
-
-    from programs import PROGRAMS
+    from ailing import PROGRAMS
 
     tasks = [(n, s, out) for n in PROGRAMS for s in seeds if any(w in n for w in word.split("|"))]
     results = []

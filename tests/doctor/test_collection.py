@@ -14,8 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the programs are plain scripts
 
 import collection_more  # noqa: F401
 import collection_wide  # noqa: F401
-
-from programs import PROGRAMS, run
+from ailing import PROGRAMS, run
 
 QUICK = (
     "ok wine", "ok iris", "ok diabetes", "ok cancer logistic", "raw wine", "lr high cancer", "lr low cancer", "leak column",
