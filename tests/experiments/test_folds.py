@@ -88,7 +88,7 @@ def test_targets_of_held_out_rows_are_never_learned_from() -> None:
 
 class TestFolder:
     def test_a_stopped_run_goes_on_with_the_next_fold(self, tmp_path, monkeypatch) -> None:
-        spec = Spec(data="wine", folds=3, runs=str(tmp_path), name="whole", min_gain=1e-9, **QUICK)  # one by one
+        spec = Spec(data="wine", folds=3, runs=str(tmp_path), name="whole", max_norm=100.0, **QUICK)  # one by one
         _, whole = start(spec, Silent())
         calls = 0
 

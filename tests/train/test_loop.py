@@ -119,8 +119,8 @@ def test_a_resumed_run_has_the_same_bits(problem, name, stop_at, tmp_path) -> No
     state = train(second, optimizer, Autograd(second, objective), batches, epochs=3, hooks=(early,), state=state)
     assert torch.equal(weights(whole), weights(second))
     assert state.step == 15 and state.examples == 210
-    assert early.best_epoch == early_whole.best_epoch
-    assert all(torch.equal(early.best_weights[k], early_whole.best_weights[k]) for k in early.best_weights)
+    assert early.best.epoch == early_whole.best.epoch
+    assert all(torch.equal(early.best.weights[k], early_whole.best.weights[k]) for k in early.best.weights)
 
 
 def test_a_damaged_checkpoint_is_one_sentence(problem, tmp_path) -> None:
@@ -238,7 +238,7 @@ def test_early_stopping_stops_and_restores() -> None:
             break
     assert state.epoch == 5 and "3 epochs" in state.stop
     early.restore(model)
-    assert float(model.weight.detach()) == 2.0 and early.best_metrics == {"loss": 2.0}
+    assert float(model.weight.detach()) == 2.0 and early.best.metrics == {"loss": 2.0}
 
 
 def test_early_stopping_breaks_ties_by_loss() -> None:
@@ -247,14 +247,14 @@ def test_early_stopping_breaks_ties_by_loss() -> None:
     early = EarlyStopping(lambda: dict(zip(("accuracy", "loss"), next(scores), strict=True)), watch="accuracy")
     for epoch in range(1, 5):
         early.on_epoch(State(model, torch.optim.SGD(model.parameters(), lr=0.1), epoch=epoch))
-    assert early.best_epoch == 2
+    assert early.best.epoch == 2
 
 
 def looked(early: EarlyStopping, values: list[float]) -> State:
     model = torch.nn.Linear(1, 1)
     state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
     scores = iter(values)
-    early.measure = lambda: {"loss": 1.0, early.watch: next(scores)}
+    early.measure = lambda: {"loss": 1.0, early.best.watch: next(scores)}
     for epoch in range(1, len(values) + 1):
         state.epoch = epoch
         early.on_epoch(state)
@@ -268,14 +268,14 @@ def test_a_gain_too_small_is_kept_but_not_waited_for() -> None:
     state = looked(early, [1.0, 0.95, 0.85, 0.84, 0.80, 0.76, 0.1])
     # 0.85 is more than 0.1 below 1.0, and 0.84, 0.80, 0.76 are not below 0.75
     assert state.epoch == 6 and "has not improved by more than 0.1 for 3 epochs" in state.stop
-    assert early.best_epoch == 6 and early.best_metrics["loss"] == 0.76
+    assert early.best.epoch == 6 and early.best.metrics["loss"] == 0.76
 
 
 @pytest.mark.parametrize(("watch", "best"), [("auc", 3), ("balanced_accuracy", 3), ("rmse", 2), ("mae", 2)])
 def test_every_metric_has_its_direction(watch, best) -> None:
     early = EarlyStopping(dict, watch=watch)
     looked(early, [0.5, 0.4, 0.7, 0.6])
-    assert early.best_epoch == best
+    assert early.best.epoch == best
     with pytest.raises(InputError, match=r'did you mean "'):
         EarlyStopping(dict, watch=watch[:-1])
 
@@ -289,8 +289,8 @@ def test_patience_goes_on_from_a_checkpoint_even_an_older_one() -> None:
         saved.pop(name, None)
         again = EarlyStopping(dict, patience=3, min_gain=0.1)
         again.load_state_dict(saved)
-        assert again.gain_epoch == (3 if "gain_epoch" not in saved else 1)
-        assert again.gain_score == (-0.94 if "gain_score" not in saved else -1.0)
+        assert again.best.gain_epoch == (3 if "gain_epoch" not in saved else 1)
+        assert again.best.gain_score == (-0.94 if "gain_score" not in saved else -1.0)
 
 
 class TestGuard:

@@ -309,7 +309,7 @@ def conduct(
         checkpoints.save(state)
     history.flush()
     if stopped == INTERRUPTED:
-        return Outcome(state, {}, early.best_epoch, stopped, already + time.monotonic() - clock)
+        return Outcome(state, {}, early.best.epoch, stopped, already + time.monotonic() - clock)
     early.restore(model)
     model.eval()
     metrics = {"train": evaluate(model, *parts.train, objective), "dev": evaluate(model, *parts.dev, objective)}
@@ -320,7 +320,7 @@ def conduct(
             raise InputError(
                 f"the trained model's loss on the {part} part is {values['loss']}: look for extreme inputs there"
             )
-    return Outcome(state, metrics, early.best_epoch, stopped, already + time.monotonic() - clock)
+    return Outcome(state, metrics, early.best.epoch, stopped, already + time.monotonic() - clock)
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> Callable[[], float] | None:

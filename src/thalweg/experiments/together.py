@@ -18,14 +18,13 @@ from thalweg.experiments.watcher import Watcher
 def together(experiment: Experiment) -> bool:
     """Whether a population can train this experiment as it is, and is likely to pay: one thread is enough for its steps.
 
-    Regularisers that are hooks, augmentation, a schedule that reacts and a least gain are known to ``conduct`` alone.
+    Regularisers that are hooks, augmentation and a schedule that reacts are known to ``conduct`` alone.
     """
     spec = experiment.spec
     return (
         spec.threads == 1
         and spec.precision == "float32"
         and not spec.augment
-        and spec.min_gain == 0
         and experiment.optimizer is None
         and not build_schedule(spec, steps=1).watches()
         and not build_regularisers(spec, experiment.build_optimizer(experiment.model, lr=1.0)[0], examples=1)
@@ -72,6 +71,7 @@ def train_together(
         epochs=spec.epochs,
         watch=spec.watch or "loss",
         patience=spec.patience,
+        min_gain=spec.min_gain,
         on_epoch=on_epoch,
     )
     if stopped:

@@ -23,7 +23,7 @@ from thalweg.errors import InputError
 from thalweg.population.measuring import averaged, measured
 from thalweg.population.members import Member, Outcome, Seat, check, orders_of
 from thalweg.population.ways import choose
-from thalweg.train import higher_is_better
+from thalweg.train import Best
 
 LEAVE = 0.25
 """The share of members that have left from which the stack is made smaller, which costs about a step."""
@@ -43,11 +43,9 @@ class Trained:
 class _Going:
     """A member that still trains."""
 
-    def __init__(self, number: int, seat: Seat, *, watch: str, patience: int) -> None:
-        self.number, self.seat, self.patience = number, seat, patience
+    def __init__(self, number: int, seat: Seat, best: Best) -> None:
+        self.number, self.seat, self.best = number, seat, best
         self.outcome = Outcome()
-        self.watch, self.sign = watch, 1.0 if higher_is_better(watch) else -1.0
-        self.best = (-math.inf, -math.inf)
 
     def trained(self, losses: np.ndarray, size: int, batch_size: int) -> None:
         """Takes in the losses of a pass over ``size`` rows."""
@@ -64,27 +62,18 @@ class _Going:
 
     def measured(self, metrics: dict[str, float], epoch: int) -> None:
         """Takes in the dev metrics of a pass; keeps the weights where they are the best so far."""
-        if self.watch not in metrics:
-            raise InputError(f"the members' objective does not measure {self.watch}: watch one of {', '.join(metrics)}")
+        if self.best.watch not in metrics:
+            raise InputError(
+                f"the members' objective does not measure {self.best.watch}: watch one of {', '.join(metrics)}"
+            )
         self.outcome.dev.append(metrics)
-        score = (self.sign * metrics[self.watch], -metrics["loss"])
-        if not all(map(math.isfinite, score)):
-            score = (-math.inf, -math.inf)
-        if score > self.best:
-            self.best = score
-            self.keep(epoch)
-        elif self.patience and epoch - self.outcome.best_epoch >= self.patience:
-            self.outcome.stopped = f"dev {self.watch} has not improved for {self.patience} epochs"
+        self.outcome.stopped = self.best.look(metrics, self.seat.module, epoch)
+        self.outcome.best_epoch, self.outcome.weights = self.best.epoch, self.best.weights
 
     def keep(self, epoch: int) -> None:
         """Keeps the weights as they are now."""
-        self.outcome.best_epoch = epoch
-        kept = self.outcome.weights
-        for name, tensor in self.seat.module.state_dict().items():
-            if name in kept:
-                kept[name].copy_(tensor)
-            else:
-                kept[name] = tensor.detach().clone()
+        self.best.keep(self.seat.module, epoch)
+        self.outcome.best_epoch, self.outcome.weights = epoch, self.best.weights
 
 
 def train_population(
@@ -94,16 +83,17 @@ def train_population(
     epochs: int,
     watch: str = "loss",
     patience: int = 0,
+    min_gain: float = 0.0,
     on_epoch: OnEpoch | None = None,
     way: str = "auto",
 ) -> Trained:
     """Trains all members for ``epochs`` passes, in mini-batches of ``batch_size``; the modules are trained in place.
 
     Each member with a dev part is measured after each pass: its weights of the pass with the best ``watch`` (a tie goes to
-    the lower loss) are kept, and it leaves ``patience`` passes after its last gain (0: never). A member whose loss is not
-    finite leaves with its weights before that update. ``on_epoch(epoch, going)`` is told the outcomes so far of all that
-    still train and gives the numbers of those that shall leave. ``way`` is one of ``WAYS``, or ``auto`` for the first that can
-    be gone; whether it pays is what ``probe`` measures.
+    the lower loss) are kept, and it leaves ``patience`` passes after its last gain of more than ``min_gain`` (patience 0:
+    never). A member whose loss is not finite leaves with its weights before that update. ``on_epoch(epoch, going)`` is told
+    the outcomes so far of all that still train and gives the numbers of those that shall leave. ``way`` is one of ``WAYS``,
+    or ``auto`` for the first that can be gone; whether it pays is what ``probe`` measures.
 
     A member ends as it would alone, with the same order of mini-batches, but for the rounding of sums taken in another order.
 
@@ -113,7 +103,9 @@ def train_population(
     seats = [Seat(member) for member in members]
     run, reason = choose(seats, batch_size=batch_size, way=way)
     everyone = [
-        _Going(number, seat, watch=watch, patience=patience if seat.member.dev is not None else 0)
+        _Going(
+            number, seat, Best(watch=watch, patience=patience if seat.member.dev is not None else 0, min_gain=min_gain)
+        )
         for number, seat in enumerate(seats)
     ]
     there, going = list(everyone), list(everyone)

@@ -19,7 +19,7 @@ from thalweg.train.metrics import METRICS, higher_is_better
 from thalweg.train.objectives import OBJECTIVES, Objective, class_weights, evaluate
 from thalweg.train.shrinking import L2, MaxNorm, ProximalL1, sparsity
 from thalweg.train.steering import ClipNorm, Reacting, Scheduled
-from thalweg.train.stopping import EarlyStopping, Guard
+from thalweg.train.stopping import Best, EarlyStopping, Guard
 from thalweg.train.weighted import Weighted, pack, unpack
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "OBJECTIVES",
     "Autograd",
     "Batches",
+    "Best",
     "ClipNorm",
     "EarlyStopping",
     "Gradients",

@@ -19,79 +19,96 @@ from thalweg.train.metrics import higher_is_better
 from thalweg.train.parallel import everywhere, local, whole
 
 
-class EarlyStopping(Hook):
-    """Keeps the weights of the best pass; ends the run ``patience`` passes after the last gain.
+class Best:
+    """The best weights so far by one metric, and whether patience has run out.
 
-    ``measure()`` returns the dev metrics of the model as it stands; ``watch`` names the one of ``METRICS`` that decides. A tie
-    goes to the lower loss. Every better pass is kept; patience counts from the last pass that was better than the one it
-    counted from before by more than ``min_gain``, in the metric's units. ``patience=0`` never stops, but the best is still
-    kept. ``averaged`` opens a context in which the model holds the weights to be measured and kept, where an optimizer
-    averages them. Raises ``InputError`` for an unknown metric.
+    ``watch`` names the metric that decides; a tie goes to the lower loss. ``patience=0`` never stops, but the best is still
+    kept. Any better pass is kept as the best; patience counts from the last one that gained more than ``min_gain``.
+    """
+
+    def __init__(self, *, watch: str, patience: int = 0, min_gain: float = 0.0) -> None:
+        if not 0.0 <= min_gain < math.inf:
+            raise InputError(f"min_gain = {min_gain}: the least gain that counts is 0 or more")
+        self.watch, self.patience, self.min_gain = watch, patience, min_gain
+        self.sign = 1.0 if higher_is_better(watch) else -1.0
+        self.epoch = self.gain_epoch = 0
+        self.score, self.gain_score = (-math.inf, -math.inf), -math.inf
+        self.metrics: dict[str, float] = {}
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def look(self, metrics: Mapping[str, float], model: torch.nn.Module, epoch: int) -> str:
+        """Takes in the dev metrics of a model after pass ``epoch``. Says why to stop; empty to go on."""
+        score = (self.sign * metrics[self.watch], -metrics["loss"])
+        if not all(map(math.isfinite, score)):
+            score = (-math.inf, -math.inf)
+        if score > self.score:
+            self.score, self.metrics = score, dict(metrics)
+            self.keep(model, epoch)
+            if self.min_gain == 0.0 or score[0] > self.gain_score + self.min_gain:
+                self.gain_epoch, self.gain_score = epoch, score[0]
+        if self.patience and epoch - self.gain_epoch >= self.patience:
+            enough = f" by more than {self.min_gain:g}" if self.min_gain else ""
+            return f"dev {self.watch} has not improved{enough} for {self.patience} epochs"
+        return ""
+
+    def keep(self, model: torch.nn.Module, epoch: int) -> None:
+        """Keeps the weights as they are now."""
+        self.epoch = epoch
+        weights = model.state_dict()
+        if not self.weights:
+            self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        for name, tensor in weights.items():
+            self.weights[name].copy_(tensor.detach())
+
+    def state_dict(self) -> dict:
+        return {
+            "best_epoch": self.epoch,
+            "best_score": list(self.score),
+            "best_metrics": dict(self.metrics),
+            "best_weights": dict(self.weights),
+            "gain_epoch": self.gain_epoch,
+            "gain_score": self.gain_score,
+        }
+
+    def load_state_dict(self, saved: dict) -> None:
+        self.epoch = saved["best_epoch"]
+        self.score = tuple(saved["best_score"])
+        self.metrics = dict(saved["best_metrics"])
+        self.weights = dict(saved["best_weights"])
+        self.gain_epoch = saved.get("gain_epoch", self.epoch)  # absent before there was a least gain
+        self.gain_score = saved.get("gain_score", self.score[0])
+
+
+class EarlyStopping(Hook):
+    """Keeps the weights of the best pass (``Best``); ends the run after ``patience`` passes without a better one.
+
+    ``measure()`` returns the dev metrics of the model as it stands. ``averaged`` opens a context in which the model holds the
+    weights to be measured and kept, where an optimizer averages them. ``patience=0`` never stops. Raises ``InputError`` for
+    an unknown metric.
     """
 
     def __init__(
         self, measure: Callable[[], Mapping[str, float]], *, watch: str = "loss", patience: int = 0, min_gain: float = 0.0,
         averaged: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:  # fmt: skip
-        if not 0.0 <= min_gain < math.inf:
-            raise InputError(f"min_gain = {min_gain}: the least gain that counts is 0 or more")
         self.measure = measure
         self.averaged = averaged
-        self.watch = watch
-        self.sign = 1.0 if higher_is_better(watch) else -1.0
-        self.patience = patience
-        self.min_gain = min_gain
-        self.best_epoch = 0
-        self.best_score = (-math.inf, -math.inf)
-        self.best_metrics: dict[str, float] = {}
-        self.best_weights: dict[str, torch.Tensor] = {}
-        self.gain_epoch = 0
-        self.gain_score = -math.inf
+        self.best = Best(watch=watch, patience=patience, min_gain=min_gain)
 
     def on_epoch(self, state: State) -> None:
         with self.averaged():
-            self._look(state)
-
-    def _look(self, state: State) -> None:
-        metrics = self.measure()
-        score = (self.sign * metrics[self.watch], -metrics["loss"])
-        if not all(map(math.isfinite, score)):
-            score = (-math.inf, -math.inf)
-        if score > self.best_score:
-            self.best_score, self.best_epoch, self.best_metrics = score, state.epoch, dict(metrics)
-            weights = state.model.state_dict()
-            if not self.best_weights:
-                self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
-            for name, tensor in weights.items():
-                self.best_weights[name].copy_(tensor.detach())
-            if self.min_gain == 0.0 or score[0] > self.gain_score + self.min_gain:
-                self.gain_epoch, self.gain_score = state.epoch, score[0]
-        if self.patience and state.epoch - self.gain_epoch >= self.patience:
-            enough = f" by more than {self.min_gain:g}" if self.min_gain else ""
-            state.stop = f"dev {self.watch} has not improved{enough} for {self.patience} epochs"
+            state.stop = self.best.look(self.measure(), state.model, state.epoch) or state.stop
 
     def restore(self, model: torch.nn.Module) -> None:
         """Puts the best weights back; leaves the model as it is where no pass has been measured yet."""
-        if self.best_weights:
-            model.load_state_dict(self.best_weights)
+        if self.best.weights:
+            model.load_state_dict(self.best.weights)
 
     def state_dict(self) -> dict:
-        return {
-            "best_epoch": self.best_epoch,
-            "best_score": list(self.best_score),
-            "best_metrics": dict(self.best_metrics),
-            "best_weights": dict(self.best_weights),
-            "gain_epoch": self.gain_epoch,
-            "gain_score": self.gain_score,
-        }
+        return self.best.state_dict()
 
     def load_state_dict(self, saved: dict) -> None:
-        self.best_epoch = saved["best_epoch"]
-        self.best_score = tuple(saved["best_score"])
-        self.best_metrics = dict(saved["best_metrics"])
-        self.best_weights = dict(saved["best_weights"])
-        self.gain_epoch = saved.get("gain_epoch", self.best_epoch)  # absent before there was a least gain
-        self.gain_score = saved.get("gain_score", self.best_score[0])
+        self.best.load_state_dict(saved)
 
 
 class Guard(Hook):
