@@ -1,6 +1,6 @@
 """Small real trainings, healthy and faulty, as data: what the doctor is held against.
 
-A row is a problem, a net, an optimizer and a rate, and the names of findings that are right for it (a fault often has
+A row is a problem, a net, an optimizer and a rate, and the kinds of findings that are right for it (a fault often has
 several right names); a healthy row has none. Labels are of runs, not of programs, so each row trains with several seeds.
 """
 
@@ -96,7 +96,7 @@ class Shuffled:
 
 @dataclass(frozen=True)
 class Run:
-    """One training. ``right`` are the names of findings that are right for it; none for a healthy one."""
+    """One training. ``right`` are the kinds of findings that are right for it; none for a healthy one."""
 
     name: str
     data: str
@@ -158,10 +158,9 @@ def accept(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-DIVERGED, HIGH, LOW = "diverged", "learning rate too high", "learning rate too low"
-VANISHING, EXPLODING = "vanishing gradient", "exploding gradient"
-BIAS, VARIANCE, ONE = "high bias", "high variance", "same answer for all"
-BUDGET, PLATEAU = "budget too small", "plateau"
+HIGH, LOW, BUDGET, PLATEAU = "lr_too_high", "lr_too_low", "undertrained", "plateau"
+VANISHING, EXPLODING, INIT, RAILS = "vanishing_gradient", "exploding_gradient", "bad_init", "saturated_activation"
+BIAS, VARIANCE, RARE = "high_bias", "high_variance", "class_imbalance"
 
 HEALTHY = (
     Run("digits adam", "digits", mlp(64, 64), adam(3e-3), 20),
@@ -183,29 +182,29 @@ HEALTHY = (
     Run("circles momentum", "circles", mlp(32, 32), sgd(0.05, 0.9), 60, batch=32),
 )
 FAULTY = (
-    Run("sgd blows up", "digits", mlp(64, 64), sgd(50.0), 8, accept(DIVERGED, HIGH)),
-    Run("regression blows up", "diabetes", mlp(32), sgd(5.0), 10, accept(DIVERGED, HIGH)),
-    Run("adam far too high", "digits", mlp(64, 64), adam(1.0), 20, accept(HIGH, DIVERGED, ONE), decay=False),
-    Run("adam too high", "digits", mlp(64, 64, 64), adam(0.2), 20, accept(HIGH, ONE), decay=False),
-    Run("momentum kills all units", "digits", mlp(64, 64), sgd(5.0, 0.9), 15, accept(HIGH, DIVERGED)),
+    Run("sgd blows up", "digits", mlp(64, 64), sgd(50.0), 8, accept(HIGH)),
+    Run("regression blows up", "diabetes", mlp(32), sgd(5.0), 10, accept(HIGH)),
+    Run("adam far too high", "digits", mlp(64, 64), adam(1.0), 20, accept(HIGH), decay=False),
+    Run("adam too high", "digits", mlp(64, 64, 64), adam(0.2), 20, accept(HIGH), decay=False),
+    Run("momentum kills all units", "digits", mlp(64, 64), sgd(5.0, 0.9), 15, accept(HIGH)),
     Run(
         "tanh saturated at the start",
         "digits",
         mlp(*[64] * 4, activation=nn.Tanh, std=1.0),
         sgd(0.01),
         15,
-        accept(EXPLODING),
+        accept(EXPLODING, INIT, RAILS),
     ),
     Run("sgd too low", "digits", mlp(64, 64), sgd(1e-4), 20, accept(LOW)),
     Run("adam too low", "digits", mlp(64, 64), adam(1e-6), 20, accept(LOW)),
     Run("too few epochs", "digits", mlp(64, 64), sgd(0.02), 6, accept(BUDGET, LOW), decay=False),
     Run("deep sigmoid", "digits", mlp(*[32] * 8, activation=nn.Sigmoid), sgd(0.1), 20, accept(VANISHING)),
     Run("deep tiny init", "digits", mlp(*[32] * 6, std=0.01), sgd(0.1), 15, accept(VANISHING)),
-    Run("deep huge init", "digits", mlp(*[64] * 6, std=1.0), sgd(1e-3), 15, accept(EXPLODING, DIVERGED, HIGH)),
-    Run("linear on circles", "circles", mlp(), adam(1e-2), 40, accept(BIAS, ONE), batch=32),
+    Run("deep huge init", "digits", mlp(*[64] * 6, std=1.0), sgd(1e-3), 15, accept(EXPLODING, INIT, HIGH)),
+    Run("linear on circles", "circles", mlp(), adam(1e-2), 40, accept(BIAS), batch=32),
     Run("memorises noise", "noise", mlp(128, 128), adam(3e-3), 40, accept(VARIANCE), batch=32),
     Run("little data", "digits-small", mlp(256, 256), adam(3e-3), 40, accept(VARIANCE), batch=32),
-    Run("raw targets", "diabetes-raw", mlp(32), adam(1e-3), 20, accept(BIAS, LOW, BUDGET, ONE)),
-    Run("rare class, one answer", "rare", mlp(16), sgd(3e-4), 20, accept(ONE, LOW)),
-    Run("all zeros", "digits", mlp(64, 64, std=0.0), sgd(0.1), 15, accept(ONE, VANISHING)),
+    Run("raw targets", "diabetes-raw", mlp(32), adam(1e-3), 20, accept(BIAS, LOW, BUDGET)),
+    Run("rare class, one answer", "rare", mlp(16), sgd(3e-4), 20, accept(RARE, LOW)),
+    Run("all zeros", "digits", mlp(64, 64, std=0.0), sgd(0.1), 15, accept(INIT, VANISHING)),
 )

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from thalweg.diagnose import Verdict, examine
 from thalweg.diagnose.kinds import KINDS
 from thalweg.diagnose.numbers import Numbers
-from thalweg.diagnose.verdict import ORDER, judge
+from thalweg.diagnose.verdict import CAUSES
 from thalweg.history import History
 
 HEALTHY = {
@@ -36,7 +37,7 @@ def history(**changes: float) -> History:
 
 
 def kinds(**changes: float) -> list[str]:
-    return [finding.kind for finding in judge(history(**changes), ())[0]]
+    return [finding.kind for finding in examine(history(**changes)).findings]
 
 
 def test_a_healthy_table_raises_nothing():
@@ -44,7 +45,7 @@ def test_a_healthy_table_raises_nothing():
 
 
 def test_without_any_number_every_cause_is_silent():
-    assert judge(History(), ()) == ([], [])
+    assert examine(History()) == Verdict()
 
 
 @pytest.mark.parametrize(
@@ -111,13 +112,13 @@ def test_gradients_by_layer_tell_vanishing_from_exploding():
     for name in h.columns:
         for step, value in zip(*h.column(name), strict=True):
             start.record(int(step), {name: value})
-    assert judge(start, ())[0][0].kind == "exploding_gradient"
+    assert examine(start).findings[0].kind == "exploding_gradient"
 
 
 def test_what_did_no_harm_is_a_note():
-    findings, notes = judge(history(**{"input/scales": 900.0}), ("a probe failed",))
-    assert findings == []
-    assert [note.kind for note in notes] == ["unnormalised_input", "note"]
+    verdict = examine(history(**{"input/scales": 900.0}), said=("a probe failed",))
+    assert verdict.findings == ()
+    assert [note.kind for note in verdict.notes] == ["unnormalised_input", "note"]
 
 
 def test_few_rows_of_a_class_by_chance_are_no_imbalance():
@@ -125,5 +126,5 @@ def test_few_rows_of_a_class_by_chance_are_no_imbalance():
 
 
 def test_every_kind_has_a_cause():
-    assert len(ORDER) >= len(KINDS)
+    assert len(CAUSES) >= len(KINDS)
     assert Numbers(history()).short is False

@@ -16,14 +16,14 @@ def named(row: Run) -> str:
 
 @pytest.mark.parametrize("row", HEALTHY, ids=named)
 def test_a_healthy_run_has_no_findings(row: Run) -> None:
-    assert [finding.sentence for finding in examine(*row.history(seed=0))] == []
+    assert [finding.sentence for finding in examine(*row.history(seed=0)).findings] == []
 
 
 @pytest.mark.parametrize("row", FAULTY, ids=named)
 def test_a_faulty_run_is_named_rightly(row: Run) -> None:
-    findings = examine(*row.history(seed=0))
+    findings = examine(*row.history(seed=0)).findings
     assert findings, f"nothing was found; right would be {set(row.right)}"
-    assert findings[0].name in row.right, [finding.sentence for finding in findings]
+    assert findings[0].kind in row.right, [finding.sentence for finding in findings]
 
 
 def test_the_table_has_both() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thalweg.diagnose import SYMPTOMS, Facts, Finding, examine
+from thalweg.diagnose import KINDS, Facts, Finding, Verdict, examine
 from thalweg.diagnose.symptoms import (
     budget_too_small,
     diverged,
@@ -24,6 +24,7 @@ from thalweg.diagnose.symptoms import (
     vanishing_gradient,
 )
 from thalweg.diagnose.symptoms.rate import late_slope
+from thalweg.diagnose.verdict import EXPLAINS
 from thalweg.history import History
 
 TEN = Facts(task="multiclass", classes=10, n_train=1000, n_dev=400, epochs=10)
@@ -281,25 +282,22 @@ class TestFit:
         assert "by heart" in said(high_variance(run, facts)).sentence
 
 
-def test_names_are_those_of_the_functions() -> None:
+def test_what_explains_what_is_said_in_kinds() -> None:
     run = history(train__loss=[2.3, 2.9, 2.4, 3.3, 2.5, 3.0, 2.6, 2.9])
-    assert said(learning_rate_too_high(run, TEN)).name == "learning rate too high"
-    names = {symptom.__name__.replace("_", " ") for symptom in SYMPTOMS}
-    from thalweg.diagnose.doctor import EXPLAINS
-
-    assert {*EXPLAINS, *(name for explained in EXPLAINS.values() for name in explained)} <= names
+    assert said(learning_rate_too_high(run, TEN)).title == "Learning rate too high"
+    assert {*EXPLAINS, *(kind for explained in EXPLAINS.values() for kind in explained)} <= set(KINDS)
 
 
 def test_gravest_first_and_what_is_explained_left_out() -> None:
     losses = [2.3, 2.9, 2.4, 3.3, 2.5, 3.0, 2.6, 2.9]
     run = history(train__loss=losses, train__accuracy=[0.1] * 8)
     assert same_answer_for_all(run, TEN) is not None
-    assert [finding.name for finding in examine(run, TEN)] == ["learning rate too high"]
+    assert [finding.kind for finding in examine(run, TEN).findings] == ["lr_too_high"]
 
 
 def test_an_empty_history_has_no_symptoms() -> None:
-    assert examine(History(), TEN) == []
-    assert examine(History(), Facts(task="regression")) == []
+    assert examine(History(), TEN) == Verdict()
+    assert examine(History(), Facts(task="regression")) == Verdict()
 
 
 NUMBER = st.floats(allow_nan=True, allow_infinity=True, width=32)
@@ -318,7 +316,7 @@ def test_any_numbers_can_be_examined(records: list[dict[str, float]], facts: Fac
     run = History()
     for step, values in enumerate(records):
         run.record(step * 7, values)
-    for finding in examine(run, facts):
+    for finding in examine(run, facts).findings:
         assert finding.sentence.endswith(".")
         assert finding.remedy.endswith(".")
         assert 0 < finding.confidence <= 1

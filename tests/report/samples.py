@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from diagnose.runs import FAULTY, HEALTHY
-from thalweg.diagnose import Finding, examine
+from thalweg.diagnose import Verdict, examine
 from thalweg.history import History
 from thalweg.report import RateReport, RunReport
 
@@ -35,14 +35,14 @@ def rate() -> RateReport:
     })  # fmt: skip
 
 
-def named(name: str) -> tuple[History, list[Finding], object]:
+def named(name: str) -> tuple[History, Verdict, object]:
     row = next(row for row in HEALTHY + FAULTY if row.name == name)
     history, facts = row.history(0)
     return history, examine(history, facts), facts
 
 
-def digits() -> tuple[RunReport, History, list[Finding]]:
-    history, findings, _ = named("digits adam")
+def digits() -> tuple[RunReport, History, Verdict]:
+    history, verdict, _ = named("digits adam")
     rng = np.random.default_rng(1)
     matrix = np.diag(rng.integers(32, 38, 10))
     for true, said in ((8, 1), (8, 1), (9, 5), (3, 8), (1, 8), (4, 7)):
@@ -76,11 +76,11 @@ def digits() -> tuple[RunReport, History, list[Finding]]:
                      "threads": "1", "platform": "Linux-6.1-x86_64"},
         notes=["3 columns are constant and were left out: pixel_0_0, pixel_4_0, pixel_4_7."],
     )  # fmt: skip
-    return run, history, findings
+    return run, history, verdict
 
 
-def diabetes() -> tuple[RunReport, History, list[Finding]]:
-    history, findings, _ = named("diabetes")
+def diabetes() -> tuple[RunReport, History, Verdict]:
+    history, verdict, _ = named("diabetes")
     rng = np.random.default_rng(2)
     true = rng.gamma(4, 38, 89)
     said = 152 + 0.55 * (true - 152) + 40 * rng.normal(size=89)
@@ -90,10 +90,10 @@ def diabetes() -> tuple[RunReport, History, list[Finding]]:
                  "test": {"loss": 0.5, "r2": 0.487, "rmse": 54.3}},
         best_epoch=12, predictions=[{"name": "y", "true": true.tolist(), "predicted": said.tolist()}], rule=ADAMW,
     )  # fmt: skip
-    return run, history, findings
+    return run, history, verdict
 
 
-def failure(name: str) -> tuple[RunReport, History, list[Finding]]:
-    history, findings, _ = named(name)
+def failure(name: str) -> tuple[RunReport, History, Verdict]:
+    history, verdict, _ = named(name)
     status = "failed: at step 5 (epoch 1) the loss became nan: use a smaller learning rate"
-    return RunReport(name=name.replace(" ", "-"), status=status, data={"name": "digits"}), history, findings
+    return RunReport(name=name.replace(" ", "-"), status=status, data={"name": "digits"}), history, verdict

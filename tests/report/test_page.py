@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from report import samples
-from thalweg.diagnose import Facts, Finding, examine
+from thalweg.diagnose import Facts, Finding, Verdict, examine
 from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.report import RunReport, bundle, render, write
@@ -132,7 +132,7 @@ def test_names_of_strangers_stay_text() -> None:
         metrics={"test": {"accuracy": 0.5, NASTY: 1.0}}, environment={NASTY: NASTY, "thalweg": NASTY},
         confusion={"classes": [NASTY, "b"], "matrix": [[1, 2], [3, 4]]},
     )  # fmt: skip
-    page = render(run, history, [finding])
+    page = render(run, history, Verdict((finding,), (finding,)))
     assert "<script>alert" not in page
     assert "<img" not in page
     outline = Outline(page)
@@ -161,15 +161,15 @@ def test_findings_come_first_with_remedy_and_evidence() -> None:
     history = History()
     for step, loss in enumerate((2.3, 2.9, 2.4, 3.3, 2.5, 3.0, 2.6, 2.9)):
         history.record(step, {"train/loss": loss, "train/accuracy": 0.1})
-    findings = examine(history, Facts(classes=10, n_train=100, n_dev=100))
-    page = render(RunReport(name="a", status="running"), history, findings)
+    verdict = examine(history, Facts(classes=10, n_train=100, n_dev=100))
+    page = render(RunReport(name="a", status="running"), history, verdict)
     assert page.index("Learning rate too high") < page.index('id="result"')
     assert "What to do." in page and "Rule: " in page and "80% sure" in page
     assert 'id="chart-finding-0"' in page
 
 
 def test_a_run_that_has_just_begun() -> None:
-    page = render(RunReport(name="new", status="running"), History(), [])
+    page = render(RunReport(name="new", status="running"), History(), Verdict())
     outline = Outline(page)
     assert [given["id"] for tag, given in outline.attributes if tag == "section"] == ["findings"]
     assert "Nothing wrong was found so far" in page
@@ -178,7 +178,7 @@ def test_a_run_that_has_just_begun() -> None:
 
 def test_a_run_without_result_shows_its_newest_numbers(digits: tuple) -> None:
     _, history, _ = digits
-    page = render(RunReport(name="live", status="running"), history, [])
+    page = render(RunReport(name="live", status="running"), history, Verdict())
     assert f"{history.last('dev/accuracy'):.2%}".replace("%", " %") in page
 
 

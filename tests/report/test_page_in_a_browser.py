@@ -11,6 +11,7 @@ import pytest
 
 from browser import Browser
 from report import samples
+from thalweg.diagnose import Verdict
 from thalweg.history import History
 from thalweg.report import RunReport, render, write
 
@@ -140,7 +141,7 @@ def test_scripts_of_strangers_do_not_run(browser: Browser, tmp_path: Path) -> No
     for step in range(1, 5):
         history.record(step, {"batch/loss": 1.0 / step, f"grad_norm/{nasty}": 1.0, f"update_ratio/{nasty}": 1e-3})
     run = RunReport(name=nasty, confusion={"classes": [nasty, "b"], "matrix": [[3, 2], [1, 4]]}, notes=[nasty])
-    write(tmp_path / "page.html", render(run, history, []))
+    write(tmp_path / "page.html", render(run, history, Verdict()))
     driver = browser.open(tmp_path / "page.html")
     assert browser.errors() == []
     assert driver.title == f"{nasty} · thalweg"

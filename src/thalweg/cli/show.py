@@ -38,7 +38,7 @@ def show_result(folder: Folder, result: dict[str, Any]) -> None:
         table.add_row(NAMES.get(metric, metric), *(_number(metric, values[metric]) for values in parts.values()))
     console.print(table)
     for finding in result.get("findings", []):
-        console.print(f"doctor  {finding['name']}: {finding['sentence']}", markup=False, highlight=False)
+        console.print(f"doctor  {finding['title']}: {finding['sentence']}", markup=False, highlight=False)
     stopped = f", {result['stopped']}" if result.get("stopped") else ""
     console.print(
         f"best epoch {result['best_epoch']} of {result['epochs']}{stopped}; {result['seconds']:.1f} s of training",

@@ -1,9 +1,10 @@
-"""What the doctor is told and what it says: ``Facts`` of a run, and a ``Finding`` about it.
+"""What the doctor is told and what it says: ``Facts`` of a run, a ``Finding`` about it, and the ``Verdict``: all of them.
 
 >>> Facts(task="multiclass", class_shares=(0.5, 0.3, 0.2), n_dev=360).majority
 0.5
 >>> Finding("plateau", "The loss does not move.", where="train/loss", evidence={"loss": 2.303}, confidence=0.9,
-...         remedy="Raise the learning rate.", reference="…", severity="critical")
+...         remedy="Raise the learning rate.", reference="…", severity="critical").title
+'Plateau'
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from thalweg.diagnose.kinds import KINDS
 from thalweg.errors import InputError
+from thalweg.history import History
 
 Severity = Literal["critical", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
@@ -23,7 +26,7 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
 
 @dataclass(frozen=True)
 class Facts:
-    """What the numbers of a history do not say about themselves. Zero or None where it is not known.
+    """What the numbers of a history do not say about themselves. Zero or empty where it is not known, the task too.
 
     ``class_shares`` are the shares of the classes in the training part, in any order, adding up to 1; without them all
     ``classes`` are taken as equally frequent. ``epochs`` is the budget, not the passes made. ``stopped`` says why the run
@@ -41,15 +44,20 @@ class Facts:
     stopped: str = ""
 
     def __post_init__(self) -> None:
-        if self.task not in ("binary", "multiclass", "regression"):
+        if self.task not in ("", "binary", "multiclass", "regression"):
             raise InputError(f'the task is "{self.task}": the doctor knows binary, multiclass and regression')
         if self.class_shares and abs(sum(self.class_shares) - 1) > 1e-6:
             raise InputError(f"class_shares add up to {sum(self.class_shares):g}: give shares that add up to 1")
 
+    @classmethod
+    def of(cls, history: History) -> Facts:
+        """What a watched loop's own history says: the sizes of its parts."""
+        return cls(task="", n_train=int(history.last("n/train", 0.0)), n_dev=int(history.last("n/dev", 0.0)))
+
     @property
     def shares(self) -> tuple[float, ...]:
-        """The class shares, equal ones where they are not known; empty for a regression."""
-        if self.task == "regression":
+        """The class shares, equal ones where they are not known; empty for a regression and where the task is not known."""
+        if self.task in ("", "regression"):
             return ()
         classes = max(self.classes, 2)
         return self.class_shares or (1 / classes,) * classes
@@ -94,12 +102,13 @@ class Chart:
 class Finding:
     """Something that is wrong with a run.
 
-    ``name`` says what in two or three words, ``sentence`` says it with its numbers, ``where`` names the part of the run or
-    network, ``evidence`` holds the numbers by name, ``remedy`` says what to do, ``reference`` where the rule is from;
-    ``confidence`` 0…1 is how sure the rule is of the cause, not how bad it is.
+    ``kind`` is its name among ``kinds.KINDS`` ("note" for a remark that names no fault), ``sentence`` says it with its numbers,
+    ``where`` names the part of the run or network, ``evidence`` holds the numbers by name, and under ``test`` which test
+    decided, ``remedy`` says what to do, ``reference`` where the rule is from; ``confidence`` 0…1 is how sure the rule is of the
+    cause, not how bad it is. ``chart`` shows the evidence where there is something to draw.
     """
 
-    name: str
+    kind: str
     sentence: str
     where: str
     evidence: Mapping[str, float | str]
@@ -110,16 +119,18 @@ class Finding:
     chart: Chart | None = field(default=None, compare=False)
 
     @property
-    def kind(self) -> str:
-        """The name as a key: ``lr_too_high``; of the findings of a history alone, their name with underscores."""
-        return KINDS.get(self.name, self.name.replace(" ", "_"))
+    def title(self) -> str:
+        """The kind as people read it: "Learning rate too high"."""
+        known = KINDS.get(self.kind)
+        return self.kind[:1].upper() + self.kind[1:].replace("_", " ") if known is None else known.title
 
 
-KINDS = {
-    "learning rate too high": "lr_too_high",
-    "learning rate too low": "lr_too_low",
-    "diverged": "lr_too_high",
-    "budget too small": "undertrained",
-    "same answer for all": "high_bias",
-}
-"""Names of findings whose key is another."""
+@dataclass(frozen=True)
+class Verdict:
+    """What was found: ``findings`` deserve action, likeliest cause first; ``notes`` are remarks below that.
+
+    A healthy run has no findings.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()

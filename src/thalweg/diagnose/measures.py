@@ -18,11 +18,12 @@ def skill(history: History, facts: Facts, part: str) -> np.ndarray:
     """What the model explains of what there is to explain, at each measurement of a part: 0 without inputs, 1 perfect.
 
     Regression: R². Classification: ``1 − loss / entropy of the class shares`` (McFadden's pseudo-R², 1974), which sees a
-    model learn while its accuracy still stands at the largest class.
+    model learn while its accuracy still stands at the largest class. Where the task is not known: the share of the loss of
+    the start that is gone.
     """
     if facts.task == "regression":
         return history.column(f"{part}/r2").values
-    return 1 - history.column(f"{part}/loss").values / facts.prior_loss
+    return 1 - history.column(f"{part}/loss").values / (facts.prior_loss if facts.shares else start_loss(history))
 
 
 def final_skill(history: History, facts: Facts, part: str = "train") -> float:

@@ -1,29 +1,60 @@
-"""The verdict on a watched run: every cause is asked, causes come before what they bring about.
+"""The verdict on a run: symptoms (what its curves suggest) and causes (what tests decided), each kind of fault once, ranked.
 
->>> findings, notes = judge(history, ())
->>> [finding.kind for finding in findings]
-['lr_too_high', 'dead_relu']
+>>> examine(history, Facts(classes=10, n_dev=360)).findings[0].title          # a run of thalweg's: curves
+'Learning rate too high'
+>>> verdict = examine(doctor.history, said=("the model cannot be copied",))   # a watched loop: tests
+>>> [finding.kind for finding in verdict.findings], len(verdict.notes)
+(['lr_too_high', 'dead_relu'], 1)
 
-``ORDER`` is the precedence: faults of the program first, for nothing else can be judged while they stand, then what is wrong
-with the data, the start, the rate, and at last what is wrong with the size of network and data. Those less sure than
-``SURE`` come after all that are surer: mostly what the faults above bring about.
+``SYMPTOMS`` and ``CAUSES`` are tables in order of precedence. A symptom leaves out those after it that it explains: a rate that
+is too high also makes a network that gives everybody the same answer, and naming both would bury the one that helps. Causes
+have faults of the program first, for nothing else can be judged while they stand, then what is wrong with the data, the
+start, the rate, and at last with the size of network and data; those less sure than ``SURE`` come after all that are surer.
+Where the tests had what it takes to judge a kind (``DECIDED``), theirs is the last word: a symptom that they did not confirm
+is a note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from thalweg.diagnose.causes import fit, pairing, program, rate, start
-from thalweg.diagnose.finding import Finding
+from thalweg.diagnose.finding import SEVERITIES, Facts, Finding, Verdict
 from thalweg.diagnose.kinds import KINDS
 from thalweg.diagnose.numbers import Numbers, Suspicion
+from thalweg.diagnose.symptoms import (
+    budget_too_small,
+    diverged,
+    exploding_gradient,
+    high_bias,
+    high_variance,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    plateau,
+    same_answer_for_all,
+    vanishing_gradient,
+)
 from thalweg.history import History
 
+Symptom = Callable[[History, Facts], Finding | None]
 Cause = Callable[[Numbers], Suspicion | None]
 
-ORDER: tuple[Cause, ...] = (
+SYMPTOMS: tuple[Symptom, ...] = (
+    diverged,
+    exploding_gradient,
+    vanishing_gradient,
+    learning_rate_too_high,
+    learning_rate_too_low,
+    plateau,
+    same_answer_for_all,
+    high_bias,
+    high_variance,
+    budget_too_small,
+)
+CAUSES: tuple[Cause, ...] = (
     program.no_zero_grad,
     program.wrong_gradient,
     pairing.wrong_loss,
@@ -53,30 +84,95 @@ ORDER: tuple[Cause, ...] = (
     fit.high_bias,
 )
 SURE = 0.75
-"""Suspicions at least so sure stand in the order of the table; the others follow, surest first."""
+"""Causes at least so sure stand in the order of the table; the others follow, surest first."""
+
+_UNLEARNED = frozenset({"high_bias", "class_imbalance"})
+_RATES = frozenset({"lr_too_high", "lr_too_low"})
+EXPLAINS: dict[str, frozenset[str]] = {
+    "nan": _UNLEARNED | _RATES | {"high_variance"},
+    "exploding_gradient": _UNLEARNED | _RATES,
+    "vanishing_gradient": _UNLEARNED | _RATES,
+    "lr_too_high": _UNLEARNED | {"lr_too_low", "undertrained", "high_variance"},
+    "lr_too_low": _UNLEARNED,
+    "plateau": frozenset({"undertrained"}),
+    "high_variance": frozenset({"undertrained"}),
+}
+"""Which kinds a symptom makes redundant, where they come after it in the table."""
+_REACH = ("reference/train", "reference/dev")
+DECIDED: dict[str, tuple[str, ...]] = {
+    "nan": ("input/not_finite", "loop/first_bad", *_REACH),
+    "lr_too_high": ("trial/slow/loss", *_REACH),
+    "lr_too_low": ("trial/fast/loss", *_REACH),
+    "undertrained": ("trial/more/loss", *_REACH),
+    "class_imbalance": ("class/recall_rare", *_REACH),
+    **dict.fromkeys(
+        ("plateau", "vanishing_gradient", "exploding_gradient", "dead_relu", "saturated_activation"), _REACH
+    ),
+    **dict.fromkeys(("bad_init", "high_bias", "high_variance", "over_regularised", "label_noise"), _REACH),
+}
+"""Numbers of which one is enough for the tests to have judged a kind: its own trial, or what these data allow."""
 
 
-def judge(history: History, said: tuple[str, ...]) -> tuple[list[Finding], list[Finding]]:
-    """Findings, likeliest cause first, and notes. ``said``: sentences of what could not be examined."""
+def examine(history: History, facts: Facts | None = None, said: Sequence[str] = ()) -> Verdict:
+    """What is wrong with a run, likeliest cause first; no findings for a healthy one.
+
+    ``facts`` are what the numbers of a history do not say about themselves; None where nobody knows them, and then only what
+    needs none is asked. ``said`` are sentences of what could not be examined: they become notes.
+    """
+    with np.errstate(all="ignore"):  # a run that blows up has numbers near the largest there are: they are the evidence
+        decided, remarks = _causes(history)
+        shown = _symptoms(history, Facts.of(history) if facts is None else facts)
+    named = {finding.kind for finding in (*decided, *remarks)}
+    shown = [finding for finding in shown if finding.kind not in named]
+    settled = [f for f in shown if any(name in history for name in DECIDED.get(f.kind, ()))]
+    suggested = [f for f in shown if f not in settled]
+    remarks += [replace(f, severity="note", sentence=f"{f.sentence} The tests did not confirm it.") for f in settled]
+    remarks += [Finding("note", sentence, "the watcher", {}, 1.0, "", "", "note") for sentence in said]
+    return Verdict((*decided, *suggested), tuple(remarks))
+
+
+def judge(history: History, said: Sequence[str]) -> tuple[list[Finding], list[Finding]]:
+    """``examine`` as two lists."""
+    verdict = examine(history, said=said)
+    return list(verdict.findings), list(verdict.notes)
+
+
+def _symptoms(history: History, facts: Facts) -> list[Finding]:
+    """Gravest and surest first, without those that an earlier one explains or that name its kind again."""
+    found: list[Finding] = []
+    explained: set[str] = set()
+    for symptom in SYMPTOMS:
+        finding = symptom(history, facts)
+        if finding is not None and finding.kind not in explained:
+            found.append(finding)
+            explained |= {finding.kind} | EXPLAINS.get(finding.kind, frozenset())
+    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.confidence))
+
+
+def _causes(history: History) -> tuple[list[Finding], list[Finding]]:
+    """What the tests decided: findings in order, and notes."""
     numbers = Numbers(history)
-    with np.errstate(all="ignore"):
-        found = [suspicion for cause in ORDER if (suspicion := cause(numbers)) is not None]
-    first = {s.kind: s for s in reversed(found) if not s.note}
-    worthy = [s for s in found if first.get(s.kind) is s]
+    found = [suspicion for cause in CAUSES if (suspicion := cause(numbers)) is not None]
+    worthy = list(_first_of_a_kind(s for s in found if not s.note))
     ranked = sorted(worthy, key=lambda s: (s.confidence < SURE, 0.0 if s.confidence >= SURE else -s.confidence))
-    notes = [_finding(s) for s in found if s.note]
-    notes += [Finding("note", sentence, "the watcher", {}, 1.0, "", "", "note") for sentence in said]
-    return [_finding(s) for s in ranked], notes
+    return [_finding(s) for s in ranked], [_finding(s) for s in found if s.note]
+
+
+def _first_of_a_kind(suspicions: Iterable[Suspicion]) -> Iterable[Suspicion]:
+    kinds: set[str] = set()
+    for suspicion in suspicions:
+        if suspicion.kind not in kinds:
+            kinds.add(suspicion.kind)
+            yield suspicion
 
 
 def _finding(s: Suspicion) -> Finding:
     kind = KINDS[s.kind]
-    evidence: dict[str, float | str] = {"test": s.test, **s.evidence}
     return Finding(
         s.kind,
         s.sentence,
         s.where,
-        evidence,
+        {"test": s.test, **s.evidence},
         s.confidence,
         kind.remedy,
         kind.reference,

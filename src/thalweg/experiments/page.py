@@ -110,8 +110,8 @@ def write_page(folder: Folder) -> None:
     spec = Spec.read(folder.spec)
     result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
-    findings = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else []
-    result["findings"] = [{"name": finding.name, "sentence": finding.sentence} for finding in findings]
+    verdict = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else diagnose.Verdict()
+    result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
     if folder.result.exists():
         folder.write_json(folder.result, result)
     rate = report.RateReport.from_dict(folder.read_json(folder.rate)) if folder.rate.exists() else None
@@ -135,7 +135,7 @@ def write_page(folder: Folder) -> None:
         folds=result.get("folds", ()),
         notes=[*result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
-    folder.write(folder.page, report.render(run, history, findings))
+    folder.write(folder.page, report.render(run, history, verdict))
 
 
 def _on_zeros(sparsity: dict[str, float] | None) -> list[str]:

@@ -6,7 +6,7 @@
 It needs no network, no server and no other file, works from 400 to 1600 pixels, on light and dark screens and on paper. All
 that strangers may have named (columns, classes, files) is escaped; a content security policy forbids the rest.
 
->>> render(RunReport(name="<script>alert(1)</script>"), History(), []).count("<script>alert")
+>>> render(RunReport(name="<script>alert(1)</script>"), History(), Verdict()).count("<script>alert")
 0
 
 ``figures`` says what the charts show, ``page`` where everything stands, ``page.css`` and ``page.js`` how it looks and moves.

@@ -1,6 +1,6 @@
 """Where everything stands on the page of a run: findings first, then the result, how it was learned, and what it was.
 
->>> html = render(run, history, findings)
+>>> html = render(run, history, verdict)
 >>> write("runs/digits-1/page.html", html)
 
 A section with nothing in it is left out, so a run still going has a short page.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from thalweg.diagnose import Finding
+from thalweg.diagnose import Verdict
 from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.report import bundle, sections
@@ -30,11 +30,11 @@ MARK = (
 )
 
 
-def render(run: RunReport, history: History, findings: Sequence[Finding]) -> str:
+def render(run: RunReport, history: History, verdict: Verdict) -> str:
     """The page as HTML. The same run gives the same text."""
     sheet = Sheet()
     written = (
-        None if run.folds else sections.findings(sheet, run, findings),
+        None if run.folds else sections.findings(sheet, run, verdict),
         sections.result(run, history),
         sections.folds(sheet, run),
         sections.learning(sheet, run, history),

@@ -1,6 +1,6 @@
 """The sections of a page, one function each: what the reader is told, in the order it is told.
 
->>> findings(sheet, run, []).html
+>>> findings(sheet, run, Verdict()).html
 '<section id="findings" …><h3>Nothing wrong was found</h3>…'
 >>> errors(sheet, RunReport(name="digits-1")) is None               # a run without a result has no such section
 True
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from thalweg.diagnose import SYMPTOMS, Finding
+from thalweg.diagnose import KINDS, Finding, Verdict
 from thalweg.history import History
 from thalweg.report import curves, outcome
 from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
@@ -26,12 +26,12 @@ COUNTED = {"classes": "class", "parts": "part"}
 """Mappings of a data profile that hold numbers of examples."""
 
 
-def findings(sheet: Sheet, run: RunReport, found: Sequence[Finding]) -> Section | None:
+def findings(sheet: Sheet, run: RunReport, verdict: Verdict) -> Section | None:
     """What is wrong, gravest first; or that nothing is, and what was looked for."""
-    if found:
-        cards = "".join(_finding(sheet, index, finding) for index, finding in enumerate(found))
+    if verdict.findings:
+        cards = "".join(_finding(sheet, index, finding) for index, finding in enumerate(verdict.findings))
         return section("Findings", "findings", f'<div class="findings">{cards}</div>')
-    looked = ", ".join(symptom.__name__.replace("_", " ") for symptom in SYMPTOMS)
+    looked = ", ".join(kind.title.lower() for kind in KINDS.values())
     so_far = " so far" if run.status.startswith("running") else ""
     said = f"<h3>Nothing wrong was found{so_far}</h3><p>Looked for: {text(looked)}.</p>"
     return section("Findings", "findings", f'<div class="card good">{said}</div>')
@@ -44,9 +44,9 @@ def _finding(sheet: Sheet, index: int, finding: Finding) -> str:
     kind = f"{LEVELS[finding.severity]} · {text(finding.where)} · {finding.confidence:.0%} sure"
     return (
         f'<article class="card finding {finding.severity}"><div><p class="kind">{kind}</p>'
-        f'<h3>{text(finding.name[0].upper() + finding.name[1:])}</h3><p class="said">{text(finding.sentence)}</p>'
+        f'<h3>{text(finding.title)}</h3><p class="said">{text(finding.sentence)}</p>'
         f"<p><strong>What to do.</strong> {text(finding.remedy)}</p>"
-        f"{facts({name: float(value) for name, value in finding.evidence.items()})}"
+        f"{facts(finding.evidence)}"
         f'<p class="source">Rule: {text(finding.reference)}</p></div>{chart}</article>'
     )
 

@@ -24,9 +24,9 @@ def nan(n: Numbers) -> Suspicion | None:
         if share > 0:
             said = f"{share:.1%} of the training rows looked at have {what} that are NaN or infinite."
             return Suspicion("nan", f"the {what}", said, 0.98, "the training rows", {"share": share})
-    if not n.broken:
-        return None
     step = n("loop/first_bad", n("n/steps"))
+    if not n.broken or math.isnan(step):
+        return None
     grown = n("loop/largest_before") / max(n("loop/largest_first"), 1.0)
     blown = grown > BLOWN or n.first("train/loss") > BLOWN * max(abs(n("loss/null")), 1e-9) or not step > 1
     said = f"The output is not finite from step {step:.0f} on; before, it had grown by a factor of {grown:.3g}."

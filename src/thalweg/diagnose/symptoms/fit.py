@@ -24,6 +24,8 @@ LITTLE = 0.1
 GAP = {"accuracy": 0.05, "r2": 0.1}
 """How large the gap must be beyond two standard errors to matter. AutoTrainer takes a plain gap of 0.07 to 0.1."""
 RISE = 0.03
+RARE = 4.0
+"""The largest class over the smallest, from which on the same answer for all is the rare class given up."""
 
 
 def same_answer_for_all(history: History, facts: Facts) -> Finding | None:
@@ -43,8 +45,9 @@ def same_answer_for_all(history: History, facts: Facts) -> Finding | None:
             f"The network gives nearly every example the same class: its accuracy on the training part is "
             f"{metric[-1]:.1%}, and the largest class has {facts.majority:.1%}."
         )
+    rare = facts.task != "regression" and max(facts.shares) > RARE * min(facts.shares)
     return Finding(
-        "same answer for all",
+        "class_imbalance" if rare else "high_bias",
         sentence,
         f"train/{facts.metric}",
         {f"train {facts.metric}": float(metric[-1]), "without inputs": facts.majority, "share learned": learned},
@@ -69,7 +72,7 @@ def high_bias(history: History, facts: Facts) -> Finding | None:
     value = f"{metric[-1]:.1%}" if facts.metric == "accuracy" else f"{metric[-1]:.3f}"
     base = f"{facts.majority:.1%}" if facts.metric == "accuracy" else "0"
     return Finding(
-        "high bias",
+        "high_bias",
         f"The network cannot fit even the training part: {_label(facts)} {value}, where an answer without inputs gives {base}.",
         f"train/{facts.metric}",
         {f"train {facts.metric}": float(metric[-1]), "share learned": float(found[-1])},
@@ -118,7 +121,7 @@ def high_variance(history: History, facts: Facts) -> Finding | None:
     if said is None:
         return None
     return Finding(
-        "high variance",
+        "high_variance",
         f"{said} It overfits.",
         f"dev/{metric}",
         {f"train {metric}": float(trained[best]), f"dev {metric}": float(held[best]), "two standard errors": certain},

@@ -58,7 +58,7 @@ def learning_rate_too_high(history: History, facts: Facts) -> Finding | None:
     if said is None:
         return None
     return Finding(
-        "learning rate too high",
+        "lr_too_high",
         f"The learning rate is too high: {said} (it began at {start:.3g}).",
         "train/loss",
         {
@@ -97,7 +97,7 @@ def learning_rate_too_low(history: History, facts: Facts) -> Finding | None:
         evidence["largest update ratio"] = largest
         moved = f", a step moves the weights by {largest:.1g} of their size"
     return Finding(
-        "learning rate too low",
+        "lr_too_low",
         f"The learning rate is too low: after {int(steps[-1]):,} steps the loss is {end:.3g} (it began at {start:.3g}) and "
         f"still falls as it did{moved}.",
         "train/loss",
@@ -124,7 +124,7 @@ def budget_too_small(history: History, facts: Facts) -> Finding | None:
     slope = late_slope(history)
     if slope > STILL_FALLING or (gain > certain and slope > STILL_FALLING / 3):
         return Finding(
-            "budget too small",
+            "undertrained",
             f"The run ended while the model was still improving: the training loss fell over the last fifth of the way at "
             f"{slope:.0%} of its mean pace, to {losses[-1]:.3g}.",
             "train/loss",

@@ -50,7 +50,7 @@ def vanishing_gradient(history: History, facts: Facts) -> Finding | None:
     else:
         return None
     return Finding(
-        "vanishing gradient",
+        "vanishing_gradient",
         sentence,
         where,
         {"weakest layer": weak, "last layer": last, "share learned": final_skill(history, facts)},
@@ -92,7 +92,7 @@ def exploding_gradient(history: History, facts: Facts) -> Finding | None:
     else:
         return None
     return Finding(
-        "exploding gradient",
+        "exploding_gradient",
         sentence,
         where,
         evidence,
