@@ -253,6 +253,24 @@ def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
         _print_object({"run": str(folder.path), "page": str(folder.page)})
 
 
+@app.command()
+def diagnose(
+    run: Run,
+    recorded: Annotated[bool, typer.Option("--recorded", help="Read the history alone; test nothing.")] = False,
+    runs: Runs = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with a run, finished or not: what its numbers show, and tests of causes on copies of it."""
+    from thalweg.cli.doctor import show_diagnosis
+    from thalweg.cli.progress import watcher
+    from thalweg.experiments.diagnosing import diagnose_run
+
+    found = diagnose_run(run, runs=runs, recorded=recorded, watcher=watcher())
+    show_diagnosis(found)
+    if as_json:
+        _print_object({"run": str(found.folder.path), **found.content})
+
+
 @app.command(name="schedule")
 def draw_schedule(
     text: Annotated[

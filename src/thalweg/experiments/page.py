@@ -13,6 +13,7 @@ import torch
 
 from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
+from thalweg.experiments.findings import tested_verdict
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.parts import Prepared
 from thalweg.experiments.spec import Spec
@@ -111,6 +112,7 @@ def write_page(folder: Folder) -> None:
     result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
     verdict = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else diagnose.Verdict()
+    verdict = tested_verdict(folder, history, verdict)
     result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
     if folder.result.exists():
         folder.write_json(folder.result, result)
