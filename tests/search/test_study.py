@@ -71,7 +71,7 @@ class TestBetterThanChance:
 
     def test_coarse_to_fine_beats_random(self) -> None:
         chance = self.median_best(lambda seed: Random(SPACE, seed), 40)
-        assert self.median_best(lambda seed: CoarseToFine(SPACE, 12, seed), 40) < 0.5 * chance
+        assert self.median_best(lambda seed: CoarseToFine(SPACE, seed, stage=12), 40) < 0.5 * chance
 
     @needs_optuna
     def test_tpe_beats_random(self) -> None:
@@ -112,7 +112,7 @@ class TestGrid:
 class TestZoom:
     def trials(self, *points: tuple[float, float, int]) -> list[Finished]:
         return [
-            Finished(number, values := {"lr": lr, "beta1": beta1, "hidden": hidden}, score(values))
+            Finished(number, values := {"lr": lr, "beta1": beta1, "hidden": hidden}, (score(values),))
             for number, (lr, beta1, hidden) in enumerate(points)
         ]
 
@@ -130,7 +130,7 @@ class TestZoom:
 
     def test_stays_where_too_little_succeeded(self) -> None:
         assert zoom(SPACE, []) == SPACE
-        failed = [Finished(n, {"lr": 0.1, "beta1": 0.9, "hidden": 64}, math.inf) for n in range(5)]
+        failed = [Finished(n, {"lr": 0.1, "beta1": 0.9, "hidden": 64}, (math.inf,)) for n in range(5)]
         assert zoom(SPACE, failed) == SPACE
 
     def test_a_stage_needs_two_trials(self) -> None:
@@ -165,4 +165,4 @@ class TestStudy:
 
         monkeypatch.setattr(builtins, "__import__", without)
         with pytest.raises(MissingDependency, match=r"a search by TPE needs the package optuna.*thalweg\[search\]"):
-            Tpe(SPACE).suggest([])
+            Tpe(SPACE).suggest([], [], 1)

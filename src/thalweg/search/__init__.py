@@ -11,29 +11,42 @@ For a rate a caller brings ``make(rate, steps, order)``, which builds a fresh mo
 scored; for a study a function from values to a score.
 """
 
+from thalweg.search.brains import CmaEs, Gp, Nsga2, Tpe
 from thalweg.search.choice import Candidate, RateChoice
+from thalweg.search.dimensions import Choices, Dimension, Fixed, Range, Value
 from thalweg.search.rate import MakeTrial, Trial, choose_rate
-from thalweg.search.samplers import CoarseToFine, Finished, Grid, Random, Sampler, Tpe, zoom
-from thalweg.search.space import Choices, Dimension, Range, Space
+from thalweg.search.samplers import Asked, Finished, Grid, Random, Sampler, Sobol, ranked
+from thalweg.search.space import Point, Space
+from thalweg.search.stages import CoarseToFine, Ordered, zoom
 from thalweg.search.study import Study, run_study
 
 __all__ = [
+    "Asked",
     "Candidate",
     "Choices",
+    "CmaEs",
     "CoarseToFine",
     "Dimension",
     "Finished",
+    "Fixed",
+    "Gp",
     "Grid",
     "MakeTrial",
+    "Nsga2",
+    "Ordered",
+    "Point",
     "Random",
     "Range",
     "RateChoice",
     "Sampler",
+    "Sobol",
     "Space",
     "Study",
     "Tpe",
     "Trial",
+    "Value",
     "choose_rate",
+    "ranked",
     "run_study",
     "zoom",
 ]

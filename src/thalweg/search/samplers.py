@@ -1,49 +1,106 @@
-"""Which point of a space to try next.
+"""Which points of a space to try next, as many at a time as are wanted.
 
 >>> sampler = Random(space, seed=0)
->>> sampler.suggest([])                                   # the first point
-{'lr': 0.0351, 'beta1': 0.982, 'hidden': 64}
->>> Grid(space, points=5).size                            # said before it starts: 5 × 5 × 2
+>>> sampler.suggest([], [], 64)                            # the first 64 points
+[{'lr': 0.0351, 'beta1': 0.982, 'hidden': 64}, …]
+>>> Grid(space, points=5).size                             # said before it starts: 5 × 5 × 2
 50
 
-A sampler looks at nothing but the trials that are finished, and draws from (seed, number of trials): a study that was
-stopped goes on with the points it would have tried.
+A sampler looks at nothing but the trials that are finished or running, and draws from (seed, number of the trial): a study
+that was stopped goes on with the points it would have tried, and how many are asked at a time changes nothing here.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from thalweg.errors import InputError, MissingDependency
-from thalweg.search.space import Space, Value
+from thalweg.errors import InputError
+from thalweg.search.space import Point, Space
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial that runs: its number from 0 and what is tried."""
+
+    number: int
+    values: Point
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One trial: its number from 0, what was tried, and how it did (lower is better; not finite where it failed)."""
+    """A trial that is over: its number from 0, what was tried, and how it did.
+
+    ``scores`` has a number for each objective, lower is better, not finite where the trial failed or diverged. A trial that
+    was pruned carries the step it reached (``pruned_at``), and its scores are those of that step.
+    """
 
     number: int
-    values: dict[str, Value]
-    score: float
+    values: Point
+    scores: tuple[float, ...]
+    pruned_at: int | None = None
+
+    @property
+    def score(self) -> float:
+        """The first objective."""
+        return self.scores[0]
+
+    @property
+    def succeeded(self) -> bool:
+        return all(math.isfinite(score) for score in self.scores)
 
 
 class Sampler(Protocol):
-    """Proposes points one at a time."""
+    """Proposes points."""
 
-    def suggest(self, finished: Sequence[Finished]) -> dict[str, Value] | None:
-        """The point of trial ``len(finished)``; None where there is nothing left to try."""
+    @property
+    def space(self) -> Space: ...
+
+    def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
+        """At most ``n`` points for the trials from number ``len(finished) + len(running)`` on.
+
+        Fewer where the trials that run must end first; none while none runs: there is nothing left to try.
+        """
         ...
 
 
 def ranked(finished: Sequence[Finished]) -> list[Finished]:
-    """The trials that did not fail, the best first."""
-    return sorted((trial for trial in finished if math.isfinite(trial.score)), key=lambda trial: trial.score)
+    """The trials that did not fail, the best first; pruned ones come last, those that got further before the others."""
+
+    def place(trial: Finished) -> tuple[bool, int, float]:
+        return trial.pruned_at is not None, -(trial.pruned_at or 0), trial.score
+
+    return sorted((trial for trial in finished if trial.succeeded), key=place)
+
+
+def with_finite_scores(finished: Sequence[Finished]) -> list[Finished]:
+    """The same trials, a score that is not finite replaced by the worst finite one of that objective (1 where there is none).
+
+    Left out, a failed trial's neighbourhood would be tried again and again; told as infinite, it would hide all others.
+    """
+    objectives = max((len(trial.scores) for trial in finished), default=1)
+    worst = [
+        max((trial.scores[index] for trial in finished if math.isfinite(trial.scores[index])), default=1.0)
+        for index in range(objectives)
+    ]
+    return [
+        trial
+        if trial.succeeded
+        else Finished(
+            trial.number,
+            trial.values,
+            tuple(
+                score if math.isfinite(score) else bad for score, bad in zip(trial.scores, worst, strict=True)
+            ),
+            trial.pruned_at,
+        )
+        for trial in finished
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,14 +110,42 @@ class Random:
     space: Space
     seed: int = 0
 
-    def suggest(self, finished: Sequence[Finished]) -> dict[str, Value]:
-        generator = np.random.default_rng([self.seed, len(finished)])
-        return self.space.at(dict(zip(self.space, generator.random(len(self.space)).tolist(), strict=True)))
+    def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
+        start = len(finished) + len(running)
+        return [drawn(self.space, self.seed, number) for number in range(start, start + n)]
+
+
+def drawn(space: Space, seed: int, number: int) -> Point:
+    """A uniform draw on each dimension's scale, from (seed, number) alone."""
+    places = np.random.default_rng([seed, number]).random(len(space))
+    return space.at(dict(zip(space, places.tolist(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Sobol:
+    """Points that fill the space more evenly than chance: a scrambled Sobol sequence on each dimension's scale (Owen 1998)."""
+
+    space: Space
+    seed: int = 0
+
+    def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
+        import torch
+
+        if not self.space.searched:
+            return Random(self.space).suggest(finished, running, n)
+        engine = torch.quasirandom.SobolEngine(len(self.space.searched), scramble=True, seed=self.seed)
+        engine.fast_forward(len(finished) + len(running))
+        rows = engine.draw(n, dtype=torch.float64).tolist()
+        rest = dict.fromkeys(self.space, 0.5)
+        return [self.space.at({**rest, **dict(zip(self.space.searched, row, strict=True))}) for row in rows]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Every combination of ``points`` values of each range and all choices; the last dimension changes fastest."""
+    """Every combination of ``points`` values of each range and all choices; the last dimension changes fastest.
+
+    Combinations that differ in an inactive dimension alone count once.
+    """
 
     space: Space
     points: int = 5
@@ -72,82 +157,35 @@ class Grid:
     @property
     def size(self) -> int:
         """The number of trials."""
-        return math.prod(len(self.space[name].grid(self.points)) for name in self.space)
+        if not self.space.when:
+            return math.prod(len(self.space[name].grid(self.points)) for name in self.space)
+        return sum(1 for _ in self._all())
 
-    def suggest(self, finished: Sequence[Finished]) -> dict[str, Value] | None:
-        axes = [self.space[name].grid(self.points) for name in self.space]
-        point = next(itertools.islice(itertools.product(*axes), len(finished), None), None)
-        return None if point is None else dict(zip(self.space, point, strict=True))
-
-
-@dataclass(frozen=True)
-class CoarseToFine:
-    """Random draws, ``stage`` of them at a time; each stage from the part that holds the best quarter of those before."""
-
-    space: Space
-    stage: int = 16
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.stage < 2:
-            raise InputError("a stage of coarse to fine has at least 2 trials")
-
-    def suggest(self, finished: Sequence[Finished]) -> dict[str, Value]:
-        space = self.space
-        for end in range(self.stage, len(finished) + 1, self.stage):
-            space = zoom(space, finished[:end])
-        return Random(space, self.seed).suggest(finished)
-
-
-def zoom(space: Space, finished: Sequence[Finished], keep: float = 0.25) -> Space:
-    """The part of a space that holds the best ``keep`` of its trials, widened by a quarter on either side.
-
-    The space stays as it is where fewer than two trials inside it succeeded.
-    """
-    inside = []
-    for trial in ranked(finished):
-        try:
-            places = space.places(trial.values)
-        except ValueError:  # a choice that an earlier zoom has dropped
-            continue
-        if all(-1e-9 <= place <= 1 + 1e-9 for place in places.values()):
-            inside.append(places)
-    best = inside[: max(2, math.ceil(keep * len(inside)))]
-    if len(best) < 2:
-        return space
-    return Space({name: space[name].within([places[name] for places in best]) for name in space})
-
-
-@dataclass(frozen=True)
-class Tpe:
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's: after ``startup`` random draws, where good trials
-    are dense and bad ones are not.
-
-    Works on each dimension's own scale. Raises ``MissingDependency`` where Optuna is not installed.
-    """
-
-    space: Space
-    seed: int = 0
-    startup: int = 10
-
-    def suggest(self, finished: Sequence[Finished]) -> dict[str, Value]:
-        try:
-            import optuna
-        except ImportError:
-            raise MissingDependency("optuna", "a search by TPE", extra="search") from None
-        distributions: dict[str, Any] = {name: optuna.distributions.FloatDistribution(0.0, 1.0) for name in self.space}
-        # A failed trial is told as the worst seen: left out, its neighbourhood would be tried again and again.
-        worst = max((trial.score for trial in ranked(finished)), default=1.0)
-        draw = int(np.random.SeedSequence([self.seed, len(finished)]).generate_state(1)[0])
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # A study made anew each time keeps nothing that a stopped search would lose.
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=draw, n_startup_trials=self.startup))
-        study.add_trials(
-            optuna.trial.create_trial(
-                params={name: min(max(place, 0.0), 1.0) for name, place in self.space.places(trial.values).items()},
-                distributions=distributions,
-                value=trial.score if math.isfinite(trial.score) else worst,
-            )
-            for trial in finished
+    @property
+    def formula(self) -> str:
+        """How the number comes about: ``5 × 5 × 2 = 50 trials``."""
+        counts = [len(self.space[name].grid(self.points)) for name in self.space.searched] or [1]
+        product = " × ".join(str(count) for count in counts)
+        if not self.space.when:
+            return f"{product} = {self.size} trials"
+        return (
+            f"{self.size} of {product} combinations, as some hyperparameters are there with some values of others alone"
         )
-        return self.space.at(study.ask(distributions).params)
+
+    def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
+        start = len(finished) + len(running)
+        return list(itertools.islice(self._all(), start, start + n))
+
+    def _all(self) -> Iterator[Point]:
+        order = self.space.order()
+
+        def below(depth: int, point: Point) -> Iterator[Point]:
+            if depth == len(order):
+                yield self.space.active(point)
+            elif not self.space.wants(order[depth], point):
+                yield from below(depth + 1, point)
+            else:
+                for value in self.space[order[depth]].grid(self.points):
+                    yield from below(depth + 1, {**point, order[depth]: value})
+
+        return below(0, {})

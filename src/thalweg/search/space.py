@@ -1,156 +1,151 @@
-"""Which values a hyperparameter may take, and on which scale, as the user writes it.
+"""Which values the hyperparameters may take together, as the user writes it.
 
 >>> space = Space.parse({"lr": "1e-4..1:log", "beta1": "0.9..0.999:one-minus", "hidden": "[64, 128]", "layers": "1..4"})
 >>> space["lr"].at(0.5), space["beta1"].at(0.5), space["layers"].at(0.5)
 (0.01, 0.99, 3)
 
-Every dimension maps the unit interval onto its values, so that ``at`` a uniform draw is a draw on the scale that fits: a
-rate spreads over its orders of magnitude (``log``), an averaging factor β over those of ``1 − β``, one over the length of
-its window (``one-minus``). Two ends written without point or exponent are whole numbers.
+In TOML a list is a choice, a plain number is fixed, and a table says when a hyperparameter is there at all:
+
+>>> space = Space.parse(tomllib.loads('''
+... lr = "1e-4..1:log"
+... epochs = 30
+... optimizer = ["sgd", "adam"]
+... momentum = { range = "0.5..0.99:one-minus", when = { optimizer = "sgd" } }
+... '''))
+>>> space.at({"lr": 0.5, "epochs": 0.0, "optimizer": 0.9, "momentum": 0.5})                 # Adam has no momentum
+{'lr': 0.01, 'epochs': 30, 'optimizer': 'adam'}
 """
 
 from __future__ import annotations
 
-import math
-import re
+import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.search.dimensions import Choices, Dimension, Fixed, Range, Value, parse_dimension
 
-Value = float | int | str | bool
-Scale = Literal["linear", "log", "one-minus"]
-SCALES: tuple[Scale, ...] = ("linear", "log", "one-minus")
-_WHOLE = re.compile(r"[+-]?\d+")
-
-
-class Dimension(Protocol):
-    """What one hyperparameter may be."""
-
-    def at(self, place: float) -> Value:
-        """The value at ``place`` in [0, 1]."""
-        ...
-
-    def place(self, value: Value) -> float:
-        """The place of a value: ``at(place(value)) == value``, up to rounding."""
-        ...
-
-    def grid(self, points: int) -> tuple[Value, ...]:
-        """``points`` values evenly spaced on the scale, the ends among them; fewer where there are no more."""
-        ...
-
-    def within(self, places: list[float]) -> Dimension:
-        """The part of the dimension that holds these places, a little widened."""
-        ...
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from ``low`` to ``high``, both included; whole numbers where both are ints.
-
-    Raises ``InputError`` where low is not below high, or the scale does not reach them (log: above 0; one-minus: below 1).
-    """
-
-    low: float | int
-    high: float | int
-    scale: Scale = "linear"
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise InputError(f"the range {self.low}..{self.high} must rise from a finite number to a larger one")
-        if self.scale not in SCALES:
-            raise InputError(f'there is no scale "{self.scale}": choose {", ".join(SCALES)}')
-        if self.scale == "log" and self.low <= 0:
-            raise InputError(f"the range {self.low}..{self.high}:log must lie above 0")
-        if self.scale == "one-minus" and (self.high >= 1 or self.whole):
-            raise InputError(f"the range {self.low}..{self.high}:one-minus must lie below 1, as in 0.9..0.999")
-
-    @property
-    def whole(self) -> bool:
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
-    def _ends(self) -> tuple[float, float]:
-        # A whole number stands for the interval of all that round to it, so that the outermost are as likely as the others.
-        half = 0.5 if self.whole else 0.0
-        return self._forward(self.low - half), self._forward(self.high + half)
-
-    def _forward(self, value: float) -> float:
-        if self.scale == "log":
-            return math.log(value)
-        return -math.log1p(-value) if self.scale == "one-minus" else value
-
-    def _backward(self, number: float) -> float:
-        if self.scale == "log":
-            return math.exp(number)
-        return -math.expm1(-number) if self.scale == "one-minus" else number
-
-    def at(self, place: float) -> Value:
-        low, high = self._ends()
-        value = self._backward(low + place * (high - low))
-        rounded = math.floor(value + 0.5) if self.whole else float(f"{value:.12g}")
-        return min(max(rounded, self.low), self.high)
-
-    def place(self, value: Value) -> float:
-        low, high = self._ends()
-        return (self._forward(float(value)) - low) / (high - low)
-
-    def grid(self, points: int) -> tuple[Value, ...]:
-        if points == 1:
-            return (self.at(0.5),)
-        return tuple(dict.fromkeys(self.at(index / (points - 1)) for index in range(points)))
-
-    def within(self, places: list[float]) -> Range:
-        margin = max(0.25 * (max(places) - min(places)), 0.05)
-        low, high = self.at(max(min(places) - margin, 0.0)), self.at(min(max(places) + margin, 1.0))
-        return Range(low, high, self.scale) if low < high else self  # type: ignore[arg-type, operator]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Values without an order. Raises ``InputError`` where there are none, or one twice."""
-
-    values: tuple[Value, ...]
-
-    def __post_init__(self) -> None:
-        if not self.values or len(set(self.values)) < len(self.values):
-            raise InputError(f"the choices {list(self.values)} must be at least one, each once")
-
-    def at(self, place: float) -> Value:
-        return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
-
-    def place(self, value: Value) -> float:
-        return (self.values.index(value) + 0.5) / len(self.values)
-
-    def grid(self, points: int) -> tuple[Value, ...]:
-        return self.values
-
-    def within(self, places: list[float]) -> Choices:
-        seen = {self.at(place) for place in places}
-        return Choices(tuple(value for value in self.values if value in seen))
+Point = dict[str, Value]
+"""One value of each hyperparameter that is active."""
+KINDS = ("range", "choices", "value")
 
 
 @dataclass(frozen=True)
 class Space:
-    """Named dimensions, in order."""
+    """Named dimensions, in order; ``when`` says with which values of others one is active (absent: always).
+
+    Raises ``InputError`` for a condition on a dimension that is not there, on a value it never takes, or in a circle.
+    """
 
     dimensions: Mapping[str, Dimension]
+    when: Mapping[str, Mapping[str, tuple[Value, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, conditions in self.when.items():
+            if name not in self.dimensions:
+                raise InputError(f"{name}: there is a condition, but no range: give one")
+            for other, values in conditions.items():
+                if other not in self.dimensions:
+                    raise InputError(
+                        f'{name}: it depends on "{other}", which the space lacks: it has {_names(self.dimensions)}'
+                    )
+                for value in values:
+                    if not _takes(self.dimensions[other], value):
+                        raise InputError(f"{name}: it depends on {other} = {value!r}, which {other} never is")
+        self.order()
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str]) -> Space:
-        """From what the user writes: ``low..high``, ``low..high:log``, ``low..high:one-minus``, ``[a, b, c]``.
+    def parse(cls, entries: Mapping[str, Any]) -> Space:
+        """From what the user writes, by hyperparameter: a text (``low..high``, ``low..high:log``, ``low..high:one-minus``,
+        ``low..high:power2``, ``[a, b, c]``), a list (choices), a number or boolean (fixed), or a table with one of
+        ``range``, ``choices``, ``value`` and, where it is not always active, ``when``.
 
         Raises ``InputError``, naming the key, for anything else.
         """
-        return cls({name: parse_dimension(name, text) for name, text in texts.items()})
+        dimensions, when = {}, {}
+        for name, entry in entries.items():
+            if isinstance(entry, Mapping):
+                conditions = entry.get("when")
+                if conditions is not None:
+                    when[name] = _conditions(name, conditions)
+                entry = _only(name, {key: value for key, value in entry.items() if key != "when"})
+            dimensions[name] = entry if isinstance(entry, Range | Choices | Fixed) else _dimension(name, entry)
+        return cls(dimensions, when)
 
-    def at(self, places: Mapping[str, float]) -> dict[str, Value]:
-        """One value of each dimension from its place."""
-        return {name: dimension.at(places[name]) for name, dimension in self.dimensions.items()}
+    @classmethod
+    def read(cls, path: Path) -> Space:
+        """From a TOML file: its table ``[space]``, or all of it where there is none. Raises ``InputError``."""
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: the space can't be read ({error.strerror})") from None
+        except ValueError as error:
+            raise InputError(f"{path}: this is no TOML ({error})") from None
+        entries = table.get("space", table)
+        if not isinstance(entries, dict) or not entries:
+            raise InputError(f'{path}: the space is empty: give each hyperparameter a line, as in lr = "1e-4..1:log"')
+        try:
+            return cls.parse(entries)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As TOML and JSON hold it: ``Space.parse(space.to_dict()) == space``."""
+        entries: dict[str, Any] = {}
+        for name, dimension in self.dimensions.items():
+            text = dimension.text
+            bare = not isinstance(dimension, Fixed) or not isinstance(text, str)
+            if bare and name not in self.when:
+                entries[name] = text
+                continue
+            kind = {Range: "range", Choices: "choices"}.get(type(dimension), "value")
+            entries[name] = {kind: text}
+            if name in self.when:
+                entries[name]["when"] = {other: list(values) for other, values in self.when[name].items()}
+        return entries
+
+    def at(self, places: Mapping[str, float]) -> Point:
+        """The value of each active dimension from the places of all."""
+        return self.active({name: dimension.at(places[name]) for name, dimension in self.dimensions.items()})
 
     def places(self, values: Mapping[str, Value]) -> dict[str, float]:
-        """The places of one value of each dimension."""
-        return {name: dimension.place(values[name]) for name, dimension in self.dimensions.items()}
+        """The places of a point; dimensions that it lacks have none."""
+        return {name: dimension.place(values[name]) for name, dimension in self.dimensions.items() if name in values}
+
+    def active(self, values: Point) -> Point:
+        """The part of the values that belongs together: a dimension goes where a condition of its own is not met."""
+        kept: Point = {}
+        for name in self.order():
+            if name in values and self.wants(name, kept):
+                kept[name] = values[name]
+        return {name: kept[name] for name in self.dimensions if name in kept}
+
+    def wants(self, name: str, point: Mapping[str, Value]) -> bool:
+        """Whether a dimension is active beside the values of those it depends on."""
+        conditions = self.when.get(name, {})
+        return all(other in point and point[other] in values for other, values in conditions.items())
+
+    def order(self) -> list[str]:
+        """The names, each after those it depends on. Raises ``InputError`` where they depend on each other in a circle."""
+        order: dict[str, None] = {}
+
+        def visit(name: str, above: tuple[str, ...]) -> None:
+            if name in above:
+                raise InputError(f"{name}: its condition depends on itself ({' → '.join((*above, name))})")
+            for other in self.when.get(name, {}):
+                visit(other, (*above, name))
+            order[name] = None
+
+        for name in self.dimensions:
+            visit(name, ())
+        return list(order)
+
+    @property
+    def searched(self) -> list[str]:
+        """The names of what is not fixed."""
+        return [name for name, dimension in self.dimensions.items() if not isinstance(dimension, Fixed)]
 
     def __getitem__(self, name: str) -> Dimension:
         return self.dimensions[name]
@@ -162,31 +157,47 @@ class Space:
         return len(self.dimensions)
 
 
-def parse_dimension(name: str, text: str) -> Dimension:
-    """One dimension from its text; see ``Space.parse``."""
-    stripped = text.strip()
+def _dimension(name: str, entry: Any) -> Dimension:
+    if isinstance(entry, str):
+        return parse_dimension(name, entry)
     try:
-        if stripped.startswith("[") and stripped.endswith("]"):
-            return Choices(tuple(_value(part) for part in stripped[1:-1].split(",") if part.strip()))
-        ends, _, scale = stripped.partition(":")
-        low, dots, high = ends.partition("..")
-        numbers = [_value(low), _value(high)]
-        if dots and all(isinstance(end, int | float) and not isinstance(end, bool) for end in numbers):
-            whole = all(isinstance(end, int) for end in numbers)
-            first, last = (end if whole else float(end) for end in numbers)
-            return Range(first, last, scale.strip() or "linear")  # type: ignore[arg-type]
-    except InputError as error:
+        return Choices(tuple(entry)) if isinstance(entry, list | tuple) else Fixed(entry)
+    except (InputError, TypeError) as error:
         raise InputError(f"{name}: {error}") from None
-    raise InputError(
-        f'{name}: "{text}" is no range: write 1e-4..1:log, 0.9..0.999:one-minus, 0.0..0.5, 1..4 or [64, 128]'
-    )
 
 
-def _value(text: str) -> Value:
-    word = text.strip().strip("\"'")
-    if _WHOLE.fullmatch(word):
-        return int(word)
+def _only(name: str, table: Mapping[str, Any]) -> Dimension:
+    if len(table) != 1 or next(iter(table)) not in KINDS:
+        raise InputError(
+            f"{name}: a table holds one of {', '.join(KINDS)} and perhaps when, not {_names(table) or 'nothing'}"
+        )
+    (kind, entry), *_ = table.items()
+    if kind == "value":
+        try:
+            return Fixed(entry)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+    wanted = str if kind == "range" else list | tuple
+    if not isinstance(entry, wanted):
+        raise InputError(f"{name}: {kind} is {'a text' if kind == 'range' else 'a list'}, not {entry!r}")
+    return _dimension(name, entry)
+
+
+def _conditions(name: str, conditions: Any) -> dict[str, tuple[Value, ...]]:
+    if not isinstance(conditions, Mapping) or not conditions:
+        raise InputError(f'{name}: when is a table of other hyperparameters, as in when = {{ optimizer = "sgd" }}')
+    return {
+        other: tuple(values) if isinstance(values, list | tuple) else (values,) for other, values in conditions.items()
+    }
+
+
+def _takes(dimension: Dimension, value: Value) -> bool:
     try:
-        return float(word)
-    except ValueError:
-        return {"true": True, "false": False}.get(word.lower(), word)
+        place = dimension.place(value)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return -1e-9 <= place <= 1 + 1e-9 and dimension.at(min(max(place, 0.0), 1.0)) == value
+
+
+def _names(names: Mapping[str, Any]) -> str:
+    return ", ".join(names)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from thalweg.errors import Diverged, InputError
 from thalweg.search.samplers import Finished, Sampler, ranked
-from thalweg.search.space import Value
+from thalweg.search.space import Point
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,31 @@ class Study:
 
 
 def run_study(
-    objective: Callable[[dict[str, Value]], float],
+    objective: Callable[[Point], float | Sequence[float]],
     sampler: Sampler,
     *,
     trials: int,
+    at_once: int = 1,
     finished: Sequence[Finished] = (),
     tell: Callable[[Finished], None] = lambda _: None,
 ) -> Study:
-    """Tries points until there are ``trials`` in all, or the sampler has no more.
+    """Tries points in memory until there are ``trials`` in all, or the sampler has no more; ``at_once`` are asked together.
 
-    ``objective`` takes one value of each hyperparameter and returns a score, lower is better; a training run that
-    diverges (``Diverged``) or a score that is not finite is a failed trial, any other error ends the search. ``tell`` is
-    called after each trial. ``finished`` are the trials of an earlier call.
+    ``objective`` takes a point and returns a score, lower is better, or one for each of several objectives; a training run
+    that diverges (``Diverged``) or a score that is not finite is a failed trial, any other error ends the search. ``tell``
+    is called after each trial. ``finished`` are the trials of an earlier call. What outlives the process is a ``Store``.
     """
     done = list(finished)
     while len(done) < trials:
-        values = sampler.suggest(done)
-        if values is None:
+        points = sampler.suggest(done, [], min(at_once, trials - len(done)))
+        if not points:
             break
-        try:
-            score = float(objective(dict(values)))
-        except Diverged:
-            score = math.inf
-        done.append(Finished(len(done), values, score))
-        tell(done[-1])
+        for values in points:
+            try:
+                outcome = objective(dict(values))
+            except Diverged:
+                outcome = [math.inf] * (len(done[0].scores) if done else 1)
+            scores = tuple(float(score) for score in (outcome if isinstance(outcome, Sequence) else [outcome]))
+            done.append(Finished(len(done), values, scores))
+            tell(done[-1])
     return Study(tuple(done))
