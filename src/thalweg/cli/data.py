@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.data import BUNDLED, Data, load, split
+from thalweg.data import BUNDLED, Data, split
 from thalweg.data.profile.mismatch import Mismatch, mismatches
 from thalweg.data.profile.profile import Array, Column, Profile, Target, profile
 from thalweg.data.sources.table import is_table, read_table
 from thalweg.errors import plain
+from thalweg.experiments.reading import read_whole
 from thalweg.experiments.spec import Spec
 
 if TYPE_CHECKING:
@@ -45,19 +46,7 @@ def describe(spec: Spec) -> dict[str, Any]:
     if spec.target is None and spec.data not in BUNDLED and is_table(path) and path.is_file():
         frame = read_table(path, delimiter=spec.delimiter)
         return _untargeted(console, frame.drop(spec.drop or (), strict=False), path.name)
-    data = load(
-        spec.data,
-        target=spec.target,
-        task=spec.task,
-        delimiter=spec.delimiter,
-        drop=spec.drop or (),
-        dev=spec.dev,
-        test=spec.test,
-        weights=spec.weights,
-        groups=spec.groups,
-        time=spec.time,
-        split_column=spec.split_column,
-    )
+    data = read_whole(spec)
     parts = split(data, seed=spec.seed, fractions=spec.split)
     found = profile(data, split=parts, seed=spec.seed)
     compared = mismatches(data, parts, seed=spec.seed)

@@ -55,7 +55,7 @@ def split(data: Data, *, seed: int, fractions: Sequence[float] | None = None) ->
     to two parts; and for fewer groups or moments than parts.
     """
     if fractions is not None:
-        _check(fractions)
+        check_fractions(fractions)
     assigned = np.full(len(data), FREE, np.int8) if data.assigned is None else data.assigned
     if data.groups is not None:
         assigned = _with_their_groups(data, assigned, data.groups)
@@ -163,7 +163,8 @@ def _with_their_groups(data: Data, assigned: np.ndarray, groups: np.ndarray) -> 
     return part[groups]
 
 
-def _check(fractions: Sequence[float]) -> None:
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Raises ``InputError`` for what are no shares of train, dev and test."""
     if len(fractions) != 3 or not all(math.isfinite(part) and part >= 0 for part in fractions):
         raise InputError(f"the fractions {list(fractions)} are not three numbers from 0 to 1 for train, dev and test")
     if abs(sum(fractions) - 1) > 1e-6:

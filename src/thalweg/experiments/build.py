@@ -22,7 +22,7 @@ from thalweg.errors import InputError
 from thalweg.experiments.own_module import build_own, is_own
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
-from thalweg.train import L2, Batches, Hook, MaxNorm, Objective, ProximalL1, Weighted
+from thalweg.train import L2, Batches, Hook, MaxNorm, Objective, ProximalL1, Weighted, balanced_weights
 from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _class_weights(spec: Spec, prepared: Prepared) -> Any:
     if counts is None:
         raise InputError("class_weights needs data whose classes are known: with loaders, weigh in a loss of your own")
     if wanted == "balanced":
-        return tuple(sum(counts) / (len(counts) * max(count, 1)) for count in counts)
+        return balanced_weights(counts)
     if len(wanted) != len(counts) or min(wanted) < 0 or max(wanted) == 0:
         raise InputError(
             f"class_weights has {len(wanted)} numbers for {len(counts)} classes: give one of at least 0 for each, in the "

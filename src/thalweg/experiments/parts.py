@@ -74,10 +74,15 @@ class Prepared:
         }
 
 
-def prepare(data: Data, spec: Spec, *, device: torch.device, rows: Split | None = None) -> Prepared:
-    """Splits (or takes the split ``rows``), fits the preprocessing on the training part, and moves all to the device."""
-    from thalweg.data import Preprocessor, TensorBatches, split
+def prepare(data: Data | Stream, spec: Spec, *, device: torch.device, rows: Split | None = None) -> Prepared:
+    """Splits (or takes the split ``rows``), fits the preprocessing on the training part, and moves all to the device.
 
+    Of data that stream only the dev and test parts and a sample of the training part are held.
+    """
+    from thalweg.data import Preprocessor, Stream, TensorBatches, split
+
+    if isinstance(data, Stream):
+        return _prepare_stream(data, spec, device=device)
     fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])
     rows = split(data, seed=spec.seed, fractions=fractions) if rows is None else rows
     preprocessor = Preprocessor.fit(data, rows.train, scale=spec.scale, scale_target=spec.scale_target)
@@ -141,8 +146,7 @@ def _sample(train: Pair, size: int, seed: int) -> Pair:
     return train[0][rows], train[1][rows]
 
 
-def prepare_stream(stream: Stream, spec: Spec, *, device: torch.device) -> Prepared:
-    """Data that stay on disk: only the dev and test parts and a sample of the training part are held."""
+def _prepare_stream(stream: Stream, spec: Spec, *, device: torch.device) -> Prepared:
     from thalweg.data import auto_batch_size
 
     fractions = None if spec.split is None else (spec.split[0], spec.split[1], spec.split[2])

@@ -29,8 +29,9 @@ from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import ALONE, INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.own_module import is_own
-from thalweg.experiments.parts import Prepared, prepare, prepare_stream
+from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.rate import find_rate
+from thalweg.experiments.reading import is_large, read
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
@@ -62,8 +63,8 @@ def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder
             "-m thalweg train …, or leave shard out"
         )
     if spec.stream is None:  # free memory decides, and will be another when the run is resumed or repeated
-        spec = spec.replace(stream=_is_large(spec))
-    data = _load(spec)
+        spec = spec.replace(stream=is_large(spec))
+    data = read(spec)
     build_device(spec.device)
     check_words(spec)
     spec = _anywhere(spec)
@@ -100,44 +101,11 @@ def resume(
     if folder.result.exists() and folder.read_json(folder.result)["status"] == "finished":
         raise InputError(f"the run {folder.path} has finished: there is nothing to resume; see {folder.page}")
     spec = Spec.read(folder.spec)
-    data = _load(spec)
+    data = read(spec)
     folder = folder if ranks.first else _scratch(folder)
     ranks.meet()  # nobody writes before all have read
     with folder.alone():
         return folder, _run(folder, spec, data, watcher, ranks)
-
-
-def _is_large(spec: Spec) -> bool:
-    from thalweg import data
-
-    return spec.data not in data.BUNDLED and data.is_large(spec.data)
-
-
-def _load(spec: Spec) -> Data | Stream:
-    from thalweg import data
-
-    if spec.stream if spec.stream is not None else _is_large(spec):
-        for name in ("groups", "time", "split_column", "dev", "test"):
-            if getattr(spec, name) is not None:
-                raise InputError(
-                    f"{name} is not known for data that stream from disk: load them whole with --no-stream"
-                )
-        return data.open_stream(
-            spec.data, target=spec.target, task=spec.task, weights=spec.weights, drop=spec.drop or ()
-        )
-    return data.load(
-        spec.data,
-        target=spec.target,
-        task=spec.task,
-        delimiter=spec.delimiter,
-        dev=spec.dev,
-        test=spec.test,
-        weights=spec.weights,
-        groups=spec.groups,
-        time=spec.time,
-        split_column=spec.split_column,
-        drop=spec.drop or (),
-    )
 
 
 def _anywhere(spec: Spec) -> Spec:
@@ -177,7 +145,9 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         folder.history.unlink(missing_ok=True)
     with _threads_of(spec):
         device = build_device(spec.device, None if ranks.alone else ranks.local)
-        prepared = _prepare(data, spec, device, watcher)
+        if spec.stream:
+            watcher.stage("looking through the data")
+        prepared = prepare(data, spec, device=device)
         assert prepared.preprocessor is not None
         experiment = assemble(spec, prepared, watcher=watcher, device=device, going_on=going_on)
         spec = experiment.spec
@@ -278,15 +248,6 @@ def _run_folds(
     folder.write_json(folder.result, result)
     write_page(folder)
     return result
-
-
-def _prepare(data: Data | Stream, spec: Spec, device: torch.device, watcher: Watcher) -> Prepared:
-    from thalweg.data import Data
-
-    if isinstance(data, Data):
-        return prepare(data, spec, device=device)
-    watcher.stage("looking through the data")
-    return prepare_stream(data, spec, device=device)
 
 
 def _finished(

@@ -16,7 +16,7 @@ from thalweg.train.gradients import Autograd
 from thalweg.train.hooks import Batches, Gradients, Hook, State
 from thalweg.train.loop import train
 from thalweg.train.metrics import METRICS, higher_is_better
-from thalweg.train.objectives import OBJECTIVES, Objective, class_weights, evaluate
+from thalweg.train.objectives import OBJECTIVES, Objective, balanced_weights, evaluate
 from thalweg.train.shrinking import L2, MaxNorm, ProximalL1, sparsity
 from thalweg.train.steering import ClipNorm, Reacting, Scheduled
 from thalweg.train.stopping import Best, EarlyStopping, Guard
@@ -42,7 +42,7 @@ __all__ = [
     "Scheduled",
     "State",
     "Weighted",
-    "class_weights",
+    "balanced_weights",
     "evaluate",
     "higher_is_better",
     "pack",

@@ -12,12 +12,12 @@ One inhabitant for each task, each numerically stable because it works on logits
 
 ``also`` names further metrics of ``metrics.METRICS``. Rows of unequal importance: see ``weighted``.
 
->>> CrossEntropy(class_weights=class_weights(labels, 10), also=("auc", "f1"))
+>>> CrossEntropy(class_weights=balanced_weights([50, 20, 5]), also=("auc", "f1"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -276,13 +276,12 @@ class Custom:
             raise InputError(f"the loss gives a tensor of shape {_shape(value)}: it must give one number, a mean")
 
 
-def class_weights(targets: torch.Tensor | np.ndarray, classes: int) -> tuple[float, ...]:
-    """``n / (C n_c)`` for each class c: every class adds as much to the loss (scikit-learn's ``balanced``).
+def balanced_weights(counts: Sequence[int]) -> tuple[float, ...]:
+    """``n / (C n_c)`` for each class c of ``n_c`` rows: every class adds as much to the loss (scikit-learn's ``balanced``).
 
     A class without a row gets weight 0.
     """
-    counts = torch.bincount(torch.as_tensor(targets).reshape(-1).long(), minlength=classes).tolist()
-    return tuple(sum(counts) / (classes * count) if count else 0.0 for count in counts)
+    return tuple(sum(counts) / (len(counts) * count) if count else 0.0 for count in counts)
 
 
 def piece_rows(inputs: torch.Tensor) -> int:

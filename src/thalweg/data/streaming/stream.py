@@ -24,7 +24,7 @@ import numpy as np
 from thalweg.data.dataset import FEWEST_ROWS, Data, type_in_words
 from thalweg.data.preprocess import Preprocessor
 from thalweg.data.sources.table import tidy
-from thalweg.data.split import _check, sizes
+from thalweg.data.split import check_fractions, sizes
 from thalweg.data.streaming.answers import Answers
 from thalweg.data.streaming.batches import Rows, StreamBatches
 from thalweg.data.streaming.parts import DEV, SAMPLE, TEST, Parts
@@ -192,7 +192,7 @@ class Stream:
     def _divide(self, seed: int, fractions: Sequence[float] | None) -> tuple[Parts, list[str]]:
         rows = len(self)
         if fractions is not None:
-            _check(fractions)
+            check_fractions(fractions)
         wanted = sizes(rows) if fractions is None else (round(rows * fractions[1]), round(rows * fractions[2]))
         fit = max(min(MOST_NUMBERS // self.source.numbers, 8 * MOST_NUMBERS // self.source.row_bytes), 10 * FEWEST_ROWS)
         most = min(MOST_HELD, fit)

@@ -1,0 +1,59 @@
+"""The data that a spec names, read as it says: in memory, or to stream from disk where they are large.
+
+>>> read(Spec(data="digits"))
+Data(name='digits', …)
+>>> read(Spec(data="houses.csv", target="price", stream=True))
+Stream(…)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thalweg.errors import InputError
+from thalweg.experiments.spec import Spec
+
+if TYPE_CHECKING:
+    from thalweg.data import Data, Stream
+
+
+def is_large(spec: Spec) -> bool:
+    """Whether the data of a spec are streamed where it doesn't say."""
+    from thalweg import data
+
+    return spec.data not in data.BUNDLED and data.is_large(spec.data)
+
+
+def read(spec: Spec) -> Data | Stream:
+    """Opens the data. Raises ``InputError`` for what cannot be read, and for settings that data on disk do not know."""
+    if spec.stream if spec.stream is not None else is_large(spec):
+        return _streamed(spec)
+    return read_whole(spec)
+
+
+def read_whole(spec: Spec) -> Data:
+    """Reads the data into memory."""
+    from thalweg import data
+
+    return data.load(
+        spec.data,
+        target=spec.target,
+        task=spec.task,
+        delimiter=spec.delimiter,
+        dev=spec.dev,
+        test=spec.test,
+        weights=spec.weights,
+        groups=spec.groups,
+        time=spec.time,
+        split_column=spec.split_column,
+        drop=spec.drop or (),
+    )
+
+
+def _streamed(spec: Spec) -> Stream:
+    from thalweg import data
+
+    for name in ("groups", "time", "split_column", "dev", "test"):
+        if getattr(spec, name) is not None:
+            raise InputError(f"{name} is not known for data that stream from disk: load them whole with --no-stream")
+    return data.open_stream(spec.data, target=spec.target, task=spec.task, weights=spec.weights, drop=spec.drop or ())
