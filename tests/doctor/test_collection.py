@@ -1,6 +1,6 @@
 """A few programs of the collection, those that take a second: the fault is named first, the healthy raise nothing.
 
-``python tests/doctor/sweep.py FOLDER`` runs all of them and prints what was mistaken.
+``python benchmarks/doctor.py`` runs all of them and prints what was mistaken.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # the programs are plain scripts beside this file
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # where the programs are
 
-import collection_more  # noqa: F401
-import collection_wide  # noqa: F401
 from ailing import PROGRAMS, run
 
 QUICK = (
