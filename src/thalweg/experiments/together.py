@@ -9,10 +9,14 @@ Each network ends as ``conduct`` would leave it, but for the rounding of sums an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from thalweg.experiments.build import build_optimizer, build_regularisers, build_schedule
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.watcher import Watcher
+
+if TYPE_CHECKING:
+    from thalweg.population import Member
 
 
 def together(experiment: Experiment) -> bool:
@@ -31,6 +35,24 @@ def together(experiment: Experiment) -> bool:
     )
 
 
+def member(experiment: Experiment) -> Member:
+    """The experiment, whose rate is known, as a member of a population."""
+    from thalweg.population import Member, Part
+
+    spec, lr = experiment.spec, experiment.spec.lr
+    assert lr is not None
+    return Member(
+        experiment.model,
+        lambda parameters: build_optimizer(spec, parameters, lr=lr, examples=experiment.rows),
+        experiment.objective,
+        Part(*experiment.parts.train),
+        Part(*experiment.parts.dev),
+        schedule=lr * build_schedule(spec, steps=spec.epochs * len(experiment.batches)),
+        order=spec.seed,
+        seed=spec.seed + 1,
+    )
+
+
 def train_together(
     experiments: Sequence[Experiment], watcher: Watcher, interrupted: Callable[[], bool]
 ) -> list[tuple[int, int]] | None:
@@ -38,22 +60,7 @@ def train_together(
 
     Returns the best epoch of each and how many it made; None where the user stopped it.
     """
-    from thalweg.population import Member, Outcome, Part, train_population
-
-    def member(experiment: Experiment) -> Member:
-        spec = experiment.spec
-        lr = spec.lr
-        assert lr is not None
-        return Member(
-            experiment.model,
-            lambda parameters: build_optimizer(spec, parameters, lr=lr, examples=experiment.rows),
-            experiment.objective,
-            Part(*experiment.parts.train),
-            Part(*experiment.parts.dev),
-            schedule=lr * build_schedule(spec, steps=spec.epochs * len(experiment.batches)),
-            order=spec.seed,
-            seed=spec.seed + 1,
-        )
+    from thalweg.population import Outcome, train_population
 
     stopped = False
 

@@ -1,0 +1,113 @@
+"""A study while it goes and at its end: a bar or lines with the best so far and the time left, then a table.
+
+>>> looking = watcher()
+>>> start_study(spec, plan, looking, looking.follow_study)
+>>> show_study(folder, result)
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from thalweg.cli.progress import _clock
+from thalweg.cli.show import NAMES, _console, _number
+from thalweg.experiments.tuning.folder import StudyFolder
+from thalweg.experiments.tuning.study import Study
+from thalweg.experiments.tuning.trainer import Event
+from thalweg.experiments.watcher import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def study_watcher() -> Lines:
+    """A bar where standard error is a terminal, else lines."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Lines(Watcher):
+    """Plain lines for logs and pipes, at most one a second."""
+
+    def __init__(self) -> None:
+        self.shown = 0.0
+
+    def follow_study(self, event: Event, study: Study) -> None:
+        """Shows where the study stands after something happened to a trial."""
+        done, trials = len(study.results), study.trials
+        share = study.progress()
+        left = (time.monotonic() - study.began) * (1 - share) / share if share > 0.02 else float("nan")
+        words = (
+            [f"best dev {study.watch} {_number(study.watch, study.best['metrics']['dev'][study.watch])}"]
+            if study.best
+            else []
+        )
+        words += [f"{_clock(left)} left"] if left == left and done < trials else []
+        self.show(done, trials, "  ".join(words), last=done == trials)
+
+    def stage(self, name: str, total: int = 0) -> None:
+        print(f"{name} …", file=sys.stderr, flush=True)
+
+    def note(self, sentence: str) -> None:
+        print(f"note: {sentence}", file=sys.stderr, flush=True)
+
+    def show(self, done: int, trials: int, words: str, *, last: bool) -> None:
+        if last or time.monotonic() - self.shown >= 1.0:
+            self.shown = time.monotonic()
+            print(f"trials {done}/{trials}  {words}", file=sys.stderr, flush=True)
+
+
+class Bar(Lines):
+    """A live bar on a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress: Progress | None = None
+
+    def note(self, sentence: str) -> None:
+        from rich.console import Console
+
+        console = self.progress.console if self.progress is not None else Console(stderr=True)
+        console.print(f"note: {sentence}", style="dim", markup=False, highlight=False)
+
+    def show(self, done: int, trials: int, words: str, *, last: bool) -> None:
+        if not last and time.monotonic() - self.shown < 0.1:
+            return
+        self.shown = time.monotonic()
+        if self.progress is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self.progress = Progress(
+                TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
+                console=Console(stderr=True), auto_refresh=False,
+            )  # fmt: skip
+            self.progress.add_task("searching", total=trials, words="")
+            self.progress.start()
+        self.progress.update(self.progress.task_ids[0], completed=done, total=trials, words=words, refresh=True,
+                             description=f"trial {done}/{trials}")  # fmt: skip
+        if last:
+            self.progress.stop()
+            self.progress = None
+
+
+def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
+    """The best trial, what came of training it again, and what to do with it."""
+    console = _console()
+    best = result["best"]
+    if best is None:
+        console.print("no trial finished: look at the reasons on the page", highlight=False)
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("best trial")
+        table.add_column(f"{best['number']}", justify="right")
+        for name, value in best["values"].items():
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        for name, value in best["metrics"]["dev"].items():
+            table.add_row(f"dev {NAMES.get(name, name)}", _number(name, value))
+        console.print(table)
+    counts = "  ".join(f"{count} {status}" for status, count in result["counts"].items())
+    console.print(f"{result['trials']} trials: {counts}; {result['seconds']:.1f} s", highlight=False, markup=False)

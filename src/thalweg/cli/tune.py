@@ -1,0 +1,139 @@
+"""``thalweg tune``: the words of the command, and what they mean.
+
+>>> space_of(None, ["lr=1e-4..1:log", "hidden=[64, 128]"])["hidden"]
+Choices(values=(64, 128))
+>>> plan_of(trials=64, members="auto", …).members is None
+True
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thalweg.cli.options import with_settings
+from thalweg.errors import InputError
+from thalweg.experiments.spec import Spec
+
+if TYPE_CHECKING:
+    from thalweg.search.space import Space
+
+Many = typer.Option
+
+
+@with_settings
+def tune(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
+        ),
+    ],
+    settings: dict[str, Any],
+    space: Annotated[str | None, Many("--space", metavar="FILE.toml", help="What is searched: ranges by name.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        Many("--vary", metavar="NAME=RANGE", help="A range, as in lr=1e-4..1:log or 'hidden=[64, 128]' (repeatable)."),
+    ] = None,
+    trials: Annotated[int, Many("--trials", metavar="INTEGER", help="How many points are tried.")] = 64,
+    members: Annotated[
+        str, Many("--members", metavar="INTEGER|auto", help="Candidates that train together; measured if auto.")
+    ] = "auto",
+    sampler: Annotated[
+        str,
+        Many("--sampler", metavar="TEXT", help="random, grid, coarse, importance, tpe, gp, cmaes or sobol."),
+    ] = "random",
+    points: Annotated[int, Many("--points", metavar="INTEGER", help="Points of each range in a grid.")] = 5,
+    prune: Annotated[
+        str, Many("--prune", metavar="TEXT", help="How bad candidates end early: halving, median or none.")
+    ] = "halving",
+    workers: Annotated[
+        int | None, Many("--workers", metavar="INTEGER", help="Processes that train; as many as pay if not given.")
+    ] = None,
+    engine: Annotated[str, Many("--engine", metavar="TEXT", help="local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, Many("--address", metavar="TEXT", help="The address of a Ray cluster.")] = None,
+    storage: Annotated[
+        str | None,
+        Many(
+            "--storage",
+            metavar="URL",
+            help="Where trials are kept: sqlite:///FILE, postgresql://…; a file if not given.",
+        ),
+    ] = None,
+    confirm: Annotated[
+        int, Many("--confirm", metavar="INTEGER", help="Fresh seeds on which the best trial is trained again.")
+    ] = 3,
+    as_json: Annotated[bool, Many("--json", help="Print one JSON object on the last line of standard output.")] = False,
+) -> None:
+    """Search for good hyperparameters: many candidates train as one program where that pays. Again with --name: go on.
+
+    \b
+    thalweg tune digits
+    thalweg tune digits --vary lr=1e-4..1:log --vary 'hidden=[64, 128]' --trials 64 --epochs 20
+    thalweg tune houses.csv --target price --space space.toml --sampler tpe --name houses
+    """
+    from thalweg.cli.commands import Told, _print_object
+    from thalweg.cli.study import show_study, study_watcher
+    from thalweg.experiments.tuning import Plan, start_study
+    from thalweg.experiments.tuning.tune import StudyStopped
+
+    plan = Plan(
+        space=space_of(space, vary or []),
+        trials=trials,
+        members=_members(members),
+        sampler=sampler,
+        points=points,
+        prune=prune,
+        workers=workers,
+        engine=engine,
+        address=address,
+        storage=storage,
+        confirm=confirm,
+    )
+    looking = study_watcher()
+    try:
+        folder, result = start_study(spec_of(source, settings), plan, looking, looking.follow_study)
+    except StudyStopped as stopped:
+        typer.echo(f"thalweg: {stopped}", err=True)
+        if as_json:
+            _print_object({"study": str(stopped.folder.path), "status": "stopped by the user"})
+        raise Told(130) from None
+    show_study(folder, result)
+    if as_json:
+        _print_object({"study": str(folder.path), **result})
+
+
+def spec_of(source: str, settings: dict[str, Any]) -> Spec:
+    """The settings of the candidates' runs."""
+    if source.endswith(".toml"):
+        return Spec.read(source, **({"name": None} | settings))
+    if ".py" in source and (":" in source or source.endswith(".py")):
+        if "data" not in settings:
+            raise InputError(f"{source} is a model: say what to train it on with --data, as in --data digits")
+        return Spec(**{"model": source} | settings)
+    if "data" in settings:
+        raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
+    return Spec(data=source, **settings)
+
+
+def space_of(file: str | None, varied: list[str]) -> Space | None:
+    """The space of ``--space FILE`` and ``--vary name=range``, which wins; None where neither is given."""
+    from thalweg.search import Space
+
+    texts: dict[str, Any] = {} if file is None else Space.read(Path(file)).to_dict()
+    for item in varied:
+        name, equals, text = item.partition("=")
+        if not equals or not text.strip():
+            raise InputError(f'--vary "{item}" says no range: write --vary lr=1e-4..1:log or --vary "hidden=[64, 128]"')
+        texts[name.strip().replace("-", "_")] = text
+    return Space.parse(texts) if texts else None
+
+
+def _members(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise InputError(f'--members "{text}" is no number: give how many candidates train together, or auto')
+    return int(text)

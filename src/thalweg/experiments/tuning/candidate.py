@@ -1,0 +1,108 @@
+"""From a point of a search space to the settings of a run, and the space that is searched where none is given.
+
+>>> candidate(Spec(data="digits"), {"lr": 0.01, "beta1": 0.95, "hidden": 64, "layers": 3}).hidden
+[64, 64, 64]
+>>> list(default_space(Spec(data="digits", rule="sgd")))
+['lr', 'weight_decay', 'momentum', 'batch_size', 'hidden', 'layers', 'dropout']
+
+A name is a setting of ``Spec``, ``layers`` (hidden layers, each as wide as ``hidden`` says), ``beta1`` or ``beta2``, or an
+option of the rule.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.errors import InputError
+from thalweg.experiments.assemble import check_words
+from thalweg.experiments.build import BELONGS, look_up
+from thalweg.experiments.own_module import is_own
+from thalweg.experiments.spec import Spec
+from thalweg.search.dimensions import Choices, Dimension, Range, Value
+from thalweg.search.space import Space
+
+ONE_FOR_ALL = {
+    "data", "target", "task", "delimiter", "drop", "dev", "test", "split", "split_column", "groups", "time", "weights", "folds",
+    "stream", "scale", "scale_target", "model", "device", "threads", "shard", "name", "runs", "epochs", "watch", "seed",
+    "options", "class_weights",
+}  # fmt: skip
+"""Settings in which candidates must agree, for their results to be comparable."""
+BETAS = ("beta1", "beta2")
+
+
+def candidate(spec: Spec, values: Mapping[str, Value]) -> Spec:
+    """The settings of a run with one value of each hyperparameter."""
+    changes: dict[str, Any] = {}
+    options = dict(spec.options)
+    widths = spec.hidden or [128, 128]
+    layers = int(values.get("layers", len(widths)))
+    for name, value in values.items():
+        if name == "hidden":
+            widths = [int(width) for width in str(value).split("-")]
+        elif name in Spec.model_fields:
+            changes[name] = value
+        elif name in BETAS:
+            betas = list(options.get("betas") or _default_betas(spec, str(values.get("rule", spec.rule))))
+            betas[BETAS.index(name)] = float(value)
+            options["betas"] = betas
+        elif name != "layers":
+            options[name] = value
+    if "hidden" in values or "layers" in values:
+        same = len(set(widths)) == 1
+        if "layers" in values and not same:
+            raise InputError("layers repeats one width, and hidden has several: vary one of the two")
+        changes["hidden"] = [widths[0]] * layers if same and "-" not in str(values.get("hidden", "")) else widths
+    return spec.replace(**changes, options=options)
+
+
+def _default_betas(spec: Spec, rule: str) -> tuple[float, float]:
+    from thalweg import optim
+
+    betas = inspect.signature(look_up(rule, optim.NAMED, "rule")).parameters.get("betas")
+    if betas is None:
+        raise InputError(
+            f"beta1 and beta2 are not hyperparameters of {spec.rule}: vary its momentum, or choose another rule"
+        )
+    return tuple(betas.default)  # type: ignore[return-value]
+
+
+def check_space(spec: Spec, space: Space) -> None:
+    """Raises ``InputError`` for a hyperparameter that the candidates do not have, or must share, or a value it can't be."""
+    for name in space:
+        if name in ONE_FOR_ALL:
+            raise InputError(f"{name} is the same for all candidates: give it as a setting, not in the space")
+        if name == "layers" and spec.model != "mlp":
+            raise InputError(f"layers belongs to mlp, and the model is {spec.model}: leave it out of the space")
+    for place in (0.0, 0.5, 1.0):
+        values = {name: space[name].at(place) for name in space}
+        check_words(candidate(spec, values))
+
+
+def default_space(spec: Spec) -> Space:
+    """What matters most comes first: the rate; then decay, momentum, batch size, width; then depth and dropout.
+
+    A setting that the user gave is not searched.
+    """
+    from thalweg import optim
+
+    arguments = inspect.signature(look_up(spec.rule, optim.NAMED, "rule")).parameters
+    belongs = BELONGS.get(spec.model, set()) if not is_own(spec.model) else set()
+    dimensions: dict[str, Dimension] = {}
+    if spec.lr is None:
+        dimensions["lr"] = Range(1e-4, 0.1 if "betas" in arguments else 1.0, "log")
+    if spec.weight_decay is None and spec.l2 is None and spec.l1 is None and "weight_decay" in arguments:
+        dimensions["weight_decay"] = Range(1e-3, 1.0, "log") if "betas" in arguments else Range(1e-6, 1e-2, "log")
+    if "betas" in arguments and "betas" not in spec.options:
+        dimensions["beta1"] = Range(0.8, 0.98, "one-minus")
+    elif "momentum" in arguments and "momentum" not in spec.options:
+        dimensions["momentum"] = Range(0.5, 0.99, "one-minus")
+    if spec.batch_size is None:
+        dimensions["batch_size"] = Choices((32, 64, 128))
+    if "hidden" in belongs and spec.hidden is None:
+        dimensions["hidden"] = Choices((32, 64, 128))
+        dimensions["layers"] = Range(1, 3)
+    if "dropout" in belongs and spec.dropout is None:
+        dimensions["dropout"] = Range(0.0, 0.5)
+    return Space(dimensions)

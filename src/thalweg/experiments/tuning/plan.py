@@ -1,0 +1,53 @@
+"""How a search goes: where it looks, who proposes, how much it may cost; beside the settings of the runs it makes.
+
+>>> Plan(space=Space.parse({"lr": "1e-4..1:log"}), trials=64, sampler="tpe")
+>>> Plan(sampler="annealing")
+InputError: there is no sampler "annealing": choose among random, grid, coarse, importance, tpe, gp, cmaes, sobol
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thalweg.errors import InputError
+from thalweg.search.space import Space
+
+SAMPLERS = ("random", "grid", "coarse", "importance", "tpe", "gp", "cmaes", "sobol")
+PRUNERS = ("halving", "median", "none")
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``thalweg tune`` takes beside the settings of a run. Raises ``InputError`` for what there is not.
+
+    ``points`` are those of each range in a grid. ``space`` None is the default space of the settings left open. ``members`` is how many candidates train together (None:
+    measured). ``workers`` are processes (None: as many as pay). ``storage`` is a URL (None: a file in the study's folder).
+    ``confirm`` is how many fresh seeds the best trial is trained on again.
+    """
+
+    space: Space | None = None
+    trials: int = 64
+    members: int | None = None
+    sampler: str = "random"
+    points: int = 5
+    prune: str = "halving"
+    workers: int | None = None
+    engine: str = "local"
+    address: str | None = None
+    storage: str | None = None
+    confirm: int = 3
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("sampler", self.sampler, SAMPLERS), ("pruner", self.prune, PRUNERS), ("engine", self.engine, ENGINES),
+        ):  # fmt: skip
+            if name not in known:
+                raise InputError(f'there is no {kind} "{name}": choose among {", ".join(known)}')
+        for name, number, least in (
+            ("trials", self.trials, 1), ("members", self.members, 1), ("points", self.points, 1), ("workers", self.workers, 1), ("confirm", self.confirm, 0),
+        ):  # fmt: skip
+            if number is not None and number < least:
+                raise InputError(f"{name} is {number}: it must be {least} or more")
+        if self.address is not None and self.engine != "ray":
+            raise InputError("an address is that of a Ray cluster: give it with the engine ray, or leave it out")
