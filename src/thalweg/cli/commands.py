@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from thalweg.cli import steer as steering
 from thalweg.cli.options import with_settings
+from thalweg.cli.tune import tune
 from thalweg.errors import InputError
 
 app = typer.Typer(
@@ -77,6 +79,9 @@ def train(
         ),
     ],
     settings: dict[str, Any],
+    live: Annotated[
+        bool, typer.Option("--live", help="Show the run as it goes on the whole terminal; see thalweg steer.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, images, arrays or bundled data; leaves a page that explains the run.
@@ -101,7 +106,7 @@ def train(
         if "data" in settings:
             raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
         spec = Spec(data=source, **settings)
-    _finish(start, spec, as_json=as_json)
+    _finish(start, spec, as_json=as_json, live=live)
 
 
 def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -109,16 +114,51 @@ def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
     return {"name": None} | settings
 
 
+app.command()(tune)
+
+
 @app.command()
-def resume(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
+def resume(
+    run: Run,
+    runs: Runs = "runs",
+    live: Annotated[bool, typer.Option("--live", help="Show the run as it goes on the whole terminal.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Go on with a run that was stopped or killed; the result is the same as if it never had been."""
     from thalweg.experiments import resume as go_on
 
-    _finish(go_on, run, as_json=as_json, runs=runs)
+    _finish(go_on, run, as_json=as_json, live=live, runs=runs)
 
 
-def _finish(train_it: Any, what: Any, *, as_json: bool, **where: str) -> None:
+@app.command()
+def steer(
+    run: Run,
+    settings: steering.Settings = None,
+    back_to: steering.BackTo = None,
+    pause: steering.Pause = False,
+    resume: steering.Resume = False,
+    stop: steering.Stop = False,
+    runs: Runs = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Change a run while it goes, from another terminal; what was done is recorded and can be repeated.
+
+    \b
+    thalweg steer digits-1 --set lr=0.01
+    thalweg steer digits-1 --back-to 12 --set lr=0.001
+    thalweg steer digits-1 --pause
+    """
+    done = steering.steer_run(
+        run, settings=settings or (), back_to=back_to, pause=pause, resume=resume, stop=stop, runs=runs
+    )
+    print(done["said"] or "left for the run, which has not come to its next step yet")
+    if as_json:
+        _print_object(done)
+
+
+def _finish(train_it: Any, what: Any, *, as_json: bool, live: bool, **where: str) -> None:
     """Trains, as one process or as one of several under torchrun, of which the first speaks."""
+    from thalweg.cli.live import live_watcher
     from thalweg.cli.progress import watcher
     from thalweg.cli.show import show_folds, show_result
     from thalweg.experiments import Silent
@@ -128,7 +168,8 @@ def _finish(train_it: Any, what: Any, *, as_json: bool, **where: str) -> None:
     ranks = Ranks.of_environment()
     try:
         with ranks.group():
-            folder, result = train_it(what, watcher() if ranks.first else Silent(), ranks=ranks, **where)
+            onlooker = Silent() if not ranks.first else live_watcher() if live else watcher()
+            folder, result = train_it(what, onlooker, ranks=ranks, **where)
         if not ranks.first:
             return
     except InputError:

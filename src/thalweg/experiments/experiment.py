@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,6 +32,7 @@ from thalweg.experiments.build import (
 from thalweg.experiments.parts import Pair, Parts
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.steering import Steering
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 from thalweg.train import (
@@ -51,9 +52,13 @@ from thalweg.train import (
     train,
     unpack,
 )
-from thalweg.train.checkpoint import Checkpoints, Remembers
+from thalweg.train.checkpoint import Remembers
 from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy
 from thalweg.train.parallel import DataParallel, Ranks, SameBuffers, Whole, shard
+from thalweg.train.passes import Passes
+
+if TYPE_CHECKING:
+    from thalweg.schedules import Schedule
 
 ALONE = Ranks()
 
@@ -207,11 +212,13 @@ def conduct(
     interrupted: Callable[[], bool] = lambda: False,
     hooks: Sequence[Hook] = (),
     ranks: Ranks = ALONE,
+    steering: Steering | None = None,
 ) -> Outcome:
     """Trains the experiment's model and measures it. ``experiment.spec.lr`` is set by now (or the optimizer is the user's).
 
     ``checkpoint`` is the path to write to; with ``resume`` the run goes on from it. The model ends with the best weights.
-    Where ``ranks`` are several, each process calls this and trains on its share of each mini-batch.
+    Where ``ranks`` are several, each process calls this and trains on its share of each mini-batch. ``steering`` obeys
+    commands while the run goes; it needs a ``checkpoint``.
     """
     from thalweg import monitors
 
@@ -223,7 +230,6 @@ def conduct(
     elif spec.shard:  # begun by several processes, and now one goes on
         model.to(parts.dev[1].device)
     optimizer, regularisers = experiment.build_optimizer(model, lr=spec.lr or 1.0, measured=True)
-    steps = spec.epochs * len(experiment.batches)
 
     newest: dict[str, float] = {}
 
@@ -246,10 +252,16 @@ def conduct(
     scheduled: list[Scheduled] = []
     remember: dict[str, Remembers] = {"model": model, "optimizer": optimizer, "early": early}
     norm = None
+
+    def rate_of(spec: Spec) -> Schedule:
+        return float(spec.lr or 1.0) * build_schedule(spec, steps=spec.epochs * len(experiment.batches))
+
+    reacts = False
     if own is None:
-        schedule = float(spec.lr or 1.0) * build_schedule(spec, steps=steps)
+        schedule = rate_of(spec)
+        reacts = bool(schedule.watches())
         norm = _gradient_norm(optimizer)
-        if schedule.watches():
+        if reacts:
             reacting = Reacting("lr", schedule.begin(), optimizer=optimizer, measured=lambda: newest)
             scheduled, remember["schedule"] = [reacting], reacting
         else:
@@ -271,12 +283,32 @@ def conduct(
     torch.manual_seed(spec.seed + 1 + ranks.rank * 0x9E3779B1)  # the processor's generator takes the lower 32 bits
     state = State(model, optimizer)
     saving: list[Hook] = []
-    checkpoints: Checkpoints | None = None
+    checkpoints: Passes | None = None
     if checkpoint is not None:
         if sharded:
             remember |= {name: Whole(remember[name], model) for name in ("model", "optimizer", "early")}
-        checkpoints = Checkpoints(checkpoint, remember=remember, offset=history.flush, ranks=ranks, agreed=agreed)
+        if steering is not None:
+            remember["steering"] = steering
+        checkpoints = Passes(
+            checkpoint,
+            remember=remember,
+            wanted=() if steering is None else steering.wanted,
+            offset=history.flush,
+            ranks=ranks,
+            agreed=agreed,
+        )
         saving.append(checkpoints)
+        if steering is not None:
+            steering.attach(
+                model=model,
+                optimizer=optimizer,
+                best=early.best,
+                scheduled=scheduled[0],
+                schedule=lambda spec: rate_of(spec).begin() if reacts else rate_of(spec),
+                history=history,
+                checkpoints=checkpoints,
+            )
+            saving.insert(0, steering)
         if resume:
             state, offset = checkpoints.load(model, optimizer)
             history.rewind(offset)
@@ -303,7 +335,18 @@ def conduct(
                 f"{spec.watch} cannot be measured on the dev part, whose rows are all of one class or one amount: watch "
                 f"another metric, or give a dev part that has more"
             )
-    state = train(model, optimizer, gradients, batches, epochs=spec.epochs, hooks=every_run, state=state)
+    state.stop = ""
+    while True:
+        if steering is not None:
+            steering.begin(state)
+        if not state.stop:
+            epochs = spec.epochs if steering is None else steering.epochs
+            state = train(model, optimizer, gradients, batches, epochs=epochs, hooks=every_run, state=state)
+        if steering is None or not steering.goes_on(state):
+            break
+        state = steering.go_on(state)
+        gradients = experiment.gradients(model) if ranks.alone else gradients
+        watcher.follow(history, epochs=steering.epochs, steps_per_epoch=len(batches))
     stopped = state.stop
     if checkpoints is not None:
         checkpoints.save(state)

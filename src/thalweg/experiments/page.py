@@ -6,6 +6,7 @@ The page is made from files alone, so ``thalweg report RUN`` can make it anew at
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.findings import tested_verdict
 from thalweg.experiments.folder import Folder
+from thalweg.experiments.interventions import read_record
 from thalweg.experiments.parts import Prepared
 from thalweg.experiments.spec import Spec
 from thalweg.history import History
@@ -116,6 +118,7 @@ def write_page(folder: Folder) -> None:
     result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
     if folder.result.exists():
         folder.write_json(folder.result, result)
+    record = folder.path / "interventions.jsonl"
     rate = report.RateReport.from_dict(folder.read_json(folder.rate)) if folder.rate.exists() else None
     run = report.RunReport(
         name=folder.name,
@@ -135,6 +138,7 @@ def write_page(folder: Folder) -> None:
         choices=[(choice["what"], choice["value"], choice["why"]) for choice in result.get("choices", [])],
         environment=result.get("environment", {}),
         folds=result.get("folds", ()),
+        interventions=[asdict(one) for one in read_record(record)] if record.exists() else (),
         notes=[*result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
     folder.write(folder.page, report.render(run, history, verdict))

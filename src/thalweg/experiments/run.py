@@ -34,6 +34,7 @@ from thalweg.experiments.rate import find_rate
 from thalweg.experiments.reading import is_large, read
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.steering import Steering
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 from thalweg.train.parallel import Ranks, whole
@@ -113,7 +114,7 @@ def _anywhere(spec: Spec) -> Spec:
     from thalweg.data import BUNDLED
 
     changes: dict[str, Any] = {}
-    for name in ("data", "dev", "test"):
+    for name in ("data", "dev", "test", "interventions"):
         path = getattr(spec, name)
         if path is not None and path not in BUNDLED and Path(path).exists():
             changes[name] = str(Path(path).resolve())
@@ -174,6 +175,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
             folder.write(folder.spec, spec.to_toml())
             folder.write_json(folder.result, result)
             history = History(folder.history)
+            steering = Steering(folder, spec, watcher=watcher, interrupted=interrupted, ranks=ranks)
             try:
                 outcome = conduct(
                     experiment,
@@ -183,6 +185,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
                     resume=going_on,
                     interrupted=interrupted,
                     ranks=ranks,
+                    steering=steering,
                 )
             except Exception as error:  # also what the user's own module raises in the middle
                 said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -197,6 +200,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         result["status"] = "stopped by the user"
         folder.write_json(folder.result, result)
         raise Interrupted(folder)
+    steering.end()
     result |= _finished(folder, experiment, prepared, outcome, ranks)
     folder.write_json(folder.result, result)
     write_page(folder)

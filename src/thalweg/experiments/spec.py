@@ -149,6 +149,10 @@ class Spec(BaseModel):
         False,
         description="Split the model itself over the processes of torchrun (FSDP2), where it does not fit one.",
     )
+    interventions: str | None = Field(
+        None,
+        description="A run's record of what was done to it by hand (interventions.jsonl): done again at the same steps.",
+    )
     name: str | None = Field(
         None, pattern=r"^[\w.-]+$", description="Name of the run; made from the data when not given."
     )

@@ -18,6 +18,9 @@ from thalweg.diagnose import Verdict
 from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.report import bundle, sections
+from thalweg.report.curves import clock
+from thalweg.report.evidence import findings
+from thalweg.report.interventions import interventions
 from thalweg.report.markup import data, text
 from thalweg.report.run import RunReport
 from thalweg.report.sheet import Section, Sheet
@@ -34,10 +37,11 @@ def render(run: RunReport, history: History, verdict: Verdict) -> str:
     """The page as HTML. The same run gives the same text."""
     sheet = Sheet()
     written = (
-        None if run.folds else sections.findings(sheet, run, verdict),
+        None if run.folds else findings(sheet, verdict, so_far=run.status.startswith("running")),
         sections.result(run, history),
         sections.folds(sheet, run),
         sections.learning(sheet, run, history),
+        interventions(run, clock(history)),
         sections.signals(sheet, history),
         sections.rate(sheet, run),
         sections.errors(sheet, run),

@@ -89,6 +89,7 @@ class RunReport:
     each output its ``name`` and ``true`` and ``predicted`` numbers of equal length; ``part`` names the part both are from.
     ``choices`` are (what, value, why) of all that thalweg decided by itself. ``folds`` of a cross-validation have ``held_out``
     rows, ``metrics`` on them, ``lr``, ``best_epoch``, ``epochs`` and ``seconds`` each; ``metrics`` are then their means.
+    ``interventions`` by hand, in order, have ``act``, ``step``, ``what``, ``before``, ``to`` and ``when`` each.
     """
 
     name: str
@@ -109,6 +110,7 @@ class RunReport:
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     folds: Sequence[Mapping[str, Any]] = ()
+    interventions: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if self.confusion is not None:

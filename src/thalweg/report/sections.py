@@ -1,7 +1,7 @@
 """The sections of a page, one function each: what the reader is told, in the order it is told.
 
->>> findings(sheet, run, Verdict()).html
-'<section id="findings" …><h3>Nothing wrong was found</h3>…'
+>>> result(RunReport(name="digits-1"), History()) is None
+True
 >>> errors(sheet, RunReport(name="digits-1")) is None               # a run without a result has no such section
 True
 """
@@ -13,42 +13,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from thalweg.diagnose import KINDS, Finding, Verdict
 from thalweg.history import History
 from thalweg.report import curves, outcome
+from thalweg.report.interventions import marked
 from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
 from thalweg.report.run import RunReport
 from thalweg.report.sheet import Section, Sheet, section
 
-LEVELS = {"critical": "critical", "warning": "worth a look", "note": "note"}
 PARTS = ("train", "dev", "test", "held_out")
 COUNTED = {"classes": "class", "parts": "part"}
 """Mappings of a data profile that hold numbers of examples."""
-
-
-def findings(sheet: Sheet, run: RunReport, verdict: Verdict) -> Section | None:
-    """What is wrong, gravest first; or that nothing is, and what was looked for."""
-    if verdict.findings:
-        cards = "".join(_finding(sheet, index, finding) for index, finding in enumerate(verdict.findings))
-        return section("Findings", "findings", f'<div class="findings">{cards}</div>')
-    looked = ", ".join(kind.title.lower() for kind in KINDS.values())
-    so_far = " so far" if run.status.startswith("running") else ""
-    said = f"<h3>Nothing wrong was found{so_far}</h3><p>Looked for: {text(looked)}.</p>"
-    return section("Findings", "findings", f'<div class="card good">{said}</div>')
-
-
-def _finding(sheet: Sheet, index: int, finding: Finding) -> str:
-    chart = ""
-    if finding.chart is not None:
-        chart = sheet.chart(curves.of_finding(f"finding-{index}", finding.chart), bare=True)
-    kind = f"{LEVELS[finding.severity]} · {text(finding.where)} · {finding.confidence:.0%} sure"
-    return (
-        f'<article class="card finding {finding.severity}"><div><p class="kind">{kind}</p>'
-        f'<h3>{text(finding.title)}</h3><p class="said">{text(finding.sentence)}</p>'
-        f"<p><strong>What to do.</strong> {text(finding.remedy)}</p>"
-        f"{facts(finding.evidence)}"
-        f'<p class="source">Rule: {text(finding.reference)}</p></div>{chart}</article>'
-    )
 
 
 def result(run: RunReport, history: History) -> Section | None:
@@ -106,7 +80,8 @@ def folds(sheet: Sheet, run: RunReport) -> Section | None:
 
 def learning(sheet: Sheet, run: RunReport, history: History) -> Section | None:
     """The curves of loss, metric and rate, and their numbers for those who do not see charts."""
-    drawn = sheet.charts([curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)])
+    figures = [curves.loss(run, history), curves.metric(run, history), curves.learning_rate(history)]
+    drawn = sheet.charts(marked(figures, run, curves.clock(history)))
     wide = f'<div class="first-wide">{drawn}</div>' if drawn else ""
     return section("Learning", "learning", wide, _measurements(run, history))
 

@@ -28,6 +28,8 @@ from thalweg.train.parallel import Ranks
 from thalweg.train.stopping import weights_are_finite
 
 FORMAT = 1
+LATER = ("steering",)
+"""What checkpoints did not have when there were runs already."""
 ALONE = Ranks()
 
 
@@ -110,7 +112,8 @@ class Checkpoints(Hook):
             if saved["format"] != FORMAT:
                 raise InputError(f"{self.path} was written by another version of thalweg (format {saved['format']})")
             for name, thing in self.remember.items():
-                thing.load_state_dict(saved[name])
+                if name in saved or name not in LATER:
+                    thing.load_state_dict(saved[name])
         except InputError:
             raise
         except Exception as error:  # torch.load raises half a dozen kinds for a file that is not what it should be

@@ -12,7 +12,7 @@ and has its place in the checkpoint:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 
@@ -30,6 +30,10 @@ class Scheduled(Hook):
         self.schedule = schedule
         first = float(optimizer.param_groups[0][name])
         self.proportions = [float(group[name]) / first if first else 1.0 for group in optimizer.param_groups]
+
+    def follow(self, schedule: Callable[[int], float]) -> None:
+        """From now on, another schedule."""
+        self.schedule = schedule
 
     def on_gradient(self, state: State) -> None:
         value = self.schedule(state.step)
@@ -70,6 +74,12 @@ class Reacting(Scheduled):
         super().__init__(name, schedule, optimizer=optimizer)
         self.reacts = schedule
         self.measured = measured
+
+    def follow(self, schedule: Callable[[int], float]) -> None:
+        """From now on, another schedule that reacts, of the same form; it knows all that this one has heard."""
+        reacts = cast(Reacts, schedule)
+        reacts.load_state_dict(self.reacts.state_dict())
+        self.schedule = self.reacts = reacts
 
     def on_epoch(self, state: State) -> None:
         self.reacts.observe(state.step, self.measured())
