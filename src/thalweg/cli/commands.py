@@ -312,6 +312,28 @@ def diagnose(
         _print_object({"run": str(found.folder.path), **found.content})
 
 
+@app.command()
+def improve(
+    run: Run,
+    seeds: Annotated[int, typer.Option("--seeds", help="Seeds for each change that gains something, 2 to 10.")] = 3,
+    runs: Runs = "runs",
+    as_json: AsJson = False,
+) -> None:
+    """Try the remedies of what is wrong with a run, and write the spec of the one that helps."""
+    from thalweg.cli.doctor import show_improvement
+    from thalweg.cli.progress import watcher
+    from thalweg.experiments.improving import Stopped, improve_run
+
+    try:
+        found = improve_run(run, runs=runs, seeds=seeds, watcher=watcher())
+    except Stopped:
+        print(f"thalweg: stopped; go on with: thalweg improve {run}", file=sys.stderr)
+        raise Told(130) from None
+    show_improvement(found)
+    if as_json:
+        _print_object({"run": str(found.folder.path), **found.to_dict()})
+
+
 @app.command(name="schedule")
 def draw_schedule(
     text: Annotated[

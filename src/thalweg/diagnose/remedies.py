@@ -13,7 +13,7 @@ list is empty or holds what makes a model bear it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 Settings = Mapping[str, Any]
@@ -26,17 +26,24 @@ LONGEST = 1000
 WITH_DECAY = ("adamw", "nadamw", "lion", "adan", "lamb", "lars", "muon", "schedule_free_adamw", "swats")
 
 
-def remedies(kind: str, spec: Settings, *, evidence: Mapping[str, float | str] | None = None) -> list[Change]:
+def remedies(
+    kind: str, spec: Settings, *, evidence: Mapping[str, float | str] | None = None, chosen: Collection[str] = ()
+) -> list[Change]:
     """Changes of ``spec`` (every setting by its name) to try against a finding of ``kind``, likeliest first.
 
-    ``evidence`` is the finding's: which test decided tells by how much. An unknown kind has none.
+    ``evidence`` is the finding's: which test decided tells by how much. ``chosen`` names the settings that are thalweg's own
+    choice by now: to give them back changes nothing. An unknown kind has no remedy.
     """
     make = TABLE.get(kind)
     if make is None:
         return []
     found: list[Change] = []
     for change in make(spec, evidence or {}):
-        change = {name: value for name, value in change.items() if _fits(name, spec) and spec.get(name) != value}
+        change = {
+            name: value
+            for name, value in change.items()
+            if _fits(name, spec) and spec.get(name) != value and not (value is None and name in chosen)
+        }
         if change and change not in found:
             found.append(change)
     return found

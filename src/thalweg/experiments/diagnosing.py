@@ -85,17 +85,24 @@ def diagnose_run(
         verdict = _judged(folder, spec, history)
     else:
         verdict = _tested(folder, spec, history, onlooker)
-    verdict = replace(verdict, findings=tuple(_with_change(finding, spec) for finding in verdict.findings))
+    chosen = chosen_by_us(folder)
+    verdict = replace(verdict, findings=tuple(_with_change(finding, spec, chosen) for finding in verdict.findings))
     content = write_findings(folder, verdict, history, tested=not recorded)
     write_page(folder)
     return Diagnosis(folder, verdict.findings, verdict.notes, not recorded, content)
 
 
-def _with_change(finding: Finding, spec: Spec) -> Finding:
+def chosen_by_us(folder: Folder) -> frozenset[str]:
+    """The settings of a run that were left to thalweg."""
+    result = folder.read_json(folder.result) if folder.result.exists() else {}
+    return frozenset(choice["what"] for choice in result.get("choices", []))
+
+
+def _with_change(finding: Finding, spec: Spec, chosen: frozenset[str]) -> Finding:
     """The finding with the change of the spec that comes first among its remedies."""
     from thalweg.diagnose.remedies import remedies, words
 
-    changes = remedies(finding.kind, spec.model_dump(), evidence=finding.evidence)
+    changes = remedies(finding.kind, spec.model_dump(), evidence=finding.evidence, chosen=chosen)
     return replace(finding, remedy=f"{finding.remedy} Here: {words(changes[0])}.") if changes else finding
 
 
