@@ -12,7 +12,7 @@ from thalweg.averages import beta_of, ewa
 from thalweg.diagnose import Chart, Series
 from thalweg.errors import InputError
 from thalweg.history import History
-from thalweg.report import RateReport, RunReport, curves, outcome
+from thalweg.report import RateReport, RunReport, curves, evidence, outcome
 
 RUN = RunReport(name="a", best_epoch=2)
 
@@ -198,6 +198,6 @@ class TestErrors:
 
 def test_a_finding_s_chart() -> None:
     chart = Chart((Series("train", np.array([0, 10]), np.array([1.0, 500.0])),), y="loss", log=True, mark=5, level=2.0)
-    figure = curves.of_finding("finding-0", chart)
+    figure = evidence.figure("finding-0", chart)
     assert figure.layout["yaxis"]["type"] == "log"
     assert [shape.get("x0", None) for shape in figure.layout["shapes"]] == [5, 0]

@@ -30,7 +30,8 @@ class Facts:
 
     ``class_shares`` are the shares of the classes in the training part, in any order, adding up to 1; without them all
     ``classes`` are taken as equally frequent. ``epochs`` is the budget, not the passes made. ``stopped`` says why the run
-    ended before its budget, empty where it did not.
+    ended before its budget, empty where it did not. ``stable_product`` is the largest stable rate times curvature of the rule
+    on a quadratic (2 for gradient descent), 0 for a rule that has none.
     """
 
     task: str = "multiclass"
@@ -42,6 +43,8 @@ class Facts:
     batch_size: int = 0
     rule: str = ""
     stopped: str = ""
+    schedule: str = ""
+    stable_product: float = 0.0
 
     def __post_init__(self) -> None:
         if self.task not in ("", "binary", "multiclass", "regression"):
@@ -80,7 +83,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a finding's chart: ``steps`` and ``values``, both ``(n,)``."""
+    """One line of a finding's chart, or one set of its bars: ``steps`` and ``values``, both ``(n,)``."""
 
     label: str
     steps: np.ndarray
@@ -89,13 +92,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """The evidence as a picture: lines over steps. ``mark`` is a step to point at, ``level`` a value to compare with."""
+    """The evidence as a picture: lines over steps. ``mark`` is a step to point at, ``level`` a value to compare with.
+
+    With ``ticks``, a name for each value, it has bars instead: of trials, layers or classes.
+    """
 
     series: tuple[Series, ...]
     y: str
     log: bool = False
     mark: int | None = None
     level: float | None = None
+    ticks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,8 +136,9 @@ class Finding:
 class Verdict:
     """What was found: ``findings`` deserve action, likeliest cause first; ``notes`` are remarks below that.
 
-    A healthy run has no findings.
+    A healthy run has no findings. ``tested``: whether causes were tested, or only the curves of the run read.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+    tested: bool = False

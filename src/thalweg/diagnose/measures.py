@@ -70,3 +70,12 @@ def start_loss(history: History) -> float:
         return float(values[0])
     first = finite(history.column("batch/loss")).values[:5]
     return float(np.median(first)) if len(first) else math.nan
+
+
+def untrained_loss(history: History) -> float:
+    """The loss before the first update alone; NaN where that was not measured."""
+    steps, values = finite(history.column("train/loss"))
+    if len(steps) and steps[0] == 0:
+        return float(values[0])
+    steps, values = finite(history.column("batch/loss"))
+    return float(values[0]) if len(steps) and steps[0] <= 1 else math.nan

@@ -21,39 +21,56 @@ from dataclasses import replace
 
 import numpy as np
 
+from thalweg.diagnose import symptoms
 from thalweg.diagnose.causes import fit, pairing, program, rate, start
 from thalweg.diagnose.finding import SEVERITIES, Facts, Finding, Verdict
 from thalweg.diagnose.kinds import KINDS
 from thalweg.diagnose.numbers import Numbers, Suspicion
-from thalweg.diagnose.symptoms import (
-    budget_too_small,
-    diverged,
-    exploding_gradient,
-    high_bias,
-    high_variance,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    plateau,
-    same_answer_for_all,
-    vanishing_gradient,
-)
+from thalweg.diagnose.pictures import picture
 from thalweg.history import History
 
 Symptom = Callable[[History, Facts], Finding | None]
 Cause = Callable[[Numbers], Suspicion | None]
 
 SYMPTOMS: tuple[Symptom, ...] = (
-    diverged,
-    exploding_gradient,
-    vanishing_gradient,
-    learning_rate_too_high,
-    learning_rate_too_low,
-    plateau,
-    same_answer_for_all,
-    high_bias,
-    high_variance,
-    budget_too_small,
+    symptoms.diverged,
+    symptoms.exploding_gradient,
+    symptoms.dead_relu,
+    symptoms.saturated_activation,
+    symptoms.bad_init,
+    symptoms.vanishing_gradient,
+    symptoms.learning_rate_too_high,
+    symptoms.beyond_the_edge,
+    symptoms.schedule_died,
+    symptoms.learning_rate_too_low,
+    symptoms.plateau,
+    symptoms.saddle,
+    symptoms.rare_classes_missed,
+    symptoms.same_answer_for_all,
+    symptoms.high_bias,
+    symptoms.mismatch,
+    symptoms.label_noise,
+    symptoms.high_variance,
+    symptoms.budget_too_small,
 )
+SUGGESTED = (
+    "nan",
+    "exploding_gradient",
+    "dead_relu",
+    "saturated_activation",
+    "bad_init",
+    "vanishing_gradient",
+    "lr_too_high",
+    "lr_too_low",
+    "plateau",
+    "class_imbalance",
+    "high_bias",
+    "train_dev_mismatch",
+    "label_noise",
+    "high_variance",
+    "undertrained",
+)
+"""The kinds that symptoms name."""
 CAUSES: tuple[Cause, ...] = (
     program.no_zero_grad,
     program.wrong_gradient,
@@ -86,15 +103,22 @@ CAUSES: tuple[Cause, ...] = (
 SURE = 0.75
 """Causes at least so sure stand in the order of the table; the others follow, surest first."""
 
-_UNLEARNED = frozenset({"high_bias", "class_imbalance"})
-_RATES = frozenset({"lr_too_high", "lr_too_low"})
+_UNLEARNED = frozenset({"high_bias", "class_imbalance", "plateau"})
+_RATES = frozenset({"lr_too_high", "lr_too_low", "undertrained"})
+_START = frozenset({"dead_relu", "saturated_activation", "bad_init", "vanishing_gradient"})
 EXPLAINS: dict[str, frozenset[str]] = {
-    "nan": _UNLEARNED | _RATES | {"high_variance"},
-    "exploding_gradient": _UNLEARNED | _RATES,
+    "nan": _UNLEARNED | _RATES | _START | {"high_variance"},
+    "exploding_gradient": _UNLEARNED | _RATES | _START,
+    "dead_relu": _UNLEARNED | _RATES | _START,
+    "saturated_activation": _UNLEARNED | _RATES | _START,
+    "bad_init": _UNLEARNED | _RATES | _START,
     "vanishing_gradient": _UNLEARNED | _RATES,
     "lr_too_high": _UNLEARNED | {"lr_too_low", "undertrained", "high_variance"},
     "lr_too_low": _UNLEARNED,
-    "plateau": frozenset({"undertrained"}),
+    "plateau": _UNLEARNED | {"undertrained", "lr_too_low"},
+    "class_imbalance": frozenset({"high_bias"}),
+    "label_noise": frozenset({"high_variance", "undertrained"}),
+    "train_dev_mismatch": frozenset({"high_variance"}),
     "high_variance": frozenset({"undertrained"}),
 }
 """Which kinds a symptom makes redundant, where they come after it in the table."""
@@ -105,6 +129,7 @@ DECIDED: dict[str, tuple[str, ...]] = {
     "lr_too_low": ("trial/fast/loss", *_REACH),
     "undertrained": ("trial/more/loss", *_REACH),
     "class_imbalance": ("class/recall_rare", *_REACH),
+    "train_dev_mismatch": ("domain/auc", *_REACH),
     **dict.fromkeys(
         ("plateau", "vanishing_gradient", "exploding_gradient", "dead_relu", "saturated_activation"), _REACH
     ),
@@ -125,10 +150,11 @@ def examine(history: History, facts: Facts | None = None, said: Sequence[str] = 
     named = {finding.kind for finding in (*decided, *remarks)}
     shown = [finding for finding in shown if finding.kind not in named]
     settled = [f for f in shown if any(name in history for name in DECIDED.get(f.kind, ()))]
-    suggested = [f for f in shown if f not in settled]
+    suggested = [f for f in shown if f not in settled and f.severity != "note"]
+    remarks += [f for f in shown if f not in settled and f.severity == "note"]
     remarks += [replace(f, severity="note", sentence=f"{f.sentence} The tests did not confirm it.") for f in settled]
     remarks += [Finding("note", sentence, "the watcher", {}, 1.0, "", "", "note") for sentence in said]
-    return Verdict((*decided, *suggested), tuple(remarks))
+    return Verdict((*decided, *suggested), tuple(remarks), tested="n/steps" in history)
 
 
 def judge(history: History, said: Sequence[str]) -> tuple[list[Finding], list[Finding]]:
@@ -145,7 +171,8 @@ def _symptoms(history: History, facts: Facts) -> list[Finding]:
         finding = symptom(history, facts)
         if finding is not None and finding.kind not in explained:
             found.append(finding)
-            explained |= {finding.kind} | EXPLAINS.get(finding.kind, frozenset())
+            if finding.severity != "note":
+                explained |= {finding.kind} | EXPLAINS.get(finding.kind, frozenset())
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.confidence))
 
 
@@ -155,7 +182,7 @@ def _causes(history: History) -> tuple[list[Finding], list[Finding]]:
     found = [suspicion for cause in CAUSES if (suspicion := cause(numbers)) is not None]
     worthy = list(_first_of_a_kind(s for s in found if not s.note))
     ranked = sorted(worthy, key=lambda s: (s.confidence < SURE, 0.0 if s.confidence >= SURE else -s.confidence))
-    return [_finding(s) for s in ranked], [_finding(s) for s in found if s.note]
+    return [_finding(s, history) for s in ranked], [_finding(s, history) for s in found if s.note]
 
 
 def _first_of_a_kind(suspicions: Iterable[Suspicion]) -> Iterable[Suspicion]:
@@ -166,7 +193,7 @@ def _first_of_a_kind(suspicions: Iterable[Suspicion]) -> Iterable[Suspicion]:
             yield suspicion
 
 
-def _finding(s: Suspicion) -> Finding:
+def _finding(s: Suspicion, history: History) -> Finding:
     kind = KINDS[s.kind]
     return Finding(
         s.kind,
@@ -177,4 +204,5 @@ def _finding(s: Suspicion) -> Finding:
         kind.remedy,
         kind.reference,
         "note" if s.note else "warning",
+        picture(s.kind, s.evidence, history),
     )

@@ -9,11 +9,16 @@ that strangers may have named (columns, classes, files) is escaped; a content se
 >>> render(RunReport(name="<script>alert(1)</script>"), History(), Verdict()).count("<script>alert")
 0
 
-``figures`` says what the charts show, ``page`` where everything stands, ``page.css`` and ``page.js`` how it looks and moves.
-The same run gives the same bytes.
+A loop that ``thalweg.watch`` sat beside has a page too:
+
+>>> write("doctor.html", render_verdict(verdict, doctor.history, title="my loop"))
+
+``curves`` and ``outcome`` say what the charts show, ``evidence`` how a finding reads, ``page`` and ``watched`` where everything
+stands, ``page.css`` and ``page.js`` how it looks and moves. The same run gives the same bytes.
 """
 
 from thalweg.report.page import render, write
 from thalweg.report.run import RateReport, RunReport
+from thalweg.report.watched import render_verdict
 
-__all__ = ["RateReport", "RunReport", "render", "write"]
+__all__ = ["RateReport", "RunReport", "render", "render_verdict", "write"]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from thalweg.averages import beta_of, ewa
-from thalweg.diagnose import Chart
 from thalweg.diagnose.measures import finite
 from thalweg.history import Column, History
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, spread
@@ -208,26 +207,3 @@ def ratios(history: History) -> Figure | None:
         "shapes": [band("y", *HEALTHY)],
     }
     return Figure("ratios", "Update-to-weight ratio by layer", caption, drawn, layout, 360)
-
-
-def of_finding(key: str, chart: Chart) -> Figure:
-    """The evidence of a finding, small."""
-    colours = ("--train", "--dev", "--layer-4")
-    drawn = [
-        line(series.label, Column(series.steps, series.values), series.steps, colours[index % 3])
-        for index, series in enumerate(chart.series)
-    ]
-    shapes = []
-    if chart.mark is not None:
-        mark = {"type": "line", "x0": chart.mark, "x1": chart.mark, "yref": "paper", "y0": 0, "y1": 1}
-        shapes.append(mark | {"line": {"color": "--bad", "width": 1.5, "dash": "dot"}})
-    if chart.level is not None:
-        level = {"type": "line", "y0": chart.level, "y1": chart.level, "xref": "paper", "x0": 0, "x1": 1}
-        shapes.append(level | {"line": {"color": "--muted", "width": 1, "dash": "dash"}})
-    values = np.concatenate([series.values for series in chart.series])
-    layout = {
-        "xaxis": axis("step"),
-        "yaxis": axis(chart.y, log=chart.log and spread(values), values=values),
-        "shapes": shapes,
-    }
-    return Figure(key, "Evidence", "", drawn, layout, 220)

@@ -24,6 +24,9 @@ LITTLE = 0.1
 GAP = {"accuracy": 0.05, "r2": 0.1}
 """How large the gap must be beyond two standard errors to matter. AutoTrainer takes a plain gap of 0.07 to 0.1."""
 RISE = 0.03
+FORGOT = 0.08
+"""Fall of the dev accuracy from its peak: real rows learned by heart leave it where it was, wrong labels do not."""
+MISSED = 0.1
 RARE = 4.0
 """The largest class over the smallest, from which on the same answer for all is the rare class given up."""
 
@@ -130,6 +133,107 @@ def high_variance(history: History, facts: Facts) -> Finding | None:
         "Ng, Machine Learning Yearning 2018, chapters 20 to 27; Agresti & Coull 1998 (standard error)",
         "warning",
         _chart(history, facts),
+    )
+
+
+def label_noise(history: History, facts: Facts) -> Finding | None:
+    """The dev metric peaked early and fell far while the training part was learned by heart, as false labels are."""
+    metric = facts.metric
+    trained, held = history.column(f"train/{metric}").values, history.column(f"dev/{metric}").values
+    count = min(len(trained), len(held))
+    trained, held = trained[:count], held[:count]
+    if facts.task == "regression" or count < 2 * FEWEST or not np.isfinite([*trained, *held]).all():
+        return None
+    peak = int(np.convolve(held, np.full(3, 1 / 3), mode="same")[:-1].argmax())
+    fall, certain = (
+        float(held[peak] - held[-1]),
+        2 * math.sqrt(2) * standard_error(float(held[peak]), facts.n_dev, facts),
+    )
+    learned_since = float(trained[-1] - trained[peak])
+    above = held[peak] > facts.majority + 2 * standard_error(float(held[peak]), facts.n_dev, facts)
+    if not (above and fall > max(certain, FORGOT) and trained[-1] > 0.9 and learned_since > FORGOT):
+        return None
+    said = (
+        f"The dev accuracy fell from {held[peak]:.1%} to {held[-1]:.1%} while the training accuracy rose from "
+        f"{trained[peak]:.1%} to {trained[-1]:.1%}: what is learned last is learned by heart, as wrong labels are."
+    )
+    return Finding(
+        "label_noise",
+        said,
+        "the labels",
+        {"best dev accuracy": float(held[peak]), "last dev accuracy": float(held[-1]), "two standard errors": certain},
+        0.7,
+        "Check the labels of training rows that the network at its best dev epoch contradicts; stop there (patience); smooth "
+        "the labels (label_smoothing = 0.1).",
+        "Arpit et al., A closer look at memorization, ICML 2017; Northcutt et al., JAIR 2021",
+        "warning",
+        _chart(history, facts),
+    )
+
+
+def rare_classes_missed(history: History, facts: Facts) -> Finding | None:
+    """Accuracy far above balanced accuracy, where one class is rare: the rare ones are not recognised."""
+    if not facts.shares or not max(facts.shares) > RARE * min(facts.shares):
+        return None
+    for part, n in (("train", facts.n_train), ("dev", facts.n_dev)):
+        both = (
+            finite(history.column(f"{part}/accuracy")).values,
+            finite(history.column(f"{part}/balanced_accuracy")).values,
+        )
+        if not all(map(len, both)):
+            continue
+        plain, fair = float(both[0][-1]), float(both[1][-1])
+        certain = 2 * standard_error(fair, max(int(n * min(facts.shares) * len(facts.shares)), 1), facts)
+        if not (plain - fair > MISSED + certain and fair < 0.75):
+            continue
+        columns = {name: finite(history.column(f"{part}/{name}")) for name in ("accuracy", "balanced_accuracy")}
+        series = tuple(Series(name.replace("_", " "), *column) for name, column in columns.items())
+        return Finding(
+            "class_imbalance",
+            f"Rare classes are missed: on the {part} part the accuracy is {plain:.1%}, and the mean over the classes "
+            f"{fair:.1%}; the largest class has {facts.majority:.1%} of the rows.",
+            f"{part}/balanced_accuracy",
+            {
+                "accuracy": plain,
+                "balanced accuracy": fair,
+                "largest class": facts.majority,
+                "rarest": min(facts.shares),
+            },
+            0.85,
+            "Weight the loss by class (class_weights = balanced) or sample the rare classes more often, and watch "
+            "balanced_accuracy.",
+            "He & Garcia, TKDE 2009",
+            "warning",
+            Chart(series, y="accuracy"),
+        )
+    return None
+
+
+def mismatch(history: History, facts: Facts) -> Finding | None:
+    """What holds for rows like the training rows, kept out of training, does not hold for the dev part."""
+    like, dev = (finite(history.column(f"{part}/{facts.metric}")).values for part in ("train_dev", "dev"))
+    if not len(like) or not len(dev):
+        return None
+    gap, certain = float(like[-1] - dev[-1]), 2 * _error_of_difference(like[-1], dev[-1], facts)
+    if not gap > GAP[facts.metric] + certain:
+        return None
+    columns = {part: finite(history.column(f"{part}/{facts.metric}")) for part in ("train", "train_dev", "dev")}
+    series = tuple(Series(part.replace("_", "-"), *c) for part, c in columns.items() if len(c.steps))
+    return Finding(
+        "train_dev_mismatch",
+        f"Rows left out of training have {_label(facts)} {_show(like[-1], facts)}, the dev part {_show(dev[-1], facts)}: the "
+        f"dev rows are of another kind.",
+        "the dev rows",
+        {
+            f"train-dev {facts.metric}": float(like[-1]),
+            f"dev {facts.metric}": float(dev[-1]),
+            "two standard errors": certain,
+        },
+        0.85,
+        "Prepare dev rows as training rows are prepared, or train on rows like them.",
+        "Ng, Machine Learning Yearning 2018, chapters 40 to 43",
+        "warning",
+        Chart(series, y=_label(facts)),
     )
 
 

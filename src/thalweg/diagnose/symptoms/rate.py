@@ -30,6 +30,21 @@ STILL_FALLING = 0.3
 SMALL_RATIO = 1e-4
 """Update-to-weight ratio below which a network hardly moves (Stanford CS231n: about 1e-3 is healthy)."""
 FLAT = 0.01
+DIED = 0.01
+"""Of the highest rate: below it a rate does nothing more."""
+FALLING = (
+    "cosine",
+    "linear",
+    "exponential",
+    "polynomial",
+    "sine",
+    "root",
+    "inverse_time",
+    "inverse_root",
+    "one_cycle",
+    "wsd",
+)
+"""Schedules that never leave the rate where it was."""
 MOVED = 0.002
 """Share of the loss that a straight fall must cover to be one."""
 
@@ -57,17 +72,22 @@ def learning_rate_too_high(history: History, facts: Facts) -> Finding | None:
         said = f"the first steps left the weights without a gradient and the loss at {end:.3g}"
     if said is None:
         return None
+    evidence = {
+        "start loss": start,
+        "final loss": end,
+        "mean jump": float(np.abs(changes).mean()),
+        "share of large rises": often,
+    }
+    beyond = False
+    if len(edge := product(history).values) and facts.stable_product > 0:
+        evidence |= {"rate times sharpness": float(np.median(edge)), "stable up to": facts.stable_product}
+        beyond = evidence["rate times sharpness"] > facts.stable_product
     return Finding(
         "lr_too_high",
         f"The learning rate is too high: {said} (it began at {start:.3g}).",
         "train/loss",
-        {
-            "start loss": start,
-            "final loss": end,
-            "mean jump": float(np.abs(changes).mean()),
-            "share of large rises": often,
-        },
-        0.8,
+        evidence,
+        0.95 if beyond else 0.8,
         "Lower the learning rate (lr) by a factor of 3 to 10; leave lr out to have it found; warm it up (warmup = 0.05).",
         "Bengio 2012, Practical recommendations, section 3.1.1; Zhang et al., AutoTrainer, ICSE 2021 (oscillation)",
         "critical" if learned < UNLEARNED else "warning",
@@ -165,6 +185,52 @@ def plateau(history: History, facts: Facts) -> Finding | None:
         "warning",
         _chart(history, mark=end),
     )
+
+
+def schedule_died(history: History, facts: Facts) -> Finding | None:
+    """The rate fell to nothing early, while the loss still fell; or a schedule that ought to lower it never did."""
+    rates = finite(history.column("lr"))
+    if len(rates.values) < 2 * FEWEST or not (top := float(rates.values.max())) > 0:
+        return None
+    every = np.arange(rates.steps[0], rates.steps[-1] + 1)
+    alive = float((np.interp(every, *rates) >= DIED * top).mean())
+    chart = Chart((Series("learning rate", *rates),), y="learning rate")
+    slope = late_slope(history)
+    if alive < 0.5 and slope > STILL_FALLING:
+        return Finding(
+            "plateau",
+            f"The learning rate was below a hundredth of its top for {1 - alive:.0%} of the run, and the loss still fell "
+            f"when it died.",
+            "the schedule",
+            {"share of the run with the rate alive": alive, "highest rate": top, "late pace": slope},
+            0.85,
+            "Let the rate fall over the whole run (schedule = cosine), or more slowly.",
+            "Loshchilov & Hutter, SGDR, ICLR 2017; Godbole et al., Deep Learning Tuning Playbook 2023",
+            "warning",
+            chart,
+        )
+    falls = facts.schedule.split("(")[0].strip() in FALLING
+    if falls and not facts.stopped and rates.values.min() == top and rates.steps[-1] > 1:
+        return Finding(
+            "plateau",
+            f"The schedule ({facts.schedule}) never moved the learning rate: it was {top:.3g} throughout.",
+            "the schedule",
+            {"highest rate": top, "lowest rate": top},
+            0.8,
+            "Step the scheduler once for each update, after the optimizer.",
+            "PyTorch, torch.optim: how to adjust the learning rate",
+            "warning",
+            chart,
+        )
+    return None
+
+
+def product(history: History) -> Column:
+    """Rate times sharpness wherever the sharpness was measured."""
+    sharp, rates = finite(history.column("curvature/sharpness")), finite(history.column("lr"))
+    if not len(sharp.steps) or not len(rates.steps):
+        return Column(sharp.steps[:0], sharp.values[:0])
+    return Column(sharp.steps, sharp.values * np.interp(sharp.steps, *rates))
 
 
 def late_slope(history: History) -> float:

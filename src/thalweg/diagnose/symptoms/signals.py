@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from thalweg.diagnose.finding import Chart, Facts, Finding, Series
-from thalweg.diagnose.measures import final_skill, finite, layers, start_loss
+from thalweg.diagnose.measures import final_skill, finite, layers
 from thalweg.history import History
 
 LEARNED = 0.5
@@ -26,8 +26,6 @@ NOTHING = 1e-7
 """Below this a gradient has vanished whatever the others do (SageMaker Debugger, VanishingGradient)."""
 RATIO_EXPLODED = 70.0
 """First to last layer: AutoTrainer's β₃."""
-START_LOSS = 4.0
-"""Loss of the untrained net over the entropy of the classes: 1.0 to 1.5 for a good initialisation, up to 2 for raw inputs."""
 GREW = 100.0
 
 
@@ -70,16 +68,9 @@ def exploding_gradient(history: History, facts: Facts) -> Finding | None:
         return None
     norms = layers(history, "grad_norm", until=FIRST)
     total = finite(history.column("grad_norm")).values
-    start = start_loss(history)
     names = list(norms)
     evidence: dict[str, float] = {"gradient at the start": float(total[0])} if len(total) else {}
-    if facts.shares and start > START_LOSS * facts.prior_loss:
-        sentence = (
-            f"The signals explode: the untrained network's loss is {start:.3g}, where guessing by the class shares gives "
-            f"{facts.prior_loss:.3g}."
-        )
-        where, evidence["start loss"] = "initialisation", start
-    elif len(norms) > 1 and norms[names[0]] > RATIO_EXPLODED * norms[names[-1]] > 0:
+    if len(norms) > 1 and norms[names[0]] > RATIO_EXPLODED * norms[names[-1]] > 0:
         first, last = norms[names[0]], norms[names[-1]]
         sentence = (
             f"The gradient explodes: {first:.3g} at the first layer ({names[0]}), {last:.3g} at the last ({names[-1]})."
