@@ -11,14 +11,16 @@ For a rate a caller brings ``make(rate, steps, order)``, which builds a fresh mo
 scored; for a study a function from values to a score.
 """
 
-from thalweg.search.brains import CmaEs, Gp, Nsga2, Tpe
+from thalweg.search.brains import CmaEs, Gp, Nsga2
 from thalweg.search.choice import Candidate, RateChoice
 from thalweg.search.dimensions import Choices, Dimension, Fixed, Range, Value
 from thalweg.search.rate import MakeTrial, Trial, choose_rate
 from thalweg.search.samplers import Asked, Finished, Grid, Random, Sampler, Sobol, ranked
 from thalweg.search.space import Point, Space
 from thalweg.search.stages import CoarseToFine, Ordered, zoom
+from thalweg.search.store import Memory, Store, Ticket, Told, open_store
 from thalweg.search.study import Study, run_study
+from thalweg.search.tpe import Tpe
 
 __all__ = [
     "Asked",
@@ -32,6 +34,7 @@ __all__ = [
     "Gp",
     "Grid",
     "MakeTrial",
+    "Memory",
     "Nsga2",
     "Ordered",
     "Point",
@@ -41,11 +44,15 @@ __all__ = [
     "Sampler",
     "Sobol",
     "Space",
+    "Store",
     "Study",
+    "Ticket",
+    "Told",
     "Tpe",
     "Trial",
     "Value",
     "choose_rate",
+    "open_store",
     "ranked",
     "run_study",
     "zoom",

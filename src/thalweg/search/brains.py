@@ -1,13 +1,12 @@
 """Samplers that learn from what was tried: Optuna's, asked for many points at a time.
 
->>> Tpe(space, seed=0).suggest(finished, running, 64)       # where good trials are dense and bad ones are not
 >>> Gp(space, seed=0).suggest(finished, running, 4)         # few, dear trials: 0.1 to 0.5 s of thought for each point
 >>> Nsga2(space, seed=0).suggest(finished, running, 64)     # several objectives
 
 Each call makes a study in memory out of the trials so far and asks it; those that run and those just asked stand in it as
-running, which keeps the next point away from them (constant liar for TPE, fantasies for the Gaussian process). So nothing
-needs to be kept beside the trials themselves: the generator's state is (seed, number of the first trial asked), and a study
-goes on after an interruption, or with another sampler, as if nothing had been. A trial that diverged is told as the worst
+running, which keeps the next point away from them (a fantasy for the Gaussian process). So nothing needs
+to be kept beside the trials themselves: the generator's state is (seed, number of the first trial asked), and a study goes on
+after an interruption, or with another sampler, as if nothing had been. A trial that diverged is told as the worst
 finite score so far. A point is told on each dimension's own scale, choices as categories.
 """
 
@@ -32,28 +31,6 @@ Pruned = Literal["told", "finished"]
 
 
 @dataclass(frozen=True)
-class Tpe:
-    """Tree-structured Parzen estimator (Bergstra et al. 2011; multivariate, Falkner et al. 2018): after ``startup`` random
-    draws, where good trials are dense and bad ones are not. One objective or several. About 5 ms a point.
-
-    Raises ``MissingDependency`` where Optuna is not installed.
-    """
-
-    space: Space
-    seed: int = 0
-    startup: int = 10
-
-    def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
-        def make(seed: int) -> optuna.samplers.BaseSampler:
-            samplers = _optuna("a search by TPE").samplers
-            return samplers.TPESampler(
-                seed=seed, n_startup_trials=self.startup, multivariate=True, group=bool(self.space.when)
-            )
-
-        return _ask(make, self.space, self.seed, finished, running, n)
-
-
-@dataclass(frozen=True)
 class Gp:
     """Bayesian optimisation with a Gaussian process and log expected improvement (Ament et al. 2023): the fewest trials, the
     most thought; for trials that take minutes. Conditional dimensions are drawn at random.
@@ -66,11 +43,14 @@ class Gp:
     startup: int = 10
 
     def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
-        def make(seed: int) -> optuna.samplers.BaseSampler:
-            samplers = _optuna("a search by a Gaussian process").samplers
-            return samplers.GPSampler(seed=seed, n_startup_trials=self.startup)
+        if len(finished) < self.startup:
+            return Random(self.space, self.seed).suggest(finished, running, n)
 
-        return _ask(make, self.space, self.seed, finished, running, n, pruned="finished")
+        def make(seed: int) -> optuna.samplers.BaseSampler:
+            samplers = with_optuna("a search by a Gaussian process").samplers
+            return samplers.GPSampler(seed=seed, n_startup_trials=0)
+
+        return ask_optuna(make, self.space, self.seed, finished, running, n, pruned="finished")
 
 
 @dataclass(frozen=True)
@@ -86,13 +66,13 @@ class Nsga2:
 
     def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
         def make(seed: int) -> optuna.samplers.BaseSampler:
-            samplers = _optuna("a search by NSGA-II").samplers
+            samplers = with_optuna("a search by NSGA-II").samplers
             return samplers.NSGAIISampler(seed=seed, population_size=self.population)
 
         def generation(place: int) -> dict[str, Any]:
             return {"NSGAIISampler:generation": place // self.population}
 
-        return _ask(make, self.space, self.seed, finished, running, n, marks=generation, pruned="finished")
+        return ask_optuna(make, self.space, self.seed, finished, running, n, marks=generation, pruned="finished")
 
 
 @dataclass(frozen=True)
@@ -129,10 +109,10 @@ class CmaEs:
         ]
         bounds = np.tile([0.0, 1.0], (len(names), 1))
         best = min(generations[0], key=lambda pair: pair[1].score)[0]
-        strategy = CMA(mean=best, sigma=0.25, bounds=bounds, seed=_seed(self.seed, 0), population_size=self.population)
+        strategy = CMA(mean=best, sigma=0.25, bounds=bounds, seed=draw(self.seed, 0), population_size=self.population)
         for pairs in generations:
             strategy.tell([(row, trial.score) for row, trial in pairs])
-        strategy.reseed_rng(_seed(self.seed, len(finished) + len(running)))
+        strategy.reseed_rng(draw(self.seed, len(finished) + len(running)))
         rest = dict.fromkeys(self.space, 0.5)
         return [
             self.space.at(rest | dict(zip(names, strategy.ask().tolist(), strict=True))) for _ in range(n)
@@ -143,7 +123,8 @@ class CmaEs:
         return np.clip([places.get(name, 0.5) for name in names], 0.0, 1.0)
 
 
-def _optuna(purpose: str) -> Any:
+def with_optuna(purpose: str) -> Any:
+    """The package, told to be quiet. Raises ``MissingDependency``."""
     try:
         import optuna
     except ImportError:
@@ -152,11 +133,12 @@ def _optuna(purpose: str) -> Any:
     return optuna
 
 
-def _seed(seed: int, number: int) -> int:
+def draw(seed: int, number: int) -> int:
+    """The seed of the generator that proposes the trials from a number on."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def _ask(
+def ask_optuna(
     make: Callable[[int], optuna.samplers.BaseSampler],
     space: Space,
     seed: int,
@@ -168,9 +150,9 @@ def _ask(
     pruned: Pruned = "told",
 ) -> list[Point]:
     """Asks Optuna's sampler for ``n`` points. ``marks`` are what it keeps in the ``place``-th finished trial."""
-    sampler = make(_seed(seed, len(finished) + len(running)))
+    sampler = make(draw(seed, len(finished) + len(running)))
     study = in_memory(space, finished, sampler, marks=marks, pruned=pruned, running=running)
-    distributions = _distributions(space)
+    distributions = distributions_of(space)
     return [_point(space, study.ask({} if space.when else distributions), distributions) for _ in range(n)]
 
 
@@ -188,8 +170,8 @@ def in_memory(
     A trial that failed carries the worst finite scores; a pruned one is told as pruned, or (``finished``) by the score it
     had then, which is pessimistic, as training would have gone on.
     """
-    optuna = _optuna("this search")
-    distributions = _distributions(space)
+    optuna = with_optuna("this search")
+    distributions = distributions_of(space)
     told = sorted(with_finite_scores(finished), key=lambda trial: trial.number)
     objectives = len(told[0].scores) if told else 1
     study = optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
@@ -214,8 +196,9 @@ def in_memory(
     return study
 
 
-def _distributions(space: Space) -> dict[str, Any]:
-    distributions = _optuna("this search").distributions
+def distributions_of(space: Space) -> dict[str, Any]:
+    """Optuna's name for each searched dimension: a category for choices, else a place."""
+    distributions = with_optuna("this search").distributions
     return {
         name: distributions.CategoricalDistribution(dimension.values)
         if isinstance(dimension := space[name], Choices)
