@@ -183,6 +183,8 @@ def _over_regularised(spec: Settings, _evidence: Mapping[str, float | str]) -> l
         "input_dropout": 0.0,
     }
     strong = {name: off[name] for name in ours if spec.get(name)}
+    if "l2" in strong:
+        strong["weight_decay"] = 0.0  # or it would be chosen anew in its place
     drop: Change = {"dropout": [0.0]} if any(spec.get("dropout") or ()) else {}
     weaker = {"weight_decay": spec["weight_decay"] / 10} if spec.get("weight_decay") else {}
     own: Change = {**strong, "dropout": None, "weight_decay": None}

@@ -8,7 +8,8 @@ PosixPath('runs/digits-1/improved.toml')
 
 Each change is tried with the run's own seed first; the best few that gain something are then tried with further seeds beside
 the original with the same seeds, so that what is compared is paired: the same rows in the same parts, the same first weights
-where the net is the same. Where two changes help, both together are tried too. Trials are runs in ``improve/`` under the run:
+where the net is the same. Where two changes help, both together are tried too. Where the best gains with every seed
+and may yet be chance, three more seeds decide. Trials are runs in ``improve/`` under the run:
 an ``improve`` that was interrupted goes on with them, and one with more seeds adds to them.
 
 What decides is the dev part, never the test part. The best of several has the luck of the draw in it: the gain to expect is
@@ -36,6 +37,8 @@ MOST = 6
 """Changes tried at most, without the two best together."""
 KEPT = 3
 """Changes tried with further seeds."""
+EXTRA = 3
+"""Seeds more where the best change gains with every seed and its interval still holds 0."""
 NOTHING = 0.0
 """The accuracy, or R², of a run whose numbers were none from the start."""
 SEARCHES = 2.0
@@ -173,6 +176,9 @@ class _Search:
         changed = [attempt.change for attempt in tried]
         ranked = self._ranked(tried) + self._ranked([attempt for attempt in attempts if attempt.change not in changed])
         best = next((attempt for attempt in ranked if attempt.gain.helps), None)
+        if best is None and ranked and self._gains_always(ranked[0]):
+            ranked[0] = self._more(ranked[0])
+            best = ranked[0] if ranked[0].gain.helps else None
         improved = None if best is None else self._write(best)
         found = Improvement(self.folder, self.metric, kinds, self.original, tuple(ranked), best, improved)
         self.folder.write_json(self.folder.path / "improve.json", found.to_dict())
@@ -194,7 +200,7 @@ class _Search:
     def _say_budget(self, changes: list[tuple[str, dict[str, Any]]]) -> None:
         seconds = self.folder.read_json(self.folder.result).get("seconds", 0.0) or _recorded_seconds(self.folder)
         more = len(self.seeds) - 1
-        runs = len(changes) + more * (1 + KEPT) + 1 + more
+        runs = len(changes) + more * (1 + KEPT) + 1 + more + 2 * EXTRA
         cost = sum((SEARCHES if change.get("lr", 0) is None else 1.0) * self._longer(change) for _, change in changes)
         cost += runs - len(changes)
         self.watcher.note(
@@ -228,9 +234,20 @@ class _Search:
         """With every seed. What was left open was chosen with the first one and stays: that is the spec to be judged."""
         scores = dict(attempt.scores)
         for seed in self.seeds[1:]:
-            scores[seed] = self.trials.make(attempt.spec.replace(seed=seed), attempt.words).score
+            if seed not in scores:
+                scores[seed] = self.trials.make(attempt.spec.replace(seed=seed), attempt.words).score
         gain = Gain.of(self.original, scores, least=self.least)
         return Attempt(attempt.kind, attempt.change, attempt.spec, scores, gain)
+
+    def _gains_always(self, attempt: Attempt) -> bool:
+        return all(seed in attempt.scores and attempt.scores[seed] > self.original[seed] for seed in self.seeds)
+
+    def _more(self, attempt: Attempt) -> Attempt:
+        """A gain with every seed that may yet be chance, for the original itself differs so much: more seeds decide."""
+        self.seeds += [self.seeds[-1] + 1 + k for k in range(EXTRA)]
+        for seed in self.seeds[-EXTRA:]:
+            self.original[seed] = self.trials.make(self.spec.replace(seed=seed), "original").score
+        return self._whole(attempt)
 
     def _together(self, tried: list[Attempt]) -> list[Attempt]:
         """The two best at once, where both gain something and do not speak of the same settings."""

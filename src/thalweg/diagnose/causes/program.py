@@ -34,7 +34,10 @@ def wrong_gradient(n: Numbers) -> Suspicion | None:
         said = f"The gradient of {where} differs from finite differences: ratio {failed[where]:.2g} (at most 1e-5 is right)."
         return Suspicion("wrong_gradient", where, said, 0.97, "float64 gradient check", {"ratio": failed[where]})
     turned = {name: min(pair) for name, pair in n.under("taken/parameter").items() if min(pair) < 0}
-    if turned and n("loop/stale") < 0.5:
+    penalty = (
+        n("taken/left") < 0.1 and n("taken/scale") > 0
+    )  # the loss's own gradient and a cost on the weights: all there is
+    if turned and n("loop/stale") < 0.5 and not penalty:
         where = min(turned, key=lambda name: turned[name])
         said = (
             f"Steps were made against the gradient of {where}: its cosine with the loss's own is {turned[where]:.2f}."
