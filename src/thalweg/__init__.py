@@ -20,6 +20,7 @@ _ROOMS = frozenset({
     "models", "monitors", "optim", "population", "report", "rules", "schedules", "search", "surfaces", "testing", "train",
 })  # fmt: skip
 _NAMES = {
+    "check": "thalweg.experiments",
     "cross_validate": "thalweg.experiments",
     "fit": "thalweg.experiments",
     "load": "thalweg.experiments",
@@ -31,15 +32,15 @@ _NAMES = {
 }
 
 __all__ = [
-    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "cross_validate", "fit", "load", "optim", "rules",
-    "watch",
+    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "load", "optim",
+    "rules", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, cross_validate, fit, load
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load
     from thalweg.history import History
 
 

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from thalweg.cli import steer as steering
+from thalweg.cli.check import check
 from thalweg.cli.options import with_settings
+from thalweg.cli.source import spec_of
 from thalweg.cli.tune import tune
 from thalweg.errors import InputError
 
@@ -94,26 +96,11 @@ def train(
     thalweg train runs/digits-1/spec.toml
     """
     from thalweg.experiments import start
-    from thalweg.experiments.spec import Spec
 
-    if source.endswith(".toml"):
-        spec = Spec.read(source, **_renamed(settings))
-    elif ".py" in source and (":" in source or source.endswith(".py")):
-        if "data" not in settings:
-            raise InputError(f"{source} is a model: say what to train it on with --data, as in --data digits")
-        spec = Spec(**{"model": source} | settings)
-    else:
-        if "data" in settings:
-            raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
-        spec = Spec(data=source, **settings)
-    _finish(start, spec, as_json=as_json, live=live)
+    _finish(start, spec_of(source, settings, "train"), as_json=as_json, live=live)
 
 
-def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
-    """A run repeated from its spec gets a new name unless one is given."""
-    return {"name": None} | settings
-
-
+app.command()(check)
 app.command()(tune)
 
 

@@ -19,6 +19,7 @@ _NAMES = {
     "Folder": "folder",
     "Silent": "watcher",
     "Watcher": "watcher",
+    "check": "checking",
     "cross_validate": "folds",
     "fit": "fitting",
     "load": "predict",
@@ -29,6 +30,7 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
+    from thalweg.experiments.checking import check
     from thalweg.experiments.estimators import ThalwegClassifier, ThalwegRegressor
     from thalweg.experiments.fitting import fit
     from thalweg.experiments.folder import Folder
@@ -45,6 +47,7 @@ __all__ = [
     "ThalwegClassifier",
     "ThalwegRegressor",
     "Watcher",
+    "check",
     "cross_validate",
     "fit",
     "load",

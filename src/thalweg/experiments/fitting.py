@@ -21,7 +21,7 @@ import torch
 from thalweg.errors import InputError
 from thalweg.experiments.assemble import assemble, check_module, check_words
 from thalweg.experiments.build import build_device
-from thalweg.experiments.experiment import conduct
+from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare, prepare_loaders
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.recipe import Choice
@@ -93,45 +93,15 @@ def fit(
     Raises ``InputError`` for data, settings or a model that cannot be trained.
     """
     onlooker = Silent() if watcher is None else watcher
-    named = isinstance(model, str)
     check_keywords("fit", settings)
-    spec = Spec(data=data if isinstance(data, str) else "the data", model=model if named else "the model", **settings)
-    if not named:
-        check_module(model, optimizer)
-    elif optimizer is not None:
-        raise InputError("an optimizer needs the module it belongs to: give the module as well, or a rule by name")
-    if optimizer is None:
-        check_words(spec)
-    else:
-        for name in sorted({"lr", "rule", "options", "schedule", "warmup", "weight_decay"} & set(settings)):
-            raise InputError(f"{name} does not belong to an optimizer of your own: leave it out, or the optimizer")
-    place = build_device(spec.device)
     before = torch.get_num_threads()
     try:
-        if _is_batches(data):
-            if dev is None:
-                raise InputError(
-                    "a DataLoader needs a dev part beside it, to stop early by: give dev=, a loader or (X, y)"
-                )
-            brought = {"test": test, "weights": weights, "groups": groups, "time": time, "split_column": split_column}
-            for name in (*(name for name, given in brought.items() if given is not None), *_of_data(settings)):
-                raise InputError(
-                    f"{name} does not belong to a DataLoader, which brings finished batches: leave it out, or give arrays"
-                )
-            prepared = prepare_loaders(data, dev, spec, device=place)
-        else:
-            prepared = _prepared(data, spec, place, dev, test, weights, groups, time, split_column)
-        experiment = assemble(
-            spec,
-            prepared,
-            watcher=onlooker,
-            device=place,
-            model=None if isinstance(model, str) else model,
-            loss=loss,
-            optimizer=optimizer,
-        )
+        experiment, prepared = assembled(
+            model, data, dev=dev, test=test, weights=weights, groups=groups, time=time, split_column=split_column,
+            loss=loss, optimizer=optimizer, watcher=onlooker, settings=settings,
+        )  # fmt: skip
         torch.set_num_threads(experiment.spec.threads or before)
-        if optimizer is None and spec.lr is None:
+        if optimizer is None and experiment.spec.lr is None:
             onlooker.stage("finding a learning rate")
             found = find_rate(experiment, onlooker, lambda: False)
             assert found is not None
@@ -152,6 +122,57 @@ def fit(
         outcome.stopped,
         prepared.preprocessor,
     )
+
+
+def assembled(
+    model: torch.nn.Module | str,
+    data: Any,
+    *,
+    dev: Any,
+    test: Any,
+    weights: Any,
+    groups: Any,
+    time: Any,
+    split_column: Any,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None,
+    optimizer: torch.optim.Optimizer | None,
+    watcher: Watcher,
+    settings: Settings,
+) -> tuple[Experiment, Prepared]:
+    """What ``fit`` trains and ``check`` looks at: the experiment, and the data it was made for."""
+    named = isinstance(model, str)
+    spec = Spec(data=data if isinstance(data, str) else "the data", model=model if named else "the model", **settings)
+    if not named:
+        check_module(model, optimizer)
+    elif optimizer is not None:
+        raise InputError("an optimizer needs the module it belongs to: give the module as well, or a rule by name")
+    if optimizer is None:
+        check_words(spec)
+    else:
+        for name in sorted({"lr", "rule", "options", "schedule", "warmup", "weight_decay"} & set(settings)):
+            raise InputError(f"{name} does not belong to an optimizer of your own: leave it out, or the optimizer")
+    place = build_device(spec.device)
+    if _is_batches(data):
+        if dev is None:
+            raise InputError("a DataLoader needs a dev part beside it, to stop early by: give dev=, a loader or (X, y)")
+        brought = {"test": test, "weights": weights, "groups": groups, "time": time, "split_column": split_column}
+        for name in (*(name for name, given in brought.items() if given is not None), *_of_data(settings)):
+            raise InputError(
+                f"{name} does not belong to a DataLoader, which brings finished batches: leave it out, or give arrays"
+            )
+        prepared = prepare_loaders(data, dev, spec, device=place)
+    else:
+        prepared = _prepared(data, spec, place, dev, test, weights, groups, time, split_column)
+    experiment = assemble(
+        spec,
+        prepared,
+        watcher=watcher,
+        device=place,
+        model=None if isinstance(model, str) else model,
+        loss=loss,
+        optimizer=optimizer,
+    )
+    return experiment, prepared
 
 
 def _of_data(settings: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,118 @@
+"""An experiment to be tried on copies: its loss on plain targets, its optimizer on a copy's parameters, its work in numbers.
+
+>>> rehearsal = Rehearsal.of(experiment, prepared)
+>>> work = Work.of(rehearsal)
+>>> work.steps(rows=32, most=300)                                     # as many as the bound allows
+300
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from thalweg.doctor.examples import Examples
+from thalweg.doctor.twin import Loss, quietly
+from thalweg.experiments.build import build_objective
+from thalweg.experiments.experiment import Experiment
+from thalweg.experiments.parts import Prepared
+from thalweg.train import Hook, Weighted
+
+MOST_ROWS, MOST_NUMBERS = 2000, 4_000_000
+"""Rows looked at, and numbers in them."""
+BUDGET = 1.5e11
+"""Floating-point operations for each part of the check; a core makes some 2e10 in a second."""
+
+
+@dataclass
+class Rehearsal(Experiment):
+    """An experiment whose optimizer may be built on any copy of the model, the user's own optimizer too."""
+
+    prepared: Prepared | None = None
+    plain: Loss = torch.nn.functional.mse_loss
+    """The loss of outputs and targets without weights, smoothing or class weights."""
+    own_loss: bool = False
+
+    @classmethod
+    def of(cls, experiment: Experiment, prepared: Prepared, *, own_loss: bool) -> Rehearsal:
+        given = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
+        if own_loss:
+            plain: Loss = experiment.objective
+        else:
+            objective = build_objective(experiment.spec.replace(label_smoothing=0.0, class_weights=None), prepared)
+            plain = objective.objective.__call__ if isinstance(objective, Weighted) else objective  # type: ignore[operator]
+        return cls(**given, prepared=prepared, plain=plain, own_loss=own_loss)
+
+    @property
+    def own_rate(self) -> float | None:
+        """The rate of the user's own optimizer."""
+        return None if self.optimizer is None else float(self.optimizer.param_groups[0]["lr"])
+
+    def build_optimizer(
+        self, model: torch.nn.Module, *, lr: float, measured: bool = False
+    ) -> tuple[torch.optim.Optimizer, tuple[Hook, ...]]:
+        own = self.optimizer
+        if own is None:
+            return super().build_optimizer(model, lr=lr, measured=measured)
+        others: dict[int, Any] = {id(p): q for p, q in zip(self.model.parameters(), model.parameters(), strict=True)}
+        copied = copy.deepcopy(own, others)
+        for group in copied.param_groups:
+            group["lr"] = lr
+        return copied, ()
+
+    def unregularised(self, model: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
+        """An optimizer without weight decay, to learn a few rows by heart."""
+        spec = self.spec
+        self.spec = spec.replace(weight_decay=0.0 if spec.weight_decay else spec.weight_decay, l1=None, l2=None)
+        try:
+            optimizer, _ = self.build_optimizer(model, lr=lr)
+        finally:
+            self.spec = spec
+        for group in optimizer.param_groups:
+            if group.get("weight_decay"):
+                group["weight_decay"] = 0.0
+        return optimizer
+
+    def examples(self, most: int) -> Examples:
+        """At most so many training rows, with plain targets."""
+        inputs, targets = self.parts.train
+        whole = Examples(inputs, self.truth(targets))
+        wide = max(math.prod(inputs.shape[1:]), 1)
+        inputs, targets = whole.take(whole.sample(max(min(most, MOST_NUMBERS // wide), 2), seed=self.spec.seed))
+        if targets.is_floating_point() and self.prepared is not None and self.prepared.task == "multiclass":
+            targets = targets.long() if targets.ndim == 1 else targets
+        return Examples(inputs, targets)
+
+
+@dataclass(frozen=True)
+class Work:
+    """``each``: floating-point operations of a forward pass for one row."""
+
+    each: float
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal) -> Work:
+        from torch.utils.flop_counter import FlopCounterMode
+
+        model = copy.deepcopy(rehearsal.model).eval()
+        inputs, _ = rehearsal.examples(2).take(torch.arange(2))
+        with quietly(0), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(inputs)
+        least = 2.0 * sum(p.numel() for p in model.parameters())
+        return cls(max(counter.get_total_flops() / 2, least, 1.0))
+
+    def rows(self, most: int, *, least: int = 8) -> int:
+        """Rows that one forward and backward pass may have."""
+        return int(min(most, max(least, BUDGET / (3 * self.each))))
+
+    def steps(self, *, rows: int, most: int, least: int = 20) -> int:
+        """Steps (forward and backward) that so many rows allow."""
+        return int(min(most, max(least, BUDGET / (3 * self.each * rows))))
+
+    def losses(self, *, rows: int) -> int:
+        """Forward passes that so many rows allow."""
+        return int(BUDGET / (self.each * rows))
