@@ -6,16 +6,16 @@
 >>> tape.steps, tape.forwards["training"], tape.stale
 (640, 640, 0)
 
-Each step costs a few small sums. Weights are kept at the steps 0, 1, 2, 4, 8, … as far as ``MEMORY`` reaches; one gradient
-in each doubling of the step is kept with the weights and the mini-batch it belongs to, so that it can be held against
-finite differences later. Everything else, activations and losses too, is computed from these afterwards.
+A step costs a few microseconds; one that is looked at (ever fewer of them) half a step of a small net. Weights are kept at
+the steps 0, 1, 2, 4, 8, … as far as ``MEMORY`` reaches; one gradient in each doubling of the step is kept with the weights and
+the mini-batch it belongs to, so that it can be held against finite differences later. Everything else, activations and
+losses too, is computed from these afterwards.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from thalweg.doctor.examples import fingerprint, flat
 from thalweg.history import History
-from thalweg.monitors.plan import Plan
-from thalweg.monitors.signals import norms
+from thalweg.monitors.attach import Attached
+from thalweg.monitors.plan import SPARSE
+from thalweg.monitors.signals import GradientNorms, norms
+from thalweg.train import Hook
+from thalweg.train import State as Moment
 
-LOOKS = Plan(dense=32)
+LOOKS = SPARSE
 MEMORY = 256 * 2**20
 """Bytes of weights, gradients and mini-batches kept at most."""
 ASKED = 40
@@ -41,11 +44,20 @@ State = dict[str, torch.Tensor]
 
 @dataclass
 class Batch:
-    """A mini-batch as the model saw it: the fingerprints of its rows, and what the loss asked of each output."""
+    """A mini-batch as the model saw it: its rows (their fingerprints alone where they are large), and what the loss asked of
+    each output."""
 
     step: int
-    keys: torch.Tensor
+    rows: torch.Tensor | None
+    known: torch.Tensor | None = None
     pull: torch.Tensor | None = None
+
+    @property
+    def keys(self) -> torch.Tensor:
+        """The fingerprint of each row; made when first asked for, which is after the run."""
+        if self.known is None:
+            self.known = fingerprint(self.rows)
+        return self.known
 
     @property
     def wanted(self) -> torch.Tensor | None:
@@ -71,8 +83,8 @@ class Sample:
     gradient: State = field(default_factory=dict)
 
 
-class Tape:
-    """Listens from construction to ``close``. A hook that fails says so in ``faults`` and listens no more."""
+class Tape(Hook):
+    """Listens from construction to ``close``. A hook that fails says so in ``faults``, and all of them listen no more."""
 
     def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, history: History) -> None:
         self.model, self.optimizer, self.history = model, optimizer, history
@@ -91,144 +103,190 @@ class Tape:
         self.faults: list[str] = []
         self.no_gradient: dict[str, int] = {}
         self.looked = 0
-        self.seen: list[torch.Tensor] = []
         self.seen_rows = 0
-        self.seen_shape: tuple[int, ...] = ()
-        self._last: deque[tuple[int, torch.Tensor]] = deque(maxlen=16)
+        self._seen: list[torch.Tensor] = []
+        self._last: deque[tuple[int, torch.Tensor]] = deque(maxlen=32)
         self._sample: Sample | None = None
         self._since_step = 0
+        self._dirty: bool | None = None
         self._left = MEMORY - _size(self.snapshots[0].values())
         self._named = dict(model.named_parameters())
         self._stepped = [p for group in optimizer.param_groups for p in group["params"]]
-        self._handles = [
-            model.register_forward_hook(self._guarded(self._forward)),
-            model.register_forward_pre_hook(self._guarded(self._before)),
-            optimizer.register_step_pre_hook(self._guarded(self._pre)),
-            optimizer.register_step_post_hook(self._guarded(self._post)),
-        ]
+        self._looks, self._next = True, 1
+        self._signals = GradientNorms(history, plan=LOOKS)
+        self._attached = Attached(model, optimizer, self, failed=self._failed)
+        self._forward = model.register_forward_hook(self._after_forward)
+        self._full: torch.utils.hooks.RemovableHandle | None = None
+        self._expect()
+
+    @property
+    def seen(self) -> list[torch.Tensor]:
+        """The first rows as the model saw them: float32 matrices ``(n, D)``."""
+        return [rows.float() for rows in map(flat, self._seen) if rows is not None]
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        """The shape of one of these rows."""
+        return tuple(self._seen[-1].shape[1:]) if self._seen else ()
 
     def close(self) -> None:
         """Takes every hook off."""
         self._measure()
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        self._forget()
+        self._attached.close()
+        self._forward.remove()
 
-    def _guarded(self, hook: Callable[..., None]) -> Callable[..., None]:
-        def run(*arguments: Any) -> None:
-            try:
-                hook(*arguments)
-            except Exception as error:  # somebody else's loop must go on whatever we failed at
-                self.faults.append(f"{hook.__name__.strip('_')}: {type(error).__name__}: {error}")
-                self.close()
+    def _failed(self, moment: str, error: Exception) -> None:
+        """Somebody else's loop must go on whatever we failed at."""
+        self.faults.append(f"{moment}: {type(error).__name__}: {error}")
+        self._last.clear()
+        self.close()
 
-        return run
+    def _expect(self) -> None:
+        """Before a step that may be kept in full: only then is there a hook in front of the model."""
+        if self._full is None:
+            self._full = self.model.register_forward_pre_hook(self._before_forward)
 
-    def _before(self, model: torch.nn.Module, inputs: tuple) -> None:
+    def _forget(self) -> None:
+        if self._full is not None:
+            self._full.remove()
+            self._full = None
+
+    def _before_forward(self, model: torch.nn.Module, inputs: tuple) -> None:
         if not torch.is_grad_enabled() or self._since_step or self._sample is not None:
             return
-        state = self.snapshots.get(self.steps)
-        if state is None:
-            return
+        try:
+            self._keep(model, inputs)
+        except Exception as error:
+            self._failed("inputs", error)
+
+    def _keep(self, model: torch.nn.Module, inputs: tuple) -> None:
+        state = self.snapshots[self.steps]
         given = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, inputs)
         cost = _size(tree_leaves(given)) + _size(state.values())
         if cost <= self._left:
             self._left -= cost
             self._sample = Sample(self.steps + 1, state, given, model.training, torch.get_rng_state())
 
-    def _forward(self, model: torch.nn.Module, inputs: tuple, output: Any) -> None:
-        out = output if isinstance(output, torch.Tensor) else first_float(output)
-        if out is None:
-            return
-        if not (torch.is_grad_enabled() and out.requires_grad):
-            self.forwards["judged in training" if model.training else "judged in eval"] += 1
-            if model.training and len(self.judged) < 8:
-                self.judged.append(fingerprint(inputs))
-            return
-        self.forwards["training" if model.training else "eval"] += 1
-        self._since_step += 1
-        step = self.steps + 1
-        looks = LOOKS.samples(step) or self._sample is not None
-        if looks or out.numel() <= SMALL:
-            self._last.append((step, out.detach()))
-        if not looks:
-            return
+    def _after_forward(self, model: torch.nn.Module, inputs: tuple, output: Any) -> None:
+        try:
+            out = output if isinstance(output, torch.Tensor) else first_float(output)
+            if out is None:
+                return
+            if not (out.requires_grad and torch.is_grad_enabled()):
+                self._judge(model, inputs)
+                return
+            self.forwards["training" if model.training else "eval"] += 1
+            self._since_step += 1
+            if self._looks or out.numel() <= SMALL:
+                self._last.append((self.steps + 1, out.detach()))
+            if self._looks:
+                self._look(inputs, out)
+        except Exception as error:
+            self._failed("outputs", error)
+
+    def _judge(self, model: torch.nn.Module, inputs: tuple) -> None:
+        self.forwards["judged in training" if model.training else "judged in eval"] += 1
+        if model.training and len(self.judged) < 8:
+            self.judged.append(fingerprint(inputs))
+
+    def _look(self, inputs: tuple, out: torch.Tensor) -> None:
         self._measure()
         self.sizes.append(len(out) if out.ndim else 1)
-        batch = Batch(step, fingerprint(inputs))
+        leaf = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
+        if leaf is not None and leaf.numel() <= SMALL:
+            batch = Batch(self.steps + 1, leaf.detach().clone())
+        else:
+            batch = Batch(self.steps + 1, None, fingerprint(leaf))
         self.batches.append(batch)
-        if self.seen_rows < SEEN and (rows := flat(inputs)) is not None and rows.numel() <= 2**20:
-            self.seen.append(rows.float())
-            self.seen_shape = tuple(next(x for x in tree_leaves(inputs) if isinstance(x, torch.Tensor)).shape[1:])
-            self.seen_rows += len(rows)
+        if self.seen_rows < SEEN and leaf is not None and leaf.numel() <= 2**20:
+            self._seen.append(leaf.detach().clone() if batch.rows is None else batch.rows)
+            self.seen_rows += len(leaf)
         sample = self._sample
 
         def pulled(gradient: torch.Tensor) -> None:
-            self.backwards += 1
-            self._ask_for_stale()
-            if gradient.numel() <= SMALL:
-                batch.pull = gradient.detach()
-            if sample is not None and sample.pull is None:
-                sample.pull = gradient.detach().clone()
+            try:
+                self.backwards += 1
+                self._ask_for_stale()
+                if gradient.numel() <= SMALL:
+                    batch.pull = gradient.detach()
+                if sample is not None and sample.pull is None:
+                    sample.pull = gradient.detach().clone()
+            except Exception as error:
+                self._failed("backward", error)
 
-        out.register_hook(self._guarded(pulled))
+        out.register_hook(pulled)
 
     def _measure(self) -> None:
-        """The size of the last outputs: between two looks only they are kept, so that a run that blows up is seen to."""
-        sizes = [float(out.abs().max()) if out.numel() else 0.0 for _, out in self._last if self.first_bad < 0]
-        if sizes and math.isfinite(sizes[-1]):
-            self.largest.append((self._last[-1][0], sizes[-1]))
-        elif sizes:
-            for (step, _), size in zip(self._last, sizes, strict=True):
-                if not math.isfinite(size):
-                    self.first_bad = step
-                    break
+        """The size of the newest output; where it is not finite, that of the ones kept before it: where did it begin?"""
+        if self._last and self.first_bad < 0:
+            step, out = self._last[-1]
+            size = _largest(out)
+            if math.isfinite(size):
                 self.largest.append((step, size))
+            else:
+                for step, out in self._last:
+                    if not math.isfinite(size := _largest(out)):
+                        self.first_bad = step
+                        break
+                    self.largest.append((step, size))
         self._last.clear()
 
     def _ask_for_stale(self) -> None:
-        """A gradient that is there before the first backward pass since the step is one that nobody cleared."""
-        if self.steps == 0 or self._since_step != 1 or self.asked >= ASKED:
+        """Whether old gradients meet this backward pass. One that somebody clears later in the same step (another
+        optimizer's turn, between two of ours) does not count: the last word is what the step is made with."""
+        if self.steps == 0 or self.asked >= ASKED or self._dirty is False:
             return
-        self.asked += 1
         old = [p.grad for p in self._stepped if p.grad is not None and not p.grad.is_sparse]
-        self.stale += any(n > 0 for n in norms(old[:1] + old[-2:]))
+        self._dirty = any(n > 0 for n in norms(old[:1] + old[-2:]))
 
-    def _pre(self, optimizer: torch.optim.Optimizer, _args: tuple, _kwargs: dict) -> None:
+    def on_gradient(self, state: Moment) -> None:
         step = self.steps + 1
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         if not self.rates or self.rates[-1][1] != rates:
             self.rates.append((step, rates))
-        sample, self._sample = self._sample, None
-        if sample is not None and self._since_step == 1:
-            sample.gradient = {n: p.grad.detach().clone() for n, p in self._named.items() if p.grad is not None}
-            self.samples.append(sample)
-        if LOOKS.samples(step):
+        if self._dirty is not None:
+            self.asked += 1
+            self.stale += self._dirty
+            self._dirty = None
+        if self._sample is not None:
+            sample, self._sample = self._sample, None
+            if self._since_step == 1:
+                sample.gradient = {n: p.grad.detach().clone() for n, p in self._named.items() if p.grad is not None}
+                self.samples.append(sample)
+        if self._looks:
+            self._signals.on_gradient(state)
             self.looked += 1
-            given = {n: p.grad for n, p in self._named.items() if p.grad is not None}
             for name, parameter in self._named.items():
                 if parameter.grad is None:
                     self.no_gradient[name] = self.no_gradient.get(name, 0) + 1
-            self.history.record(
-                step, {"grad_norm": math.hypot(*norms(list(given.values()))), "lr": max(rates, default=0.0)}
-            )
+            self.history.record(step, {"lr": max(rates, default=0.0)})
 
-    def _post(self, _optimizer: torch.optim.Optimizer, _args: tuple, _kwargs: dict) -> None:
-        self.steps += 1
+    def on_step(self, state: Moment) -> None:
+        step = self.steps = state.step
         self._since_step = 0
-        step = self.steps
-        if step & (step - 1) == 0:
-            state = _state(self.model)
-            cost = _size(state.values())
+        if step >= self._next:
+            self._next = LOOKS.after(step)
+        self._looks = step + 1 == self._next
+        if self._full is not None:
+            self._forget()
+        if not step & (step - 1):
+            kept = _state(self.model)
+            cost = _size(kept.values())
             if cost <= self._left:
                 self._left -= cost
-                self.snapshots[step] = state
+                self.snapshots[step] = kept
+                self._expect()
 
 
 def first_float(output: Any) -> torch.Tensor | None:
     """The first float tensor in whatever a model puts out."""
     leaves = tree_leaves(output)
     return next((leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()), None)
+
+
+def _largest(out: torch.Tensor) -> float:
+    return float(out.abs().max()) if out.numel() else 0.0
 
 
 def _state(model: torch.nn.Module) -> State:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from thalweg.history import History
 from thalweg.monitors.activations import ActivationStats
+from thalweg.monitors.attach import Attached
 from thalweg.monitors.plan import ALWAYS, DENSE, SPARSE, Plan
 from thalweg.monitors.progress import Progress
 from thalweg.monitors.signals import GradientNorms, UpdateRatios
@@ -40,6 +41,7 @@ __all__ = [
     "DENSE",
     "SPARSE",
     "ActivationStats",
+    "Attached",
     "GradientNorms",
     "Plan",
     "Progress",

@@ -30,7 +30,15 @@ class Plan:
 
     def samples(self, step: int) -> bool:
         """Whether ``step`` (from 1) is looked at."""
-        return step % max(1, 1 << (step - 1).bit_length() >> self.dense.bit_length() - 1) == 0
+        return step % self._stride(step) == 0
+
+    def after(self, step: int) -> int:
+        """The first step beyond ``step`` (from 0) that is looked at."""
+        stride = self._stride(step + 1)
+        return step // stride * stride + stride
+
+    def _stride(self, step: int) -> int:
+        return max(1, 1 << (step - 1).bit_length() >> self.dense.bit_length() - 1)
 
 
 ALWAYS = Plan(dense=1 << 62)

@@ -39,10 +39,9 @@ def norms(tensors: list[torch.Tensor]) -> list[float]:
         return []
     dense = [t.coalesce().values() if t.is_sparse else t for t in tensors]
     wide = [t.float() if t.dtype in HALF else t for t in dense]
-    found = [whole(norm) for norm in torch._foreach_norm(wide)]
-    if len({(n.device, n.dtype) for n in found}) > 1:
-        return [float(n) for n in found]
-    return torch.stack(found).tolist()
+    found = [norm if type(norm) is torch.Tensor else whole(norm) for norm in torch._foreach_norm(wide)]
+    devices = {norm.device for norm in found}
+    return torch.stack(found).tolist() if len(devices) == 1 else [float(norm) for norm in found]
 
 
 class GradientNorms(Hook):
@@ -59,13 +58,13 @@ class GradientNorms(Hook):
         step = state.step + 1
         if not self.plan.samples(step):
             return
-        named = self._named = self._named or {f"grad_norm/{n}": p for n, p in state.model.named_parameters()}
-        given = {name: p for name, p in named.items() if p.grad is not None}
-        found = norms([p.grad for p in given.values() if p.grad is not None])
+        self._named = self._named or {
+            f"grad_norm/{name}" if p.ndim >= 2 else name: p for name, p in state.model.named_parameters()
+        }
+        given = {name: p.grad for name, p in self._named.items() if p.grad is not None}
+        found = norms(list(given.values()))
         record = {"grad_norm": math.hypot(*found)}
-        for (name, parameter), norm in zip(given.items(), found, strict=True):
-            if parameter.ndim >= 2:
-                record[name] = norm
+        record |= {name: norm for name, norm in zip(given, found, strict=True) if name.startswith("grad_norm/")}
         self.history.record(step, record)
 
 
