@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 def together(experiment: Experiment) -> bool:
     """Whether a population can train this experiment as it is, and is likely to pay: one thread is enough for its steps.
 
-    Regularisers that are hooks, augmentation and a schedule that reacts are known to ``conduct`` alone.
+    Regularisers that are hooks, augmentation, data that stream and a schedule that reacts are known to ``conduct`` alone.
     """
     spec = experiment.spec
     return (
         spec.threads == 1
         and spec.precision == "float32"
         and not spec.augment
+        and not spec.stream
         and experiment.optimizer is None
         and not build_schedule(spec, steps=1).watches()
         and not build_regularisers(spec, experiment.build_optimizer(experiment.model, lr=1.0)[0], examples=1)

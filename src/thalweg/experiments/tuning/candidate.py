@@ -44,7 +44,9 @@ def candidate(spec: Spec, values: Mapping[str, Value]) -> Spec:
         elif name in Spec.model_fields:
             changes[name] = value
         elif name in BETAS:
-            betas = list(options.get("betas") or _default_betas(spec, str(values.get("rule", spec.rule))))
+            given = options.get("betas")
+            rule = str(values.get("rule", spec.rule))
+            betas = [float(beta) for beta in (given if isinstance(given, list) else _default_betas(spec, rule))]
             betas[BETAS.index(name)] = float(value)
             options["betas"] = betas
         elif name != "layers":
@@ -65,7 +67,25 @@ def _default_betas(spec: Spec, rule: str) -> tuple[float, float]:
         raise InputError(
             f"beta1 and beta2 are not hyperparameters of {spec.rule}: vary its momentum, or choose another rule"
         )
-    return tuple(betas.default)  # type: ignore[return-value]
+    return tuple(betas.default)
+
+
+OF_A_MEMBER = {
+    "lr", "weight_decay", "options", "rule", "schedule", "warmup", "clip_norm", "label_smoothing", "init", "class_weights",
+    "seed",
+}  # fmt: skip
+"""Settings in which the members of one population may differ; and dropout, but for whether there is any."""
+
+
+def group_of(spec: Spec) -> str:
+    """What must be the same in candidates that train as one program: the net, the mini-batches, the passes."""
+    dropout = {
+        "dropout": [float(share > 0) for share in spec.dropout or ()],
+        "input_dropout": float(spec.input_dropout > 0),
+    }
+    alike = spec.model_copy(update=dropout).model_dump_json(exclude=OF_A_MEMBER)
+    regularised = [bool(value) for value in (spec.l1, spec.l2, spec.max_norm)]
+    return f"{alike} {regularised} {'(' in spec.schedule}"
 
 
 def check_space(spec: Spec, space: Space) -> None:
@@ -76,7 +96,7 @@ def check_space(spec: Spec, space: Space) -> None:
         if name == "layers" and spec.model != "mlp":
             raise InputError(f"layers belongs to mlp, and the model is {spec.model}: leave it out of the space")
     for place in (0.0, 0.5, 1.0):
-        values = {name: space[name].at(place) for name in space}
+        values = space.at(dict.fromkeys(space, place))
         check_words(candidate(spec, values))
 
 

@@ -7,17 +7,29 @@ An engine asks for the next job whenever it has nothing to do, and tells what ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from thalweg.experiments.assemble import assemble
+from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import Experiment
-from thalweg.experiments.parts import Prepared
+from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.spec import Spec
-from thalweg.experiments.tuning.trainer import Job, Prune, Tell, built, nobody, train_job
+from thalweg.experiments.tuning.trainer import Job, Prune, Tell, nobody, train_job
+from thalweg.experiments.watcher import Silent
 
+if TYPE_CHECKING:
+    from thalweg.data import Data
+
+OF_THE_UPDATE: dict[str, Any] = {
+    "lr": None, "weight_decay": None, "options": {}, "schedule": "cosine", "warmup": 0.0, "clip_norm": None,
+}  # fmt: skip
+"""Settings that say nothing of how a net begins: candidates that differ in them alone start from the same weights."""
 NextJob = Callable[[], Job | None]
 """The next job; None where there is none for now."""
 
@@ -30,16 +42,46 @@ class Laboratory:
     device: torch.device
     prune: Prune = nobody
     model: torch.nn.Module | None = None
+    portable: bool = True
+    """Whether workers can have the same: a module defined in a script exists in that script alone."""
 
-    def build(self, spec: Spec) -> Experiment:
-        """A candidate ready to train."""
-        import copy
-
-        return built(spec, self.prepared, self.device, None if self.model is None else copy.deepcopy(self.model))
+    def build(self, specs: Sequence[Spec]) -> list[Experiment]:
+        """Candidates of one architecture ready to train. What begins alike is initialised once."""
+        experiments: list[Experiment] = []
+        alike: dict[str, Experiment] = {}
+        for spec in specs:
+            key = spec.model_copy(update=OF_THE_UPDATE).model_dump_json()
+            if key not in alike:
+                model = None if self.model is None else copy.deepcopy(self.model)
+                alike[key] = assemble(spec, self.prepared, watcher=Silent(), device=self.device, model=model)
+                experiments.append(alike[key])
+                continue
+            first = alike[key]
+            own = {name: getattr(spec, name) for name in OF_THE_UPDATE if getattr(spec, name) is not None}
+            chosen = first.spec.model_copy(update={"clip_norm": spec.clip_norm} | own)
+            experiments.append(replace(first, spec=chosen, model=copy.deepcopy(first.model)))
+        return experiments
 
     def train(self, job: Job, tell: Tell, stop: Callable[[], bool]) -> None:
         """Trains the candidates of a job."""
-        train_job(job, [self.build(spec) for spec in job.specs], tell, prune=self.prune, stop=stop)
+        train_job(job, self.build(job.specs), tell, prune=self.prune, stop=stop)
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What another process needs to make the same laboratory: the settings, and the data where they are nowhere to be read."""
+
+    spec: Spec
+    data: Data | None = None
+    model: torch.nn.Module | None = None
+
+    def laboratory(self, prune: Prune) -> Laboratory:
+        """The same data, prepared the same way, on the same device."""
+        from thalweg.experiments.reading import read
+
+        device = build_device(self.spec.device)
+        data = read(self.spec) if self.data is None else self.data
+        return Laboratory(prepare(data, self.spec, device=device), device, prune, self.model)
 
 
 class Engine(Protocol):
@@ -55,7 +97,20 @@ class Here:
     """One job after another in this process, on all its cores where it is one program."""
 
     laboratory: Laboratory
+    threads: int = 1
 
     def run(self, next_job: NextJob, tell: Tell, stop: Callable[[], bool]) -> None:
-        while not stop() and (job := next_job()) is not None:
-            self.laboratory.train(job, tell, stop)
+        with threads(self.threads):
+            while not stop() and (job := next_job()) is not None:
+                self.laboratory.train(job, tell, stop)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch works with this many threads within."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,7 +4,7 @@
 
     runs/digits-1/
       study.toml           what was searched, how, on what
-      study.journal        the trials, for the search and for optuna-dashboard
+      study.log            the trials, for the search and for optuna-dashboard
       trials/0012/         spec.toml, history.jsonl as it goes, result.json at its end
       best.toml            the winner's settings: thalweg train best.toml
       best/                the winner as a run: thalweg predict works on it
@@ -45,8 +45,8 @@ class StudyFolder(Folder):
         return self.path / "study.toml"
 
     @property
-    def journal(self) -> Path:
-        return self.path / "study.journal"
+    def log(self) -> Path:
+        return self.path / "study.log"
 
     @property
     def trials(self) -> Path:
@@ -105,7 +105,9 @@ class Trials:
         history.close()
         trial = self.folder.trial(event.number)
         if event.weights:
-            write_weights(trial, event.weights)
+            temporary = trial.path / ".model.safetensors"
+            temporary.write_bytes(event.weights)
+            temporary.replace(trial.model)
         if event.spec is not None:
             trial.write(trial.spec, event.spec.to_toml())
         record = {
@@ -123,6 +125,14 @@ class Trials:
         trial.write(trial.result, json.dumps(record, ensure_ascii=False) + "\n")
         return record
 
+    def ended_before(self, number: int, values: Mapping[str, Value]) -> dict[str, Any] | None:
+        """The result of a trial whose process was killed after writing it; None where there is none."""
+        result = self.folder.trial(number).result
+        if not result.exists():
+            return None
+        record = json.loads(result.read_text(encoding="utf-8"))
+        return record if record["values"] == dict(values) else None
+
     def close(self) -> None:
         """Closes the histories of trials that did not end."""
         for history, _ in self._open.values():
@@ -139,16 +149,3 @@ class Trials:
         """A metric of the dev part after each pass of a trial."""
         path = self.folder.trial(number).history
         return History.read(path).column(f"dev/{metric}").values.tolist() if path.exists() else []
-
-
-def write_weights(folder: Folder, weights: Mapping[str, Any]) -> None:
-    """Weights as a file that is whole or not there."""
-    from safetensors.torch import save_file
-
-    temporary = folder.path / ".model.safetensors"
-    save_file(
-        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
-        temporary,
-        metadata={"format": "pt"},
-    )
-    temporary.replace(folder.model)

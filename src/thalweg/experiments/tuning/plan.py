@@ -7,9 +7,11 @@ InputError: there is no sampler "annealing": choose among random, grid, coarse, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from thalweg.errors import InputError
+from thalweg.search.samplers import Sampler
 from thalweg.search.space import Space
 
 SAMPLERS = ("random", "grid", "coarse", "importance", "tpe", "gp", "cmaes", "sobol")
@@ -21,9 +23,9 @@ ENGINES = ("local", "ray")
 class Plan:
     """What ``thalweg tune`` takes beside the settings of a run. Raises ``InputError`` for what there is not.
 
-    ``points`` are those of each range in a grid. ``space`` None is the default space of the settings left open. ``members`` is how many candidates train together (None:
-    measured). ``workers`` are processes (None: as many as pay). ``storage`` is a URL (None: a file in the study's folder).
-    ``confirm`` is how many fresh seeds the best trial is trained on again.
+    ``space`` None is the default space of the settings left open. ``points`` are those of each range in a grid. ``members``
+    is how many candidates train together (None: measured). ``workers`` are processes (None: as many as pay). ``storage`` is a
+    URL or file (None: a file in the study's folder). ``confirm`` is how many fresh seeds the best trial is trained on again.
     """
 
     space: Space | None = None
@@ -45,9 +47,27 @@ class Plan:
             if name not in known:
                 raise InputError(f'there is no {kind} "{name}": choose among {", ".join(known)}')
         for name, number, least in (
-            ("trials", self.trials, 1), ("members", self.members, 1), ("points", self.points, 1), ("workers", self.workers, 1), ("confirm", self.confirm, 0),
+            ("trials", self.trials, 1), ("members", self.members, 1), ("points", self.points, 1),
+            ("workers", self.workers, 1), ("confirm", self.confirm, 0),
         ):  # fmt: skip
             if number is not None and number < least:
                 raise InputError(f"{name} is {number}: it must be {least} or more")
         if self.address is not None and self.engine != "ray":
             raise InputError("an address is that of a Ray cluster: give it with the engine ray, or leave it out")
+
+    def proposer(self, space: Space, seed: int) -> Sampler:
+        """Who proposes points."""
+        from thalweg import search
+
+        if self.sampler == "grid":
+            return search.Grid(space, self.points)
+        makers: dict[str, Callable[[Space, int], Sampler]] = {
+            "random": search.Random, "sobol": search.Sobol, "coarse": search.CoarseToFine, "importance": search.Ordered,
+            "tpe": search.Tpe, "gp": search.Gp, "cmaes": search.CmaEs,
+        }  # fmt: skip
+        return makers[self.sampler](space, seed)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler looks at what was tried: then points are asked a few at a time."""
+        return self.sampler in ("tpe", "gp", "cmaes")

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from thalweg.errors import Diverged
-from thalweg.experiments.assemble import assemble
 from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
-from thalweg.experiments.parts import Prepared
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.together import member, together
 from thalweg.experiments.watcher import Silent
@@ -64,10 +62,18 @@ class Ended:
     why: str = ""
     spec: Spec | None = None
     """With what was left open and then chosen."""
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    weights: bytes = b""
+    """The best weights as a safetensors file; empty where they are not better than what is known."""
 
 
-Event = Passed | Ended
+@dataclass(frozen=True)
+class Lost:
+    """Whoever trained these candidates is gone: they can be asked again."""
+
+    numbers: tuple[int, ...]
+
+
+Event = Passed | Ended | Lost
 Tell = Callable[[Event], None]
 Prune = Callable[[int, Mapping[int, Curve], Sequence[Curve]], Sequence[int]]
 """After a pass: its number, the curves of those that go on, the curves of those before; the numbers of those to end."""
@@ -83,28 +89,14 @@ def score_of(metrics: Mapping[str, float], watch: str) -> float:
     return 1.0 - metrics[watch] if watch in ABOVE else metrics[watch]
 
 
-def key_of(experiment: Experiment) -> tuple:
-    """What must be the same in candidates that train as one program: the net, the mini-batches, the passes."""
-    spec = experiment.spec
-    layers = tuple(
-        (name, type(module).__name__, tuple(tuple(p.shape) for p in module.parameters(recurse=False)))
-        for name, module in experiment.model.named_modules()
-    )
-    return (
-        layers,
-        spec.batch_size,
-        spec.epochs,
-        spec.patience,
-        spec.min_gain,
-        spec.watch,
-        spec.activation,
-        together(experiment),
-    )
+def packed(weights: Mapping[str, torch.Tensor]) -> bytes:
+    """Weights as the content of a safetensors file."""
+    from safetensors.torch import save
 
-
-def built(spec: Spec, prepared: Prepared, device: torch.device, model: torch.nn.Module | None = None) -> Experiment:
-    """A candidate's experiment; candidates train side by side, so each has one thread unless told otherwise."""
-    return assemble(spec, prepared, watcher=Silent(), device=device, model=model)
+    return save(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
+        metadata={"format": "pt"},
+    )
 
 
 def train_job(
@@ -115,8 +107,8 @@ def train_job(
     prune: Prune = nobody,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains the candidates of a job and tells what happens. Where ``stop`` says so, those that go on are left without an end."""
-    if together(experiments[0]):
+    """Trains the candidates of a job and tells what happens; once ``stop`` says so, those that go on have no end."""
+    if all(map(together, experiments)):
         _train_population(job, experiments, tell, prune, stop)
         return
     for number, experiment in zip(job.numbers, experiments, strict=True):
@@ -148,7 +140,7 @@ def _train_population(
         tell(
             Ended(
                 job.numbers[place], status, score, len(outcome.dev), outcome.best_epoch, best, outcome.stopped,
-                experiments[place].spec, outcome.weights if keep else {},
+                experiments[place].spec, packed(outcome.weights) if keep else b"",
             )
         )  # fmt: skip
 
@@ -215,9 +207,9 @@ def _train_alone(job: Job, experiment: Experiment, tell: Tell, prune: Prune, sto
         return
     dev = outcome.metrics["dev"]
     score = score_of(dev, watch)
-    weights = experiment.model.state_dict() if score < job.bar and not follower.pruned else {}
+    weights = packed(experiment.model.state_dict()) if score < job.bar and not follower.pruned else b""
     status = PRUNED if follower.pruned else FINISHED
     tell(Ended(number, status, score, outcome.state.epoch, outcome.best_epoch, dev, outcome.stopped, spec, weights))
 
 
-__all__ = ["Curve", "Ended", "Event", "Job", "Passed", "Prune", "built", "key_of", "score_of", "train_job"]
+__all__ = ["Curve", "Ended", "Event", "Job", "Lost", "Passed", "Prune", "score_of", "train_job"]

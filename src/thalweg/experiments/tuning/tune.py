@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.build import build_device
@@ -19,13 +23,17 @@ from thalweg.experiments.parts import prepare
 from thalweg.experiments.reading import read
 from thalweg.experiments.run import _anywhere, _interruptible
 from thalweg.experiments.spec import Spec
-from thalweg.experiments.tuning.candidate import check_space, default_space
-from thalweg.experiments.tuning.engine import Here, Laboratory
+from thalweg.experiments.tuning.candidate import candidate, check_space, default_space
+from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
+from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.study import Study
-from thalweg.experiments.tuning.trainer import Event
+from thalweg.experiments.tuning.trainer import ABOVE, Event, nobody
+from thalweg.experiments.tuning.workers import Workers
 from thalweg.experiments.watcher import Watcher
+from thalweg.search.samplers import Grid
+from thalweg.search.space import Space
 
 if TYPE_CHECKING:
     from thalweg.data import Data, Stream
@@ -52,49 +60,150 @@ def start_study(
 ) -> tuple[StudyFolder, dict[str, Any]]:
     """Makes or goes on with the study of ``spec.name`` and searches. Returns its folder and the content of ``result.json``.
 
-    Raises ``InputError`` for what cannot be searched or trained.
+    Raises ``InputError`` for what cannot be searched or trained, ``StudyStopped`` when the user stops it.
     """
-    if spec.folds is not None or spec.shard:
-        raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
     spec = _anywhere(spec)
-    data = read(spec)
-    space = plan.space if plan.space is not None else default_space(spec)
-    check_space(spec, space)
-    folder = StudyFolder.of(spec.runs, spec.name, data.name)
-    with folder.alone():
-        folder.write(folder.study, spec.to_toml())
-        return folder, _search(folder, spec, data, space, plan, watcher, on_event)
+    return search(spec, plan, read(spec), watcher=watcher, on_event=on_event)
 
 
-def _search(
-    folder: StudyFolder,
+def search(
     spec: Spec,
-    data: Data | Stream,
-    space: Any,
     plan: Plan,
+    data: Data | Stream,
+    *,
     watcher: Watcher,
     on_event: Callable[[Event, Study], None],
-) -> dict[str, Any]:
-    began = time.monotonic()
+    model: torch.nn.Module | None = None,
+    given: Data | None = None,
+) -> tuple[StudyFolder, dict[str, Any]]:
+    """The same with data that were read. ``given`` are those that workers can't read again, ``model`` the user's module."""
+    from thalweg.search.store import open_store
+
+    if spec.folds is not None or spec.shard:
+        raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
+    space = plan.space if plan.space is not None else default_space(spec)
+    check_space(spec, space)
     device = build_device(spec.device)
     prepared = prepare(data, spec, device=device)
     watch = spec.watch or ("loss" if prepared.task == "regression" else "accuracy")
-    laboratory = Laboratory(prepared, device)
-    study = Study(folder, spec, space, laboratory, Here(laboratory), plan.trials, plan.members or 64, watch, on_event)
-    with _interruptible() as interrupted:
-        study.run(interrupted)
+    spec = spec.replace(watch=watch)
+    folder = StudyFolder.of(spec.runs, spec.name, data.name)
+    folder.write(folder.study, settings_of(spec, plan, space))
+    for sentence in stated(spec, plan, space, new=plan.space is None):
+        watcher.note(sentence)
+    began = time.monotonic()
+    laboratory = Laboratory(prepared, device, nobody, model, portable=is_portable(model))
+    middle = candidate(spec, space.at(dict.fromkeys(space, 0.5))).replace(threads=spec.threads or 1)
+    batch = plan.trials if not plan.learns else max(10, plan.trials // 4)
+    decision = decided(plan, laboratory, middle, candidates=min(batch, alike(space, batch)))
+    watcher.note(f"{decision.sentence[:1].upper()}{decision.sentence[1:]}.")
+    sampler = plan.proposer(space, spec.seed)
+    with (
+        open_store(
+            plan.storage or str(folder.log),
+            name=folder.name,
+            space=space,
+            objectives={watch: "maximize" if watch in ABOVE else "minimize"},
+        ) as store,
+        _interruptible() as interrupted,
+    ):
+        study = Study(
+            folder,
+            spec,
+            store,
+            sampler,
+            plan.trials,
+            batch=batch if decision.members > 1 else decision.workers,
+            members=decision.members,
+            watch=watch,
+            onlooker=on_event,
+        )
+        study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
         if interrupted():
             raise StudyStopped(folder)
-    result = {
-        "status": "finished",
-        "task": data.task,
-        "best": study.best,
-        "trials": len(study.results),
-        "counts": dict(Counter(record["status"] for record in study.results)),
-        "seconds": round(time.monotonic() - began, 3),
-    }
+        best = study.best
+        result = {
+            "status": "finished",
+            "task": data.task,
+            "best": best,
+            "trials": len(study.results),
+            "counts": dict(Counter(record["status"] for record in study.results)),
+            "decision": asdict(decision),
+            "seconds": round(time.monotonic() - began, 3),
+            "storage_seconds": round(store.seconds, 3),
+        }
     folder.write_json(folder.result, result)
-    return result
+    return folder, result
+
+
+def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
+    """What is going to be searched and what it costs, before it starts."""
+    ranges = "; ".join(f"{name} in {shown(space[name].text)}" for name in space.searched)
+    said = [f"Searching {ranges}" + (": the default space, the most important first." if new else ".")]
+    sampler = plan.proposer(space, spec.seed)
+    trials = plan.trials
+    if isinstance(sampler, Grid):
+        sizes = " × ".join(str(len(space[name].grid(plan.points))) for name in space.searched)
+        said.append(
+            f"The grid has {sizes} = {sampler.size:,} points"
+            + (
+                f", of which the first {trials:,} are tried: give --trials {sampler.size} for all."
+                if sampler.size > trials
+                else "."
+            )
+        )
+        trials = min(trials, sampler.size)
+    said.append(
+        f"{trials:,} trials of at most {spec.epochs:,} passes: {trials * spec.epochs:,} passes over the training part."
+    )
+    return said
+
+
+def shown(text: object) -> str:
+    """A range or choices as the user would write them."""
+    return f"[{', '.join(map(str, text))}]" if isinstance(text, list) else str(text)
+
+
+def settings_of(spec: Spec, plan: Plan, space: Space) -> str:
+    """The study as TOML: its settings, its space, how it goes."""
+    import tomli_w
+
+    own = {name: value for name, value in asdict(plan).items() if name != "space" and value is not None}
+    return spec.to_toml() + "\n" + tomli_w.dumps({"search": own, "space": space.to_dict()})
+
+
+def alike(space: Space, trials: int) -> int:
+    """How many of the trials have one architecture and one batch size, about."""
+    kinds = math.prod(
+        len(space[name].grid(trials))
+        for name in ("batch_size", "hidden", "layers", "depth", "width", "activation", "norm")
+        if name in space
+    )
+    return max(1, trials // kinds)
+
+
+def is_portable(model: torch.nn.Module | None) -> bool:
+    """Whether another process can have the module: what a script or a notebook defines exists there alone."""
+    return model is None or all(type(module).__module__ != "__main__" for module in model.modules())
+
+
+def decided(plan: Plan, laboratory: Laboratory, spec: Spec, *, candidates: int) -> Decision:
+    """Who trains: as the user says, else as is measured."""
+    cores = plan.workers or len(os.sched_getaffinity(0))
+    if laboratory.device.type != "cpu":
+        cores = 1
+    found = decide(laboratory, spec, candidates=candidates, cores=cores)
+    if plan.workers is not None and plan.workers > 1 and laboratory.portable:
+        share = max(1, candidates // plan.workers)
+        found = replace(found, way=WORKERS, workers=plan.workers, members=min(found.members, share))
+    return found if plan.members is None else replace(found, members=plan.members)
+
+
+def engine_of(plan: Plan, decision: Decision, laboratory: Laboratory, materials: Materials) -> Engine:
+    """The one that trains."""
+    if decision.way == WORKERS:
+        return Workers(materials, decision.workers, laboratory.prune)
+    return Here(laboratory, threads=len(os.sched_getaffinity(0)))
 
 
 def tune() -> Tuned:
