@@ -14,7 +14,12 @@ scored; for a study a function from values to a score.
 from thalweg.search.brains import CmaEs, Gp, Nsga2
 from thalweg.search.choice import Candidate, RateChoice
 from thalweg.search.dimensions import Choices, Dimension, Fixed, Range, Value
+from thalweg.search.importance import Importance, Share, importance, parallel
+from thalweg.search.named import SAMPLERS, sampler_named
+from thalweg.search.pareto import front
+from thalweg.search.pruning import Halving, Median, Pruner
 from thalweg.search.rate import MakeTrial, Trial, choose_rate
+from thalweg.search.refit import Refit, refit
 from thalweg.search.samplers import Asked, Finished, Grid, Random, Sampler, Sobol, ranked
 from thalweg.search.space import Point, Space
 from thalweg.search.stages import CoarseToFine, Ordered, zoom
@@ -23,6 +28,7 @@ from thalweg.search.study import Study, run_study
 from thalweg.search.tpe import Tpe
 
 __all__ = [
+    "SAMPLERS",
     "Asked",
     "Candidate",
     "Choices",
@@ -33,15 +39,21 @@ __all__ = [
     "Fixed",
     "Gp",
     "Grid",
+    "Halving",
+    "Importance",
     "MakeTrial",
+    "Median",
     "Memory",
     "Nsga2",
     "Ordered",
     "Point",
+    "Pruner",
     "Random",
     "Range",
     "RateChoice",
+    "Refit",
     "Sampler",
+    "Share",
     "Sobol",
     "Space",
     "Store",
@@ -52,8 +64,13 @@ __all__ = [
     "Trial",
     "Value",
     "choose_rate",
+    "front",
+    "importance",
     "open_store",
+    "parallel",
     "ranked",
+    "refit",
     "run_study",
+    "sampler_named",
     "zoom",
 ]
