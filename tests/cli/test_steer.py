@@ -68,8 +68,9 @@ def test_a_run_is_steered_killed_resumed_ended_and_repeated(thalweg) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("lr=0.01", ("lr", 0.01)), ("clip-norm=none", ("clip_norm", None)), ("betas=0.9, 0.99", ("betas", [0.9, 0.99]))]
-)  # fmt: skip
+    ("text", "value"),
+    [("lr=0.01", ("lr", 0.01)), ("clip-norm=none", ("clip_norm", None)), ("betas=0.9, 0.99", ("betas", [0.9, 0.99]))],
+)
 def test_a_setting_is_a_name_and_numbers(text, value) -> None:
     assert setting(text) == value
 

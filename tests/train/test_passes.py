@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_few_are_kept_first_and_last_among_them(passes: int, wanted: frozenset[i
 
 def test_distances_grow_with_age() -> None:
     kept = kept_after(1000)
-    gaps = [later - earlier for earlier, later in zip(kept, kept[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(kept)]
     assert len(kept) == MOST and gaps[-1] <= 2 and gaps == sorted(gaps, reverse=True)
 
 
