@@ -43,3 +43,11 @@ def test_always() -> None:
 def test_refuses_what_is_no_power_of_two(dense: int) -> None:
     with pytest.raises(InputError, match=f"dense is {dense}: a sampling plan needs a power of two"):
         Plan(dense=dense)
+
+
+def test_the_step_after_is_the_next_one_that_is_looked_at() -> None:
+    for dense in (1, 4, 32):
+        plan = Plan(dense=dense)
+        looked = [step for step in range(1, 1200) if plan.samples(step)]
+        for step in range(1000):
+            assert plan.after(step) == next(s for s in looked if s > step)

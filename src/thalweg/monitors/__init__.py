@@ -8,13 +8,18 @@ nor random state, so a watched run gives the same bits as an unwatched one.
 >>> history.column("grad_norm/0.weight").values[-1]
 0.0312…
 
+In anybody's loop the optimizer's own step calls them:
+
+>>> with Attached(model, optimizer, *default(history), GradCosine(history)):
+...     ...                                                      # zero_grad, backward, optimizer.step
+
 Which steps are looked at is decided by a ``Plan`` from the step number alone, so a resumed run looks at the same ones. A
 monitor of your own is a hook with a plan:
 
->>> class Sharpness(Hook):
+>>> class Largest(Hook):
 ...     def on_step(self, state):
 ...         if SPARSE.samples(state.step):
-...             self.history.record(state.step, {"sharpness": largest_eigenvalue(state.model)})
+...             self.history.record(state.step, {"largest": max(float(p.abs().max()) for p in state.model.parameters())})
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ from __future__ import annotations
 from thalweg.history import History
 from thalweg.monitors.activations import ActivationStats
 from thalweg.monitors.attach import Attached
+from thalweg.monitors.curvature import Curvature
+from thalweg.monitors.noise import GradCosine, NoiseScale
 from thalweg.monitors.plan import ALWAYS, DENSE, SPARSE, Plan
 from thalweg.monitors.progress import Progress
 from thalweg.monitors.signals import GradientNorms, UpdateRatios
@@ -42,7 +49,10 @@ __all__ = [
     "SPARSE",
     "ActivationStats",
     "Attached",
+    "Curvature",
+    "GradCosine",
     "GradientNorms",
+    "NoiseScale",
     "Plan",
     "Progress",
     "UpdateRatios",

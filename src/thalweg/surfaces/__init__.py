@@ -8,7 +8,7 @@
 A surface is for looking at a rule, not for judging it: what wins in a ravine of two variables may lose in a network.
 """
 
-from thalweg.surfaces.curvature import hessian_eigenvalues, sharpness
+from thalweg.surfaces.curvature import hessian_eigenvalues, hessian_products, sharpness
 from thalweg.surfaces.functions import BEALE, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
 from thalweg.surfaces.path import path
 
@@ -22,6 +22,7 @@ __all__ = [
     "SURFACES",
     "Surface",
     "hessian_eigenvalues",
+    "hessian_products",
     "path",
     "sharpness",
 ]

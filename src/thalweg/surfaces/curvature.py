@@ -56,7 +56,7 @@ def hessian_eigenvalues(
     size = sum(tensor.numel() for tensor in tensors)
     if not 1 <= count <= size:
         raise InputError(f"a Hessian of {size} parameters has 1 to {size} eigenvalues, not {count}")
-    product = _hessian_products(loss, tensors)
+    product = hessian_products(loss, tensors)
     if size <= max(DENSE, count + 1):
         hessian = np.stack([product(row) for row in np.eye(size)])
         values = np.linalg.eigvalsh((hessian + hessian.T) / 2)
@@ -83,7 +83,7 @@ def hessian_eigenvalues(
     return np.sort(values)[::-1] if end == "largest" else np.sort(values)
 
 
-def _hessian_products(
+def hessian_products(
     loss: Callable[[], torch.Tensor], tensors: list[torch.Tensor]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """``v → Hv``, float64 ``(size,)`` in and out. The graph of the gradient is built once and differentiated each time."""

@@ -1,0 +1,145 @@
+"""How the loss is curved where the weights are: its largest curvature, and how much of it points down.
+
+>>> hook = Curvature(history, loss, (X[:256], y[:256]))
+>>> history.column("curvature/sharpness").values[-1]             # times the rate: beyond 2 plain gradient descent diverges
+41.3
+>>> history.column("curvature/negative").values[-1]              # share of directions that curve downwards: 0 at a minimum
+0.08
+
+The Hessian is never written down. Lanczos needs products with it alone, each twice the cost of a gradient; its largest Ritz
+value is the sharpness, and the quadrature weights of those below zero, averaged over random starts, estimate the share of
+eigenvalues there (Ghorbani, Krishnan & Xiao 2019, arXiv 1901.10159). ``ITERATIONS`` products for each of ``STARTS``: about
+a hundred steps' worth, so it is no part of the default set, and looks at the steps 0, 1, 2, 4, 8, … alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.history import History
+from thalweg.monitors.plan import Plan
+from thalweg.surfaces import hessian_products
+from thalweg.train.hooks import Hook, State
+
+ITERATIONS, STARTS = 20, 2
+FLAT = 1e-3
+"""Curvature below this share of the largest counts as none: float32 cannot tell it from zero."""
+DOUBLINGS = Plan(dense=1)
+Loss = Callable[[Any, torch.Tensor], torch.Tensor]
+
+
+class Curvature(Hook):
+    """Writes ``curvature/sharpness`` and ``curvature/negative`` of ``loss(model(X), y)`` on a fixed batch ``(X, y)``.
+
+    The model is asked in evaluation mode (no dropout, running statistics) and left as it was; weights, gradients and random
+    state are not touched. Where the gradient is not finite nothing is written.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        loss: Loss,
+        batch: tuple[Any, torch.Tensor],
+        *,
+        plan: Plan = DOUBLINGS,
+        iterations: int = ITERATIONS,
+        starts: int = STARTS,
+        seed: int = 0,
+    ) -> None:
+        self.history, self.plan = history, plan
+        self._loss, self._batch = loss, batch
+        self._iterations, self._starts, self._seed = iterations, starts, seed
+
+    def on_gradient(self, state: State) -> None:
+        if state.step == 0:
+            self._look(state)
+
+    def on_step(self, state: State) -> None:
+        if self.plan.samples(state.step):
+            self._look(state)
+
+    def _look(self, state: State) -> None:
+        inputs, targets = self._batch
+        model = state.model
+        parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
+        with differentiable_twice(model):
+            loss = self._loss(model(inputs), targets)
+            if not bool(torch.isfinite(loss.detach())):
+                return
+            found = spectrum(
+                hessian_products(lambda: loss, parameters),
+                sum(p.numel() for p in parameters),
+                iterations=self._iterations,
+                starts=self._starts,
+                seed=self._seed,
+            )
+        self.history.record(state.step, {"curvature/sharpness": found[0], "curvature/negative": found[1]})
+
+
+def spectrum(
+    product: Callable[[np.ndarray], np.ndarray], size: int, *, iterations: int, starts: int, seed: int = 0
+) -> tuple[float, float]:
+    """The largest eigenvalue of a symmetric matrix ``(size, size)``, and the share of its eigenvalues below zero.
+
+    ``product`` is ``v → Hv``, float64 ``(size,)``. Exact where ``iterations`` reaches ``size``; else the largest is a lower
+    bound, good to some percent, and the share is stochastic Lanczos quadrature over ``starts`` random vectors.
+    """
+    draw = np.random.default_rng(seed)
+    pairs = [lanczos(product, draw.normal(size=size), iterations=iterations) for _ in range(starts)]
+    largest = max(float(v[-1]) for v, _ in pairs)
+    reach = max(float(np.abs(v).max()) for v, _ in pairs)
+    return largest, float(np.mean([weights[v < -FLAT * reach].sum() for v, weights in pairs]))
+
+
+def lanczos(
+    product: Callable[[np.ndarray], np.ndarray], begin: np.ndarray, *, iterations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ritz values ``(k,)``, ascending, and their quadrature weights ``(k,)``, which add up to 1; ``k`` ≤ ``iterations``.
+
+    Each new direction is made orthogonal to all before it, twice (Golub & Van Loan, *Matrix Computations*, §10.3: without
+    it eigenvalues found come back as ghosts). Ends early where the directions span all that ``begin`` reaches.
+    """
+    basis = np.empty((min(iterations, len(begin)), len(begin)))
+    basis[0] = begin / np.linalg.norm(begin)
+    diagonal: list[float] = []
+    beside: list[float] = []
+    for k in range(len(basis)):
+        image = product(basis[k])
+        diagonal.append(float(basis[k] @ image))
+        if k + 1 == len(basis):
+            break
+        known = basis[: k + 1]
+        for _ in range(2):
+            image = image - known.T @ (known @ image)
+        size = float(np.linalg.norm(image))
+        if size <= 1e-7 * max(map(abs, diagonal + beside)):
+            break
+        beside.append(size)
+        basis[k + 1] = image / size
+    off = beside[: len(diagonal) - 1]
+    values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
+    return values, vectors[0] ** 2
+
+
+@contextmanager
+def differentiable_twice(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, with kernels that know second derivatives; as it was afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        with (
+            torch.enable_grad(),
+            torch.random.fork_rng(),
+            torch.backends.cudnn.flags(enabled=False),
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        ):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
