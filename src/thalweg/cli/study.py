@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -109,5 +110,17 @@ def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
         for name, value in best["metrics"]["dev"].items():
             table.add_row(f"dev {NAMES.get(name, name)}", _number(name, value))
         console.print(table)
+        if "confirmed" in result:
+            console.print(result["confirmed"]["sentence"], highlight=False, markup=False)
+        test = result.get("metrics", {}).get("test", {})
+        if test:
+            words = "  ".join(f"{NAMES.get(name, name)} {_number(name, value)}" for name, value in test.items())
+            console.print(f"test  {words}", highlight=False, markup=False)
     counts = "  ".join(f"{count} {status}" for status, count in result["counts"].items())
     console.print(f"{result['trials']} trials: {counts}; {result['seconds']:.1f} s", highlight=False, markup=False)
+    if best is not None:
+        console.print(f"again thalweg train {shlex.quote(str(folder.best))}", highlight=False, markup=False)
+        console.print(
+            f"use   thalweg predict {shlex.quote(str(folder.winner.path))} DATA", highlight=False, markup=False
+        )
+    console.print(f"page  {folder.page}", highlight=False, markup=False)

@@ -114,10 +114,10 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
         del rates[WORKERS]
     way = min(rates, key=lambda name: steps / rates[name] + (START if name == WORKERS else 0.0))
     gain = rates[way] / alone_rate
-    # A larger population prunes better: of those about as fast, the largest.
-    members = (
-        max(k for k, rate in one.rates.items() if k and rate >= 0.8 * best) if one.members > 1 and way != HERE else 1
-    )
+    members = 1
+    if way != HERE and one.members > 1:  # a larger population prunes better: of those about as fast, the largest
+        fast = [k for k, rate in one.rates.items() if k and rate >= 0.8 * best]
+        members = min(candidates, MOST) if one.way == "compiled" else max(fast)
     if way == WORKERS and members > 1:
         members = max(1, min(members, candidates // cores))
     return Decision(

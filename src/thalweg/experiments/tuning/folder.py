@@ -119,6 +119,7 @@ class Trials:
             "epochs": event.epochs,
             "best_epoch": event.best_epoch,
             "metrics": {"dev": event.metrics},
+            "created": time.strftime("%Y-%m-%d %H:%M:%S"),
             "ended": time.time(),
             "seconds": round(time.monotonic() - began, 3),
         }

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,14 @@ from thalweg.experiments.reading import read
 from thalweg.experiments.run import _anywhere, _interruptible
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.candidate import candidate, check_space, default_space
+from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
 from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.plan import Plan
+from thalweg.experiments.tuning.rungs import Rungs
 from thalweg.experiments.tuning.study import Study
-from thalweg.experiments.tuning.trainer import ABOVE, Event, nobody
+from thalweg.experiments.tuning.trainer import ABOVE, Event
 from thalweg.experiments.tuning.workers import Workers
 from thalweg.experiments.watcher import Watcher
 from thalweg.search.samplers import Grid
@@ -92,7 +94,8 @@ def search(
     for sentence in stated(spec, plan, space, new=plan.space is None):
         watcher.note(sentence)
     began = time.monotonic()
-    laboratory = Laboratory(prepared, device, nobody, model, portable=is_portable(model))
+    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
+    laboratory = Laboratory(prepared, device, rungs, model, portable=is_portable(model))
     middle = candidate(spec, space.at(dict.fromkeys(space, 0.5))).replace(threads=spec.threads or 1)
     batch = plan.trials if not plan.learns else max(10, plan.trials // 4)
     decision = decided(plan, laboratory, middle, candidates=min(batch, alike(space, batch)))
@@ -116,24 +119,50 @@ def search(
             batch=batch if decision.members > 1 else decision.workers,
             members=decision.members,
             watch=watch,
+            rungs=frozenset(rungs.passes if plan.prune == "halving" else ()),
             onlooker=on_event,
         )
         study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
         if interrupted():
             raise StudyStopped(folder)
-        best = study.best
         result = {
             "status": "finished",
+            "created": time.strftime("%Y-%m-%d %H:%M:%S"),
             "task": data.task,
-            "best": best,
+            "fingerprint": data.fingerprint,
+            "watch": watch,
+            "best": study.best,
             "trials": len(study.results),
             "counts": dict(Counter(record["status"] for record in study.results)),
             "decision": asdict(decision),
             "seconds": round(time.monotonic() - began, 3),
             "storage_seconds": round(store.seconds, 3),
         }
+        if study.best is not None:
+            _crowned(study, laboratory, plan, result, watcher, interrupted)
     folder.write_json(folder.result, result)
     return folder, result
+
+
+def _crowned(
+    study: Study,
+    laboratory: Laboratory,
+    plan: Plan,
+    result: dict[str, Any],
+    watcher: Watcher,
+    interrupted: Callable[[], bool],
+) -> None:
+    """The best trial on fresh seeds, then its own weights on the test part; both go into ``result``."""
+    best, folder = result["best"], study.folder
+    spec = Spec.read(folder.trial(best["number"]).spec)
+    folder.write(folder.best, spec.replace(name=None, threads=study.spec.threads).to_toml())
+    if plan.confirm:
+        watcher.stage(f"training the best trial on {plan.confirm} fresh seeds")
+        found = confirm(laboratory, spec, watch=study.watch, seeds=plan.confirm, stop=interrupted)
+        if found is None:
+            raise StudyStopped(folder)
+        result["confirmed"] = found | {"sentence": said(found, best, len(study.results))}
+    result["metrics"] = crown(folder, laboratory, best, spec)
 
 
 def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
@@ -144,19 +173,26 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
     trials = plan.trials
     if isinstance(sampler, Grid):
         sizes = " × ".join(str(len(space[name].grid(plan.points))) for name in space.searched)
-        said.append(
-            f"The grid has {sizes} = {sampler.size:,} points"
-            + (
-                f", of which the first {trials:,} are tried: give --trials {sampler.size} for all."
-                if sampler.size > trials
-                else "."
-            )
+        more = (
+            f", of which the first {trials:,} are tried: --trials {sampler.size} tries all"
+            if sampler.size > trials
+            else ""
         )
+        said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
         trials = min(trials, sampler.size)
-    said.append(
-        f"{trials:,} trials of at most {spec.epochs:,} passes: {trials * spec.epochs:,} passes over the training part."
-    )
+    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
+    cost = f"{trials * spec.epochs:,} passes over the training part"
+    if plan.prune == "halving" and rungs.passes:
+        cost = f"about {rungs.cost(trials):,} passes, for after {_listed(rungs.passes)} the best third goes on"
+    if plan.prune == "median":
+        cost += " at most, for the worse half ends early"
+    said.append(f"{trials:,} trials of at most {spec.epochs:,} passes: {cost}.")
     return said
+
+
+def _listed(passes: Sequence[int]) -> str:
+    *first, last = map(str, passes)
+    return f"pass {last}" if not first else f"passes {', '.join(first)} and {last}"
 
 
 def shown(text: object) -> str:
