@@ -1,18 +1,18 @@
 """Trying to learn one mini-batch by heart, on copies, at a few rates.
 
->>> found = one_batch(model, make, loss, inputs, targets, rate=1e-2, blank=2.3)
+>>> found = one_batch(model, make, loss, (inputs, targets), rates=(1e-2, 1e-3), blank=2.3, …)
 >>> found.best.lowest, found.reached(found.best)
 (0.02, True)
 
-Dropout is off, for it would keep the loss up; each attempt ends where the loss is as good as none. A rate that fails is
-followed by a tenth of it and by ten times it.
+Dropout is off, for it would keep the loss up; each attempt ends where the loss is as good as none.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from thalweg.doctor.twin import Loss, quietly
 
 Make = Callable[[torch.nn.Module, float], torch.optim.Optimizer]
 STEPS = 300
-FACTORS = (1.0, 0.1, 10.0, 0.01)
 
 
 def one_batch(
@@ -36,23 +35,24 @@ def one_batch(
     *,
     train: Examples,
     task: Task,
-    rate: float,
+    rates: Sequence[float],
     given: float | None,
     blank: float,
     steps: int = STEPS,
 ) -> OneBatch:
-    """``make(copy, rate)`` is the optimizer; ``blank`` the loss of an answer without inputs on these rows."""
+    """Tries ``rates`` one after the other until one does it. ``make(copy, rate)`` is the optimizer; ``blank`` the loss of an
+    answer without inputs on these rows."""
     inputs, targets = batch
     floor, contradictory = contradictions(Examples(inputs, targets), task)
     _, everywhere = contradictions(train, task)
     found = OneBatch(
         len(targets), blank, floor, (), given, contradictory, everywhere, len(train), STEPS,
-        weights=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        weights=sum(p.numel() for p in model.parameters() if p.requires_grad), outputs=max(task.classes, 1),
     )  # fmt: skip
     trials: list[Trial] = []
     gradient = 0.0
-    for factor in FACTORS:
-        trial, seen = _attempt(model, make, loss, inputs, targets, factor * rate, steps, found.goal)
+    for rate in rates:
+        trial, seen = _attempt(model, make, loss, inputs, targets, rate, steps, found.goal)
         trials.append(trial)
         gradient = max(gradient, seen)
         if trial.lowest <= found.goal:
@@ -64,10 +64,7 @@ def one_batch(
             p.requires_grad_(p.is_floating_point())
         best = min(trials, key=lambda trial: trial.lowest).rate
         unfrozen, _ = _attempt(free, make, loss, inputs, targets, best, steps, found.goal)
-    return OneBatch(
-        found.rows, blank, floor, tuple(trials), given, contradictory, everywhere, len(train), STEPS, unfrozen,
-        found.weights, gradient,
-    )  # fmt: skip
+    return replace(found, trials=tuple(trials), unfrozen=unfrozen, gradient=gradient)
 
 
 def _attempt(

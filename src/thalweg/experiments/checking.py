@@ -123,7 +123,7 @@ def checkup(
     if {forwards.status, backwards.status} & {"warned", "failed"}:
         suggestion = looking.suggest(rehearsal, work, layers)
     checks += [looking.advised(one, suggestion) for one in (forwards, backwards)]
-    if (drawn := program.weights(findings)) is not None:
+    if (drawn := program.weights(findings, layers)) is not None:
         checks.append(drawn)
     checks.append(program.parameters(looking.reach(rehearsal)))
     watcher.stage("checking the gradient")
@@ -132,10 +132,11 @@ def checkup(
     checks.append(program.modes(looking.modes(rehearsal)))
     watcher.stage("trying rates")
     swept = looking.sweep(rehearsal, work, begin.blank)
-    if swept is not None:
-        checks.append(rates.judge(swept, given=spec.lr if experiment.optimizer is None else rehearsal.own_rate))
     watcher.stage("learning one mini-batch by heart")
     learned, answer = looking.by_heart(rehearsal, work, swept, checks, begin)
+    if swept is not None:
+        given = spec.lr if experiment.optimizer is None else rehearsal.own_rate
+        checks.append(rates.judge(swept, given=given, learns=answer.status == "passed"))
     checks.append(answer)
     return Checkup(
         spec.data, prepared.task, spec.model, tuple(checks), layers, suggestion, swept, learned,

@@ -273,17 +273,21 @@ def by_heart(
     inputs, targets = rows.take(rows.sample(count, seed=r.spec.seed + 1))
     own = None if r.optimizer is None else r.own_rate
     given = r.spec.lr if r.optimizer is None else own
-    rate = given or (swept.steepest if swept is not None and swept.falls else USUAL)
+    found_rates = [] if swept is None or not swept.falls else [swept.steepest, 0.1 * swept.steepest, swept.minimum]
+    tried = dict.fromkeys(([] if given is None else [given]) + found_rates + [USUAL, 10 * USUAL])
     model = copy.deepcopy(r.model)
     with quietly(0):
         out = outputs(model.eval(), inputs)
     task = Task.of(out, targets)
     found = learning.one_batch(
-        model, r.unregularised, r.plain, (inputs, targets), train=rows, task=task, rate=rate, given=given,
+        model, r.unregularised, r.plain, (inputs, targets), train=rows, task=task, rates=tuple(tried), given=given,
         blank=_blank(r, out, targets), steps=work.steps(rows=count, most=learning.STEPS),
     )  # fmt: skip
-    failed = {check.name: check for check in earlier if check.status == "failed"}
-    found = replace(found, suspicions=[failed[name] for name in EXPLAINING if name in failed])
+    known = {check.name: check for check in earlier}
+    asked = [known[name] for name in EXPLAINING if name in known]
+    failed = [check for check in asked if check.status == "failed"]
+    warned = [check for check in asked if check.status == "warned" and check.kind != "frozen_params"]
+    found = replace(found, suspicions=failed + warned)
     return found, batches.judge(found)
 
 

@@ -3,9 +3,9 @@
 A network with a wrong gradient often still learns, only worse: curves do not show it, this check does.
 
 >>> model = model.double()
->>> print(check(lambda: cross_entropy(model(x), y) + 0.01 * penalty(model), model))
+>>> print(thalweg.gradcheck(lambda: cross_entropy(model(x), y) + 0.01 * penalty(model), model))
 gradient check: great, ratio 1.3e-09 (one-sided differences: 4.1e-07)
->>> print(check_function(lambda w: np.sum(w**3), lambda w: 2 * w**2, np.array([1.0, 2.0])))
+>>> print(thalweg.gradcheck((lambda w: np.sum(w**3), lambda w: 2 * w**2), np.array([1.0, 2.0])))
 gradient check: wrong, ratio 2.0e-01 (one-sided differences: 2.0e-01)
   w: ratio 2.0e-01, worst at (1,): 8 given, 12 measured
 
@@ -20,7 +20,26 @@ less, smaller steps and the two one-sided slopes tell it from a fault. Keep regu
 of it, and the batch small; check the untrained net and again after some training, for some faults hide near zero.
 """
 
-from thalweg.gradcheck.check import check, check_function
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from thalweg.gradcheck.check import check, check_function, gradcheck
 from thalweg.gradcheck.verdict import Entry, GradientCheck, ParameterCheck
 
-__all__ = ["Entry", "GradientCheck", "ParameterCheck", "check", "check_function"]
+__all__ = ["Entry", "GradientCheck", "ParameterCheck", "check", "check_function", "gradcheck"]
+
+
+class _Door(ModuleType):
+    """The room has the name of its function: ``thalweg.gradcheck(loss, parameters)`` and ``thalweg.gradcheck.check`` both work.
+
+    A module's class may be replaced so (Python's data model, "Customizing module attribute access").
+    """
+
+    def __call__(self, loss: Any, parameters: Any, **options: Any) -> GradientCheck:
+        return gradcheck(loss, parameters, **options)
+
+
+sys.modules[__name__].__class__ = _Door

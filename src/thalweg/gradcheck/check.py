@@ -1,5 +1,7 @@
-"""The two doors of the gradient check: a torch loss with its parameters, a NumPy function with its derivative.
+"""The doors of the gradient check: a torch loss with its parameters, a NumPy function with its derivative, one for both.
 
+>>> gradcheck(lambda: loss_of(model(x), y), model)                                 # what ``thalweg.gradcheck(…)`` calls
+>>> gradcheck((cost, gradient), {"W": W, "b": b})
 >>> check(lambda: loss_of(model(x), y), model).ok                                  # autograd under test
 >>> check(lambda: loss_of(model(x), y), model, gradients={"0.weight": by_hand}).ok    # a gradient computed by hand
 >>> check_function(cost, gradient, {"W": W, "b": b}).worst
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +21,39 @@ from thalweg.gradcheck.differences import Probe, examine
 from thalweg.gradcheck.verdict import GradientCheck
 
 Arrays = Mapping[str, np.ndarray]
+Parameters = torch.nn.Module | Mapping[str, torch.Tensor] | Iterable[tuple[str, torch.Tensor]] | Iterable[torch.Tensor]
+
+
+def gradcheck(
+    loss: Callable[[], torch.Tensor] | tuple[Callable, Callable],
+    parameters: Parameters | np.ndarray | Arrays,
+    *,
+    gradients: Mapping[str, torch.Tensor] | None = None,
+    step: float = 1e-6,
+    directions: int = 4,
+    entries: int | None = 20,
+    seed: int = 0,
+) -> GradientCheck:
+    """``check`` for a torch loss and its parameters; ``check_function`` for a pair ``(J, dJ)`` of NumPy functions as ``loss``.
+
+    ``loss`` of a module, of an ``autograd.Function`` or of plain tensors is a function without arguments. Raises
+    ``InputError`` as the two do.
+    """
+    if isinstance(loss, tuple):
+        if len(loss) != 2 or gradients is not None:
+            raise InputError("a NumPy function is checked as a pair (J, dJ), and gradients= is for a torch loss")
+        J, dJ = loss
+        at: Any = parameters
+        return check_function(J, dJ, at, step=step, directions=directions, entries=entries, seed=seed)
+    if isinstance(parameters, np.ndarray):
+        raise InputError("the parameters are a NumPy array and the loss is one function: give the pair (J, dJ)")
+    named: Any = parameters
+    return check(loss, named, gradients=gradients, step=step, directions=directions, entries=entries, seed=seed)
 
 
 def check(
     loss: Callable[[], torch.Tensor],
-    parameters: torch.nn.Module | Mapping[str, torch.Tensor] | Iterable[tuple[str, torch.Tensor]],
+    parameters: Parameters,
     *,
     gradients: Mapping[str, torch.Tensor] | None = None,
     step: float = 1e-6,
@@ -34,7 +65,7 @@ def check(
     ``torch.autograd.gradcheck(fast_mode=True)``).
 
     ``loss`` computes the whole objective, regularisation included, from the parameters as they stand: 0-dim, float64, the
-    same number each time. ``parameters``: a module, or names with tensors; those that need no gradient are left out.
+    same number each time. ``parameters``: a module, names with tensors, or tensors; those that need no gradient are left out.
     ``gradients`` by name are put to the test; without them, autograd's are. For each parameter ``directions`` random
     directions and ``entries`` sampled entries (None: every one) are differenced with ``step``. Costs about
     ``2 (directions + entries)`` losses a parameter; parameters and buffers end as they were.
@@ -43,12 +74,7 @@ def check(
     depend on the parameters or is random (dropout in training mode is named), or a gradient has another shape.
     """
     module = parameters if isinstance(parameters, torch.nn.Module) else None
-    named = parameters.named_parameters() if isinstance(parameters, torch.nn.Module) else parameters
-    tensors = {
-        name: tensor
-        for name, tensor in (named.items() if isinstance(named, Mapping) else named)
-        if tensor.requires_grad or gradients is not None
-    }
+    tensors = {name: tensor for name, tensor in _named(parameters) if tensor.requires_grad or gradients is not None}
     if not tensors:
         raise InputError("there is nothing to check: no parameter needs a gradient; set requires_grad=True")
     for name, tensor in tensors.items():
@@ -116,6 +142,16 @@ def check_function(
         raise InputError(f"dJ gives {type(gradient).__name__}, not arrays by the names {', '.join(base)}")
     given = {name: np.asarray(array) for name, array in analytic.items()}
     return _check(evaluate, base, given, loss, step=step, directions=directions, entries=entries, seed=seed)
+
+
+def _named(parameters: Parameters) -> list[tuple[str, torch.Tensor]]:
+    """Names with tensors; tensors without a name are called by their place."""
+    if isinstance(parameters, torch.nn.Module):
+        return list(parameters.named_parameters())
+    given: list[Any] = list(parameters.items() if isinstance(parameters, Mapping) else parameters)
+    if any(not isinstance(one, torch.Tensor | tuple) for one in given):
+        raise InputError(f"the parameters hold {type(given[0]).__name__}: give a module, or tensors by name")
+    return [(str(place), one) if isinstance(one, torch.Tensor) else one for place, one in enumerate(given)]
 
 
 _RANDOM = (

@@ -18,6 +18,8 @@ from thalweg.diagnose.checks.check import Check, passed
 
 REACHED = 0.02
 """Of the way from an answer without inputs to none left: R² 0.98."""
+NOISE = 0.02
+"""Of all rows: contradictory ones beyond it are worth a word."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class OneBatch:
     asked: int = 300
     unfrozen: Trial | None = None
     weights: int = 0
+    outputs: int = 1
     gradient: float = 1.0
     suspicions: Sequence[Check] = field(default=())
 
@@ -80,7 +83,7 @@ def judge(found: OneBatch) -> Check:
             kind = "lr_too_high" if best.rate < first.rate else "lr_too_low"
             said = f"{said[:-1]}, not at the rate given, {first.rate:.2g}."
             return Check(name, "warned", said, kind, "the learning rate", evidence=evidence)
-        if found.floor > 0:
+        if found.floor > 0 or found.contradictory_all > NOISE * found.looked:
             return _contradicted(found, said, evidence)
         return passed(name, said, **evidence)
     tried = ", ".join(f"{trial.rate:.2g}" for trial in found.trials)
@@ -98,6 +101,8 @@ def judge(found: OneBatch) -> Check:
         return Check(name, "failed", said, "frozen_params", evidence=evidence)
     if found.floor > 0:
         return _contradicted(found, f"{ends}.", evidence)
+    if found.weights < found.rows * found.outputs:
+        return passed(name, f"{ends}: {found.weights:,} weights cannot do more for so many rows.", **evidence)
     if found.gradient == 0:
         return Check(
             name, "failed", f"{ends}: no gradient reaches the weights.", "vanishing_gradient", evidence=evidence

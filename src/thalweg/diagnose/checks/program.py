@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from thalweg.diagnose import Finding
 from thalweg.diagnose.checks.check import Check, Status, passed
+from thalweg.diagnose.checks.signals import Layer, chain
 
 GOOD, WRONG = 1e-5, 1e-3
 """Bands of a gradient check's ratio (mission H2): up to GOOD it is right, above WRONG it is not."""
@@ -143,11 +144,19 @@ def inputs(findings: Sequence[Finding]) -> Check:
     return passed("inputs", "Finite, of like scale, around zero.")
 
 
-def weights(findings: Sequence[Finding]) -> Check | None:
-    """What the causes say of the weights drawn; None where they say nothing."""
+def weights(findings: Sequence[Finding], layers: tuple[Layer, ...]) -> Check | None:
+    """What the causes say of the weights drawn; None where they say nothing that matters.
+
+    Zeros are meant where signals go around the layer; an odd scale that does no harm is no matter.
+    """
+    on_the_way = {layer.name for layer in chain(layers)}
+    around = {layer.name for layer in layers if layer.weighted} - on_the_way
     for finding in findings:
-        if finding.kind == "bad_init":
-            grave = finding.confidence >= 0.75
+        alike = "difference" in finding.evidence
+        if finding.kind == "bad_init" and (alike or finding.severity != "note"):
+            if alike and finding.where.rpartition(".")[0] in around:
+                continue
+            grave = alike or finding.confidence >= 0.75
             return Check("weights", "failed" if grave else "warned", finding.sentence, "bad_init", finding.where,
                          evidence=finding.evidence)  # fmt: skip
     return None

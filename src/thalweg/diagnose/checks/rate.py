@@ -17,6 +17,8 @@ import numpy as np
 
 from thalweg.diagnose.checks.check import Check, passed
 
+FALLEN = 0.1
+"""The share of its whole fall after which a loss has begun to fall."""
 MOVED = 0.02
 """Of the first loss that a range test must take off to say anything."""
 
@@ -50,10 +52,11 @@ def read(
     """From the curves of ``search.sweep`` and ``search.find_band``."""
     last = int(np.isfinite(smoothed).sum())
     seen, lowest = smoothed[:last], int(np.nanargmin(smoothed))
+    # Mini-batches have ups and downs of their own: it begins to fall where it is down for good.
+    up = np.flatnonzero(seen[:lowest] > seen[0] - FALLEN * (seen[0] - seen[lowest]))
+    band = (float(rates[min(int(up[-1]) + 1, lowest)]) if len(up) else band[0], band[1])
     slopes = np.gradient(seen[: lowest + 1], np.log(rates[: lowest + 1])) if lowest > 0 else np.zeros(1)
-    slopes = np.where(
-        rates[: len(slopes)] < band[0], np.inf, slopes
-    )  # before that it is the mini-batches' own ups and downs
+    slopes = np.where(rates[: len(slopes)] < band[0], np.inf, slopes)
     broken = band[1] < rates[-1] or last < len(rates)
     end = band[1] if band[1] < rates[last - 1] else float(rates[min(last, len(rates) - 1)])
     return RangeTest(
@@ -84,8 +87,8 @@ def _valley(values: np.ndarray) -> int:
     return start + int((end - start) * 2 / 3)
 
 
-def judge(found: RangeTest, *, given: float | None) -> Check:
-    """Whether there is a useful rate, and where the rate given stands."""
+def judge(found: RangeTest, *, given: float | None, learns: bool = False) -> Check:
+    """Whether there is a useful rate, and where the rate given stands. ``learns``: one mini-batch was learned by heart."""
     name = "rate"
     evidence = {
         "from": found.band[0], "to": found.minimum, "valley": found.valley, "steepest": found.steepest,
@@ -94,6 +97,9 @@ def judge(found: RangeTest, *, given: float | None) -> Check:
     if not found.falls:
         known = found.smoothed[np.isfinite(found.smoothed)]
         first, low = float(known[0]), float(known.min())
+        if learns:  # deep nets with dropout need more steps than a range test has
+            said = f"{len(found.rates)} steps are too few to tell: the loss goes from {first:.4g} to {low:.4g}."
+            return Check(name, "skipped", said, evidence=evidence)
         said = f"No rate from {found.rates[0]:.2g} to {found.rates[-1]:.2g} teaches it anything: "
         said += f"the loss goes from {first:.4g} to {low:.4g}."
         remedy = "Look at the checks above: gradients, output and loss, inputs; a rate alone does not help."
