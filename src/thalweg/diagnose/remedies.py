@@ -72,9 +72,10 @@ def _fits(name: str, spec: Settings) -> bool:
 
 
 def _lr_too_high(spec: Settings, evidence: Mapping[str, float | str]) -> list[Change]:
-    near = {"lr": _rate(spec, 0.1)}, {"lr": _rate(spec, 0.01)}
-    first, second = reversed(near) if "trial/slower/error" in evidence else near
-    return [first, second, {"lr": None}, {"lr": _rate(spec, 1 / 3)}] if spec.get("lr") else [{"lr": None}]
+    if not spec.get("lr"):
+        return [{"lr": None}]
+    first, second = (0.01, 0.1) if "trial/slower/error" in evidence else (0.1, 0.01)
+    return [{"lr": _rate(spec, first)}, {"lr": None}, {"lr": _rate(spec, second)}, {"lr": _rate(spec, 1 / 3)}]
 
 
 def _lr_too_low(spec: Settings, evidence: Mapping[str, float | str]) -> list[Change]:
@@ -94,7 +95,7 @@ def _rate(spec: Settings, factor: float) -> float:
 
 
 def _undertrained(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
-    epochs = spec.get("epochs", 50)
+    epochs: int = spec.get("epochs", 50)
     return [{"epochs": _longer(epochs, 3)}, {"lr": None}, {"epochs": _longer(epochs, 10)}]
 
 
@@ -102,9 +103,14 @@ def _longer(epochs: int, times: int) -> int:
     return max(min(epochs * times, LONGEST), epochs)
 
 
+def _drawn(spec: Settings) -> str | None:
+    """The initialisation that fits the layers: of a net by name its own, of the user's module only where it is asked for."""
+    return None if spec.get("model", "mlp") in BELONGS else "auto"
+
+
 def _vanishing(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     smooth = {"activation": "relu"} if spec.get("activation") in ("sigmoid", "tanh") else {"activation": "gelu"}
-    fresh: Change = {"init": None, **smooth}
+    fresh: Change = {"init": _drawn(spec), **smooth}
     return [
         {**fresh, "norm": "batch", "lr": None},
         {**fresh, "lr": None},
@@ -113,33 +119,33 @@ def _vanishing(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Cha
     ]
 
 
-def _exploding(_spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
+def _exploding(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     return [
-        {"init": None, "clip_norm": 1.0},
-        {"init": None, "clip_norm": 1.0, "norm": "batch"},
-        {"init": None, "lr": None},
+        {"init": _drawn(spec), "clip_norm": 1.0},
+        {"init": _drawn(spec), "clip_norm": 1.0, "norm": "batch"},
+        {"init": _drawn(spec), "lr": None},
     ]
 
 
 def _dead(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     lower = {"lr": _rate(spec, 0.1)} if spec.get("lr") else {}
     return [
-        {"init": None, "lr": None},
-        {"init": None, "activation": "leaky_relu", **lower},
+        {"init": _drawn(spec), "lr": None},
+        {"init": _drawn(spec), "activation": "leaky_relu", **lower},
         {"activation": "gelu", "norm": "batch"},
     ]
 
 
-def _saturated(_spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
+def _saturated(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     return [
-        {"init": None, "scale": "standard", "lr": None},
-        {"init": None, "activation": "relu", "lr": None},
+        {"init": _drawn(spec), "scale": "standard", "lr": None},
+        {"init": _drawn(spec), "activation": "relu", "lr": None},
         {"norm": "batch"},
     ]
 
 
-def _bad_init(_spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
-    return [{"init": None}, {"init": None, "lr": None}, {"init": "lsuv"}]
+def _bad_init(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
+    return [{"init": _drawn(spec)}, {"init": _drawn(spec), "lr": None}, {"init": "lsuv"}]
 
 
 def _unnormalised(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
@@ -205,7 +211,7 @@ def _high_variance(spec: Settings, _evidence: Mapping[str, float | str]) -> list
     ]
 
 
-def _imbalance(_spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
+def _imbalance(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     return [
         {"class_weights": "balanced"},
         {"class_weights": "balanced", "watch": "balanced_accuracy"},
@@ -220,11 +226,11 @@ def _plateau(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Chang
         {"schedule": "constant"},
         {"schedule": "cosine", "lr": None},
         *rule,
-        {"init": None, "lr": None},
+        {"init": _drawn(spec), "lr": None},
     ]
 
 
-def _wrong_optimizer(_spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
+def _wrong_optimizer(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     fresh: Change = {"options": {}, "weight_decay": None, "lr": None}
     return [{"rule": "adamw", **fresh}, {"rule": "momentum", **fresh}]
 
@@ -236,11 +242,7 @@ def _label_noise(spec: Settings, _evidence: Mapping[str, float | str]) -> list[C
 
 
 def _nan(spec: Settings, evidence: Mapping[str, float | str]) -> list[Change]:
-    return [
-        *_lr_too_high(spec, evidence),
-        {"clip_norm": 1.0, "init": None, "lr": None},
-        {"scale": "standard", "lr": None},
-    ]
+    return [{"lr": None}, *_lr_too_high(spec, evidence), {"clip_norm": 1.0, "init": _drawn(spec), "lr": None}]
 
 
 TABLE: dict[str, Callable[[Settings, Mapping[str, float | str]], Sequence[Change]]] = {
