@@ -7,7 +7,8 @@
 
 A program is right where the first finding has its kind, named where any has, a false alarm where a healthy one has any.
 Programs fall into two halves by data set and kinds of layers together (parity of a checksum): thresholds are
-set on the first; the second is only measured. Intervals are Wilson's, 95 %. Probes' cost is their time over the run's own.
+set on the first; the second is only measured. Intervals are Wilson's, 95 %. Probes' cost is their processor time over the
+run's own.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from ailing import NEW, PROGRAMS, run
-from thalweg.diagnose import judge
+from thalweg.diagnose import examine as judge
 from thalweg.doctor import Doctor
 from thalweg.history import History
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the doctor made of a program. ``ran``, ``probed`` in seconds."""
+    """What the doctor made of a program. ``ran``, ``probed`` in seconds of one processor."""
 
     name: str
     seed: int
@@ -70,24 +71,25 @@ def one(task: tuple[str, int, str]) -> Outcome:
     name, seed, keep = task
     torch.set_num_threads(1)
     program = PROGRAMS[name](seed)
-    spent: dict[str, float] = {}
-    examine = Doctor._examine
+    spent = {"probed": 0.0}
+    examine = Doctor.examine
 
     def timed(doctor: Doctor) -> None:
-        begin = time.perf_counter()
-        spent["ran"] = begin - doctor._begin
+        begin = time.process_time()
         examine(doctor)
-        spent["probed"] = time.perf_counter() - begin
+        spent["probed"] = time.process_time() - begin
 
-    Doctor._examine = timed  # type: ignore[method-assign]
+    Doctor.examine = timed  # type: ignore[method-assign]
+    begin = time.process_time()
     try:
         doctor = run(program)
     finally:
-        Doctor._examine = examine  # type: ignore[method-assign]
+        Doctor.examine = examine  # type: ignore[method-assign]
+    ran = time.process_time() - begin - spent["probed"]
     found = doctor.findings()
     said = tuple(note.sentence for note in doctor.notes() if note.kind == "note")
     outcome = Outcome(name, seed, program.kind, program.half, name in NEW, tuple(f.kind for f in found),
-                      tuple(f.confidence for f in found), said, spent["ran"], spent["probed"])  # fmt: skip
+                      tuple(f.confidence for f in found), said, ran, spent["probed"])  # fmt: skip
     if keep:
         _kept(Path(keep), outcome, doctor.history)
     return outcome
@@ -109,7 +111,7 @@ def again(folder: Path) -> Iterator[Outcome]:
     """The verdicts of today on histories that were kept."""
     for path in sorted(folder.glob("*.jsonl")):
         was = json.loads(path.with_suffix(".json").read_text())
-        found, _ = judge(History.read(path), ())
+        found = judge(History.read(path)).findings
         yield Outcome(**{**was, "said": tuple(was["said"]), "found": tuple(f.kind for f in found),
                          "sure": tuple(f.confidence for f in found)})  # fmt: skip
 

@@ -13,8 +13,8 @@ FLOORS = [
     {"cache", "errors"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},
-    {"optim", "report", "doctor"},
-    {"population"},
+    {"optim", "report"},
+    {"population", "doctor"},
     {"experiments", "testing"},
     {"cli"},
 ]

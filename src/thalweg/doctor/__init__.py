@@ -25,10 +25,12 @@ beside it and without.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from thalweg.diagnose import Finding
 from thalweg.doctor.twin import Loss
 from thalweg.doctor.watcher import Doctor
 
@@ -43,11 +45,15 @@ def watch(
     train: Any = None,
     dev: Any = None,
     train_dev: Any = None,
+    live: Callable[[Finding], None] | None = None,
+    quiet: bool = False,
 ) -> Doctor:
     """A doctor for one training run, to be used as a context manager around the loop.
 
     ``loss(model(X), y)`` is how the loss is called. ``train``, ``dev``, ``train_dev``: pairs ``(X, y)`` of arrays or tensors
     as the model and the loss take them; ``train_dev`` is held out from the training distribution where ``dev`` is from
-    another. All are optional; more evidence with them. Raises ``InputError`` for what is no such pair.
+    another. All are optional; more evidence with them. Findings are logged as they arise (logger ``thalweg.doctor``, which is
+    stderr where nobody set up logging), once each, unless ``quiet``; ``live`` is called with them. Raises ``InputError`` for
+    what is no such pair.
     """
-    return Doctor(model, optimizer, loss=loss, train=train, dev=dev, train_dev=train_dev)
+    return Doctor(model, optimizer, loss=loss, train=train, dev=dev, train_dev=train_dev, live=live, quiet=quiet)

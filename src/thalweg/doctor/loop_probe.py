@@ -31,19 +31,7 @@ def modal(model: torch.nn.Module) -> bool:
 def loop(case: Case) -> None:
     """Writes ``loop/stale``, ``loop/eval``, ``loop/judged_training``, ``loop/modal`` and, from recognised rows, the order."""
     tape = case.tape
-    numbers = {"loop/stale": tape.stale / max(tape.asked, 1), "loop/asked": float(tape.asked)}
-    forwards = tape.forwards["training"] + tape.forwards["eval"]
-    if forwards:
-        numbers["loop/eval"] = tape.forwards["eval"] / forwards
-    judged = tape.forwards["judged in training"] + tape.forwards["judged in eval"]
-    if judged:
-        numbers["loop/judged_training"] = tape.forwards["judged in training"] / judged
-    numbers["loop/modal"] = float(modal(case.twin.model))
-    if tape.first_bad >= 0:
-        numbers["loop/first_bad"] = float(tape.first_bad)
-        before = [size for step, size in tape.largest if step < tape.first_bad]
-        if before:
-            numbers |= {"loop/largest_first": before[0], "loop/largest_before": max(before)}
+    numbers = tape.counted() | {"loop/modal": float(modal(case.twin.model))}
     case.write(numbers | order(case) | optimizer(case) | pace(case))
     frozen(case)
 

@@ -51,7 +51,7 @@ def revisit(
 
     The model is left with the weights of the recorded end. ``loss``, ``train`` and ``dev`` are as in ``thalweg.watch``.
     """
-    doctor = Doctor(model, optimizer, loss=loss, train=train, dev=dev, train_dev=None)
+    doctor = Doctor(model, optimizer, loss=loss, train=train, dev=dev, train_dev=None, quiet=True)
     with doctor:
         first_steps()
         tape = doctor._tape

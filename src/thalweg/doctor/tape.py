@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,11 +84,35 @@ class Sample:
     gradient: State = field(default_factory=dict)
 
 
-class Tape(Hook):
-    """Listens from construction to ``close``. A hook that fails says so in ``faults``, and all of them listen no more."""
+class Ear:
+    """A hook on somebody's model. A copy of the model, or one read back from a file, has a deaf one in its place."""
 
-    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, history: History) -> None:
+    def __init__(self, hear: Callable[..., None]) -> None:
+        self._hear = hear
+
+    def __call__(self, *arguments: Any) -> None:
+        self._hear(*arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple]:
+        return Ear, (_nothing,)
+
+
+class Tape(Hook):
+    """Listens from construction to ``close``. A hook that fails says so in ``faults``, and all of them listen no more.
+
+    ``called`` is what the loop calls, where that is another module (compiled, parallel) than the one with the weights.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        history: History,
+        *,
+        called: torch.nn.Module | None = None,
+    ) -> None:
         self.model, self.optimizer, self.history = model, optimizer, history
+        self._called = model if called is None else called
         self.steps = 0
         self.forwards = {"training": 0, "eval": 0, "judged in training": 0, "judged in eval": 0}
         self.batches: list[Batch] = []
@@ -105,6 +130,8 @@ class Tape(Hook):
         self.looked = 0
         self.seen_rows = 0
         self._seen: list[torch.Tensor] = []
+        self.doubled: Callable[..., None] = _nothing
+        """Called where the step has doubled since, and when an output is not finite."""
         self._last: deque[tuple[int, torch.Tensor]] = deque(maxlen=32)
         self._sample: Sample | None = None
         self._since_step = 0
@@ -115,7 +142,7 @@ class Tape(Hook):
         self._looks, self._next = True, 1
         self._signals = GradientNorms(history, plan=LOOKS)
         self._attached = Attached(model, optimizer, self, failed=self._failed)
-        self._forward = model.register_forward_hook(self._after_forward)
+        self._forward = self._called.register_forward_hook(Ear(self._after_forward))
         self._full: torch.utils.hooks.RemovableHandle | None = None
         self._expect()
 
@@ -128,6 +155,19 @@ class Tape(Hook):
     def seen_shape(self) -> tuple[int, ...]:
         """The shape of one of these rows."""
         return tuple(self._seen[-1].shape[1:]) if self._seen else ()
+
+    def counted(self) -> dict[str, float]:
+        """``loop/…``: the shares of stale gradients and of passes in the wrong mode, and when outputs ceased to be finite."""
+        numbers = {"loop/stale": self.stale / max(self.asked, 1), "loop/asked": float(self.asked)}
+        if forwards := self.forwards["training"] + self.forwards["eval"]:
+            numbers["loop/eval"] = self.forwards["eval"] / forwards
+        if judged := self.forwards["judged in training"] + self.forwards["judged in eval"]:
+            numbers["loop/judged_training"] = self.forwards["judged in training"] / judged
+        if self.first_bad >= 0:
+            numbers["loop/first_bad"] = float(self.first_bad)
+            if before := [size for step, size in self.largest if step < self.first_bad]:
+                numbers |= {"loop/largest_first": before[0], "loop/largest_before": max(before)}
+        return numbers
 
     def close(self) -> None:
         """Takes every hook off."""
@@ -145,7 +185,7 @@ class Tape(Hook):
     def _expect(self) -> None:
         """Before a step that may be kept in full: only then is there a hook in front of the model."""
         if self._full is None:
-            self._full = self.model.register_forward_pre_hook(self._before_forward)
+            self._full = self._called.register_forward_pre_hook(Ear(self._before_forward))
 
     def _forget(self) -> None:
         if self._full is not None:
@@ -230,6 +270,7 @@ class Tape(Hook):
                         self.first_bad = step
                         break
                     self.largest.append((step, size))
+                self.doubled()
         self._last.clear()
 
     def _ask_for_stale(self) -> None:
@@ -277,12 +318,17 @@ class Tape(Hook):
                 self._left -= cost
                 self.snapshots[step] = kept
                 self._expect()
+            self.doubled()
 
 
 def first_float(output: Any) -> torch.Tensor | None:
     """The first float tensor in whatever a model puts out."""
     leaves = tree_leaves(output)
     return next((leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()), None)
+
+
+def _nothing(*_: Any) -> None:
+    pass
 
 
 def _largest(out: torch.Tensor) -> float:

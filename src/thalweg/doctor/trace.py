@@ -89,8 +89,8 @@ class _Listener(TorchFunctionMode):
         return output
 
 
-def trace(model: torch.nn.Module, inputs: Any) -> Seen:
-    """One forward pass of a copy of yours, listened to."""
+def trace(model: torch.nn.Module, *inputs: Any) -> Seen:
+    """One forward pass ``model(*inputs)`` of a copy of yours, listened to."""
     seen, place = Seen(), [""]
     handles = []
     for name, module in model.named_modules():
@@ -104,7 +104,7 @@ def trace(model: torch.nn.Module, inputs: Any) -> Seen:
         handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
     try:
         with _Listener(seen, place):
-            seen.output = model(inputs)
+            seen.output = model(*inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -6,23 +6,24 @@ See ``thalweg.watch`` for the three lines it takes.
 from __future__ import annotations
 
 import random
-import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 
-from thalweg.diagnose import Finding
-from thalweg.diagnose.verdict import judge
+from thalweg.diagnose import Finding, Verdict, examine
 from thalweg.doctor.case import Case, progress, reference
 from thalweg.doctor.data_probe import data
 from thalweg.doctor.examples import Examples, flat
 from thalweg.doctor.gradient_probe import gradient
 from thalweg.doctor.head_probe import head
-from thalweg.doctor.loop_probe import loop
+from thalweg.doctor.live import Live
+from thalweg.doctor.loop_probe import loop, modal
 from thalweg.doctor.losses import recognise
 from thalweg.doctor.start_probe import layers
 from thalweg.doctor.tape import Tape
@@ -47,19 +48,23 @@ class Doctor:
         train: Any,
         dev: Any,
         train_dev: Any,
+        live: Callable[[Finding], None] | None = None,
+        quiet: bool = False,
     ) -> None:
         self.history = History()
-        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._called, self._optimizer, self._loss = model, optimizer, loss
+        self._model = unwrapped(model)
+        self._tell, self._quiet = live, quiet
+        self._live: Live | None = None
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self._train = None if train is None else Examples.of(train, "train", like)
         self._dev = None if dev is None else Examples.of(dev, "dev", like)
         self._train_dev = None if train_dev is None else Examples.of(train_dev, "train_dev", like)
         self._tape: Tape | None = None
         self._twin: Twin | None = None
-        self._begin = 0.0
         self._epochs = 0
         self._said: list[str] = []
-        self._judged: tuple[list[Finding], list[Finding]] | None = None
+        self._verdict: Verdict | None = None
 
     def __enter__(self) -> Doctor:
         try:
@@ -68,35 +73,62 @@ class Doctor:
             self._said.append(
                 f"the model cannot be copied ({type(error).__name__}: {error}): nothing is tried on a copy"
             )
-        self._tape = Tape(self._model, self._optimizer, self.history)
-        self._begin = time.perf_counter()
+        self._tape = Tape(self._model, self._optimizer, self.history, called=self._called)
+        self._live = Live(self._tape, self._twin, tell=self._tell, quiet=self._quiet)
         return self
 
     def epoch_end(self) -> None:
         """Marks the end of a pass over the data."""
         self._epochs += 1
+        if self._live is not None and self._verdict is None:
+            self._live.look()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._tape is not None
         self._tape.close()
-        if self._judged is None:
-            self._examine()
+        if self._verdict is not None:
+            return
+        broke = self._tape.first_bad >= 0 or isinstance(error, FloatingPointError | OverflowError)
+        if error is None or (broke and isinstance(error, Exception)):
+            self.examine()
+        else:  # somebody waits for this error, or pressed Ctrl-C: what the tape has is judged, nothing is tried
+            self._said.append(
+                f"the loop ended with {type(error).__name__}: nothing was tried on copies; doctor.examine() does so"
+            )
+            self._conclude(None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Findings and notes together; empty while the loop runs."""
+        return Verdict() if self._verdict is None else self._verdict
 
     def findings(self) -> list[Finding]:
         """What deserves action, likeliest cause first; empty for a healthy run."""
-        return list(self._judged[0]) if self._judged else []
+        return list(self.verdict.findings)
 
     def notes(self) -> list[Finding]:
         """Remarks below that: what looks unusual and did no harm, and what could not be examined."""
-        return list(self._judged[1]) if self._judged else []
+        return list(self.verdict.notes)
 
-    def _examine(self) -> None:
-        tape = self._tape
-        assert tape is not None
-        self._said += tape.faults
-        self.history.record(tape.steps, {"n/epochs": float(self._epochs), "n/steps": float(tape.steps)})
+    def page(self, path: str | Path, *, title: str = "A training loop") -> None:
+        """Writes findings, evidence and curves as one self-contained HTML page. Raises ``InputError`` where it cannot."""
+        from thalweg.report import render_verdict, write
+
+        write(path, render_verdict(self.verdict, self.history, title=title))
+
+    def to_tensorboard(self, target: Any) -> None:
+        """Writes every number by its name, and the findings as text, to a folder or a ``SummaryWriter``.
+
+        Raises ``InputError`` where TensorBoard is not installed.
+        """
+        from thalweg.monitors.tensorboard import to_tensorboard
+
+        to_tensorboard(self.history, target, texts={f"finding/{f.kind}": described(f) for f in self.findings()})
+
+    def examine(self) -> None:
+        """Tests on copies what may be wrong, and judges. The end of the ``with`` calls it, unless an error ended the loop."""
         python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  somebody's program may use it
         grad = torch.is_grad_enabled()
         try:
@@ -113,7 +145,23 @@ class Doctor:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
             torch.set_grad_enabled(grad)
-        self._judged = judge(self.history, tuple(self._said))
+        self._conclude(case)
+
+    def _conclude(self, case: Case | None) -> None:
+        tape, live = self._tape, self._live
+        assert tape is not None and live is not None
+        numbers = {"n/epochs": float(self._epochs), "n/steps": float(tape.steps)}
+        if case is None:  # no rows to ask the probes about: the tape's own counts, and what was said on the way
+            numbers |= tape.counted() | {"loop/modal": float(modal(self._model))}
+        self.history.record(tape.steps, numbers)
+        verdict = examine(self.history, said=(*self._said, *tape.faults))
+        if case is None:
+            live.look()
+            named = {finding.kind for finding in (*verdict.findings, *verdict.notes)}
+            heard = tuple(finding for finding in live.found if finding.kind not in named)
+            verdict = replace(verdict, findings=(*verdict.findings, *heard))
+        self._verdict = verdict
+        live.say(verdict.findings)
 
     def _case(self) -> Case | None:
         if self._twin is None or self._train is None or self._tape is None:
@@ -152,3 +200,19 @@ class Doctor:
         scaled = [None if part is None else part.as_seen(seen, tape.seen_shape, train) for part in parts]
         assert scaled[0] is not None
         return scaled[0], scaled[1], scaled[2]
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The module that holds the weights, where ``torch.compile`` or a parallel wrapper stands around it."""
+    while True:
+        if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif type(model).__name__ == "OptimizedModule":  # asking by type would import the compiler
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+def described(finding: Finding) -> str:
+    """A finding in Markdown."""
+    return f"**{finding.kind}** at {finding.where} ({finding.confidence:.0%})\n\n{finding.sentence}\n\n{finding.remedy}"
