@@ -262,7 +262,7 @@ def test_architectures_do_not_mix() -> None:
 
 
 def test_members_without_dropout_go_with_those_that_have_it() -> None:
-    modules = [mlp(10, 4, hidden=(8,), activation="tanh", dropout=rate) for rate in (0.0, 0.5, 0.1)]
+    modules = [mlp(10, 4, hidden=(8,), norm="layer", dropout=rate) for rate in (0.0, 0.5, 0.1)]
     names = [list(module.state_dict()) for module in modules]
     population = [Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN) for module in modules]
     trained = train_population(population, batch_size=32, epochs=1)
@@ -330,7 +330,7 @@ def test_schedules_in_the_optimizer_and_beside_it(way: str) -> None:
 
 @pytest.mark.parametrize(("count", "width"), [(2, 8), (4, 400)])
 def test_what_does_not_pay_goes_one_by_one(count: int, width: int) -> None:
-    modules = [mlp(10, 4, hidden=(width, width), activation="tanh") for _ in range(count)]
+    modules = [mlp(10, 4, hidden=(width, width), norm="layer") for _ in range(count)]
     population = [Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN) for module in modules]
     trained = train_population(population, batch_size=32, epochs=1)
     assert trained.way == "one by one" and "gain nothing from one program" in trained.reason
@@ -366,7 +366,7 @@ def test_the_probe_says_what_it_found() -> None:
         1.0,
     ) and "as fast as 1000000 processes" in many.sentence
     tanh = probe(
-        lambda k: Member(mlp(10, 4, activation="tanh"), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN), (1, 4),
+        lambda k: Member(mlp(10, 4, norm="layer"), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN), (1, 4),
         batch_size=32, seconds=0.1,
     )  # fmt: skip
     assert set(tanh.rates) == {0, 4}

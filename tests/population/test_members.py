@@ -11,7 +11,7 @@ from torch import nn
 
 import thalweg.optim as optim
 from thalweg.data.batches import TensorBatches
-from thalweg.models import LinearPath, mlp
+from thalweg.models import ACTIVATIONS, LinearPath, mlp
 from thalweg.population import Member, Part, train_population
 from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Objective
 
@@ -90,9 +90,17 @@ SMOOTHED = [CrossEntropy(label_smoothing=s) for s in (0.0, 0.1, 0.3)]
 TABLE = Part(numbers(ROWS, 12), classes(5))
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_compiled_nets(activation: str) -> None:
     held(lambda: mlp(12, 5, hidden=(24, 17), activation=activation), TABLE, SMOOTHED, way="compiled")
+
+
+@pytest.mark.parametrize("last", [lambda: nn.ELU(0.7), lambda: nn.GELU("tanh"), nn.Tanh])
+def test_compiled_layers_with_several_activations(last: Make) -> None:
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 9), last(), nn.Linear(9, 7), nn.Linear(7, 5))
+
+    held(net, TABLE, SMOOTHED, way="compiled")
 
 
 def test_compiled_softmax_regression() -> None:

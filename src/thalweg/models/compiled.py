@@ -1,7 +1,7 @@
 """The compiled way through a net: its layers as a table for one kernel call (see ``kernels``).
 
-It takes what small nets are made of: float32 on the CPU, Linear layers with ReLU, Leaky ReLU or nothing between them, dropout,
-the three losses. Everything else goes the eager way.
+It takes what small nets are made of: float32 on the CPU, Linear layers with an activation or nothing between them, dropout, the
+three losses. Everything else goes the eager way.
 
 >>> plan = Compiled(blocks(modules), nn.CrossEntropyLoss(), rows=64)
 >>> loss = plan.run(inputs, targets)
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from thalweg.cache import imported
 from thalweg.errors import InputError
 from thalweg.models.losses import wanted_distributions
+from thalweg.models.smooth import KINDS, SLOPED
 
 MOST_OUTPUTS = 512
 """Above this the kernel's scalar exponentials cost more than PyTorch's overhead."""
@@ -33,16 +34,26 @@ def kernels() -> ModuleType:
     """``thalweg.models.kernels``, imported from the cache folder, where Numba keeps its machine code beside it."""
     here = Path(__file__).parent
     text = (here / "kernels.py").read_text(encoding="utf-8")
-    return imported("backprop", text, version=(here / "tiles.py").read_text(encoding="utf-8"))
+    called = "".join((here / name).read_text(encoding="utf-8") for name in ("tiles.py", "smooth.py"))
+    return imported("backprop", text, version=called)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A linear layer, the slope below 0 of the activation after it (1: none), the dropout after that."""
+    """A linear layer, the activation after it, the dropout after that."""
 
     linear: nn.Linear
-    slope: float
+    activation: nn.Module | None
     dropout: nn.Dropout | None
+
+    @property
+    def kind(self) -> tuple[int, float]:
+        """The kind of activation by ``smooth``, and what the kernel is told of it: the slope below 0 (1: none), ELU's α."""
+        if self.activation is None or isinstance(self.activation, nn.ReLU):
+            return SLOPED, 1.0 if self.activation is None else 0.0
+        if isinstance(self.activation, nn.LeakyReLU):
+            return SLOPED, self.activation.negative_slope
+        return KINDS[type(self.activation)](self.activation)
 
 
 def blocks(modules: list[nn.Module]) -> list[Block] | None:
@@ -53,16 +64,15 @@ def blocks(modules: list[nn.Module]) -> list[Block] | None:
         linear = rest.pop(0)
         if not isinstance(linear, nn.Linear):
             return None
-        slope, dropout = 1.0, None
-        if rest and isinstance(rest[0], nn.ReLU | nn.LeakyReLU):
+        activation, dropout = None, None
+        if rest and (isinstance(rest[0], nn.ReLU | nn.LeakyReLU) or type(rest[0]) in KINDS):
             activation = rest.pop(0)
-            slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else 0.0
         if rest and isinstance(rest[0], nn.Dropout):
             dropout = rest.pop(0)
         assert dropout is None or isinstance(dropout, nn.Dropout)
-        found.append(Block(linear, slope, dropout))
-    last = found[-1]
-    return found if last.slope == 1.0 and last.dropout is None and all(block.slope >= 0 for block in found) else None
+        found.append(Block(linear, activation, dropout))
+    bare = found[-1].activation is None and found[-1].dropout is None
+    return found if bare and all(block.kind[1] >= 0 for block in found) else None
 
 
 def fits(found: list[Block], rows: int) -> bool:
@@ -94,7 +104,7 @@ class Compiled:
         self.step, self.mask = code.step, code.MASK
         self.rows = rows
         self.n_in, self.n_out = found[0].linear.in_features, found[-1].linear.out_features
-        self.layers = np.zeros((len(found), 11), dtype=np.int64)
+        self.layers = np.zeros((len(found), 13), dtype=np.int64)
         self.factors = np.ones((len(found), 2), dtype=np.float32)
         self.masks: list[tuple[int, nn.Dropout, Tensor]] = []
         self._kept: list[Tensor] = []
@@ -112,11 +122,13 @@ class Compiled:
                 weight.new_empty(width, rows),
                 weight.new_empty(width, rows),
                 weight.new_empty(rows, linear.in_features),
+                weight.new_empty(width, rows) if block.kind[0] else None,
             )
             self._kept += [place for place in places if place is not None]
             addresses = [0 if place is None else place.data_ptr() for place in places]
-            self.layers[index] = [linear.in_features, width, *addresses, 0, trained]
-            self.factors[index, code.SLOPE] = block.slope
+            kind, told = block.kind
+            self.layers[index] = [linear.in_features, width, *addresses[:-1], 0, trained, kind, addresses[-1]]
+            self.factors[index, code.SLOPE] = told
             if block.dropout is not None and block.dropout.p > 0:
                 self.factors[index, code.SCALE] = 1.0 / (1.0 - block.dropout.p)
                 self.masks.append((index, block.dropout, weight.new_empty(rows, width)))

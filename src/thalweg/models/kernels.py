@@ -21,15 +21,17 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from thalweg.models.smooth import activate
 from thalweg.models.tiles import multiply, transpose
 
 CROSS_ENTROPY, BINARY, SQUARES = range(3)
-N_IN, N_OUT, WEIGHT, BIAS, WEIGHT_GRAD, BIAS_GRAD, OUTPUT, GRADIENT, TURNED, MASK, TRAINED = range(11)
+N_IN, N_OUT, WEIGHT, BIAS, WEIGHT_GRAD, BIAS_GRAD, OUTPUT, GRADIENT, TURNED, MASK, TRAINED, KIND, DERIVATIVE = range(13)
 """Columns of ``layers``, int64: sizes; addresses of W (out, in), b, their gradients (0: not wanted, W alone), output and its
 gradient (out, B), the input turned to the other order (the first layer's (in, B), others' (B, in)), dropout mask (B, out; 0:
-none); whether anything at this layer or below it is trained."""
+none); whether anything at this layer or below it is trained; the kind of activation (see ``smooth``) and, where it is a smooth
+one, the address of its derivative (out, B)."""
 SLOPE, SCALE = range(2)
-"""Columns of ``factors``, float32: the activation's slope below 0 (0 ReLU, 1 none); 1/keep of its dropout."""
+"""Columns of ``factors``, float32: the activation's slope below 0 (0 ReLU, 1 none; ELU: its α); 1/keep of its dropout."""
 F32 = np.float32
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 """Sums may be taken in any order, which vectorises them; infinities and NaN keep their meaning."""
@@ -64,10 +66,13 @@ def step(layers, factors, rows, x_at, y_at, loss_at, kind, wanted, work):
         z = carray(pointer(z_at), (n_out, rows), F32)
         b = carray(pointer(layers[l, BIAS]), n_out, F32)
         slope = factors[l, SLOPE]
-        for j in range(n_out):
-            for i in range(rows):
-                v = z[j, i] + b[j]
-                z[j, i] = v if v > 0 else slope * v
+        if layers[l, KIND]:
+            activate(layers[l, KIND], slope, z, b, carray(pointer(layers[l, DERIVATIVE]), (n_out, rows), F32))
+        else:
+            for j in range(n_out):
+                for i in range(rows):
+                    v = z[j, i] + b[j]
+                    z[j, i] = v if v > 0 else slope * v
         if layers[l, MASK]:
             _drop(z, layers[l, MASK], factors[l, SCALE])
         h_at = z_at
@@ -96,11 +101,17 @@ def step(layers, factors, rows, x_at, y_at, loss_at, kind, wanted, work):
         if l < last:
             if layers[l, MASK]:
                 _drop(g, layers[l, MASK], factors[l, SCALE])
-            h = carray(pointer(layers[l, OUTPUT]), (n_out, rows), F32)
-            slope = factors[l, SLOPE]
-            for j in range(n_out):
-                for i in range(rows):
-                    g[j, i] = g[j, i] if h[j, i] > 0 else slope * g[j, i]
+            if layers[l, KIND]:
+                d = carray(pointer(layers[l, DERIVATIVE]), (n_out, rows), F32)
+                for j in range(n_out):
+                    for i in range(rows):
+                        g[j, i] *= d[j, i]
+            else:
+                h = carray(pointer(layers[l, OUTPUT]), (n_out, rows), F32)
+                slope = factors[l, SLOPE]
+                for j in range(n_out):
+                    for i in range(rows):
+                        g[j, i] = g[j, i] if h[j, i] > 0 else slope * g[j, i]
         for j in range(n_out):
             total = F32(0)
             for i in range(rows):

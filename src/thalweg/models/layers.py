@@ -93,6 +93,15 @@ def _leaky_relu(module: nn.LeakyReLU) -> Derivative:
     )
 
 
+def _elu(module: nn.ELU) -> Derivative:
+    alpha = module.alpha
+    return Derivative(
+        lambda x, out: aten.elu.out(x, alpha, out=out),
+        lambda g, saved: aten.elu_backward.grad_input(g, alpha, 1.0, 1.0, False, saved, grad_input=g),
+        from_output=False,
+    )
+
+
 DERIVATIVES: dict[type[nn.Module], Callable[..., Derivative]] = {
     nn.ReLU: lambda _: Derivative(
         lambda x, out: torch.clamp_min(x, 0, out=out),
@@ -116,6 +125,7 @@ DERIVATIVES: dict[type[nn.Module], Callable[..., Derivative]] = {
     ),
     nn.LeakyReLU: _leaky_relu,
     nn.GELU: _gelu,
+    nn.ELU: _elu,
 }
 
 

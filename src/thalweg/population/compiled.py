@@ -1,6 +1,6 @@
 """The compiled way: small fully connected nets, whole passes of all members in one native call.
 
-It takes what ``models.compiled`` takes (float32 on the CPU; Linear layers with ReLU, Leaky ReLU or nothing between them;
+It takes what ``models.compiled`` takes (float32 on the CPU; Linear layers with ReLU, tanh, GELU … or nothing between them;
 dropout; the three losses) and optimizers of thalweg whose update can be made natively (``updates.why``). Members may differ in
 all else: rates, rules, dropout, smoothing, rows, order, even in how many rows they have. Nothing is stacked: weights and
 states stay where they are, so a member leaves by being called no more.
@@ -38,7 +38,7 @@ KINDS = {nn.CrossEntropyLoss: 0, nn.BCEWithLogitsLoss: 1, nn.MSELoss: 2}
 def native(name: str) -> NativeKernel:
     """The machine code of a function of ``kernels``, made anew when any of the files it is compiled from changes."""
     here = Path(__file__).parent
-    files = [here / "layout.py", *(here.parent / "models" / name for name in ("kernels.py", "tiles.py"))]
+    files = [here / "layout.py", *(here.parent / "models" / name for name in ("kernels.py", "tiles.py", "smooth.py"))]
     digest = sha256("".join(path.read_text(encoding="utf-8") for path in files).encode()).hexdigest()
     text = (here / "kernels.py").read_text(encoding="utf-8")
     return machine_code("population", f"{text}\n# with {digest}\n")[name]
@@ -50,9 +50,9 @@ def _blocks(module: nn.Module) -> list[Block] | None:
     return blocks(layers)
 
 
-def _shape(module: nn.Module) -> list[tuple[int, int, bool, float]]:
+def _shape(module: nn.Module) -> list[tuple[int, int, bool, tuple[int, float]]]:
     found = _blocks(module) or []
-    return [(b.linear.in_features, b.linear.out_features, b.linear.bias is None, b.slope) for b in found]
+    return [(b.linear.in_features, b.linear.out_features, b.linear.bias is None, b.kind) for b in found]
 
 
 def _refuses_one(seat: Seat) -> str:
@@ -62,7 +62,7 @@ def _refuses_one(seat: Seat) -> str:
         return reason
     found = _blocks(module)
     if found is None or not readable(found):
-        return "a layer is not of those that the kernel knows (Linear, ReLU, Leaky ReLU, dropout; float32, on the CPU)"
+        return "a layer is not of those that the kernel knows (Linear, an activation, dropout; float32, on the CPU)"
     parameters = [p for block in found for p in block.linear.parameters()]
     listed = [p for group in seat.optimizer.param_groups for p in group["params"]]
     if not all(p.requires_grad for p in parameters) or {id(p) for p in parameters} != {id(p) for p in listed}:
@@ -88,7 +88,7 @@ class _Desk:
     def __init__(self, found: list[Block], batch: int, gradient: int) -> None:
         widest = max(block.linear.out_features for block in found)
         n_in, n_out = found[0].linear.in_features, found[-1].linear.out_features
-        self.layers = np.zeros((len(found), 11), dtype=np.int64)
+        self.layers = np.zeros((len(found), 13), dtype=np.int64)
         self.factors = np.ones((len(found), 2), dtype=np.float32)
         self.kept: list[np.ndarray] = []
         for index, block in enumerate(found):
@@ -96,19 +96,12 @@ class _Desk:
             addresses = [self._floats(width), self._floats(width)]  # of a bias that is not there, and of its gradient
             outputs = [self._floats(width * batch) for _ in range(2)]
             turned = self._floats(block.linear.in_features * batch)
+            kind, told = block.kind
+            derivative = self._floats(width * batch) if kind else 0
             self.layers[index] = [
-                block.linear.in_features,
-                width,
-                0,
-                addresses[0],
-                0,
-                addresses[1],
-                *outputs,
-                turned,
-                0,
-                1,
-            ]
-            self.factors[index, 0] = block.slope
+                block.linear.in_features, width, 0, addresses[0], 0, addresses[1], *outputs, turned, 0, 1, kind, derivative,
+            ]  # fmt: skip
+            self.factors[index, 0] = told
         examples, answers = (
             self._floats(batch * n_in),
             self._floats(2 * batch * n_out),
@@ -237,9 +230,8 @@ class Compiled:
             weight = torch.stack([block.linear.weight for block in layer]).transpose(1, 2)
             biases = [block.linear.bias for block in layer]
             z = torch.bmm(z, weight) if biases[0] is None else torch.baddbmm(torch.stack(biases)[:, None], z, weight)
-            slope = layer[0].slope
-            if slope != 1.0:
-                z = torch.clamp_min_(z, 0) if slope == 0.0 else torch.nn.functional.leaky_relu_(z, slope)
+            if layer[0].activation is not None:
+                z = layer[0].activation(z)
         return z
 
     def release(self) -> None:

@@ -65,7 +65,7 @@ from thalweg.population.layout import (
 net = kernels()
 step: Any = net.step
 N_OUT, WEIGHT, BIAS, WEIGHT_GRAD, BIAS_GRAD, MASK = 1, 2, 3, 4, 5, 9
-COLUMNS = 11
+COLUMNS = 13
 KERNELS: dict[str, dict[str, bool]] = {"passes": {}, "updates": {}}
 
 
