@@ -14,12 +14,12 @@ scored; for a study a function from values to a score.
 from thalweg.search.brains import CmaEs, Gp, Nsga2
 from thalweg.search.choice import Candidate, RateChoice
 from thalweg.search.dimensions import Choices, Dimension, Fixed, Range, Value
-from thalweg.search.importance import Importance, Share, importance, parallel
+from thalweg.search.fanova import Importance, Share, importance, parallel
+from thalweg.search.finalists import Refit, refit
 from thalweg.search.named import SAMPLERS, sampler_named
 from thalweg.search.pareto import front
 from thalweg.search.pruning import Halving, Median, Pruner
 from thalweg.search.rate import MakeTrial, Trial, choose_rate
-from thalweg.search.refit import Refit, refit
 from thalweg.search.samplers import Asked, Finished, Grid, Random, Sampler, Sobol, ranked
 from thalweg.search.space import Point, Space
 from thalweg.search.stages import CoarseToFine, Ordered, zoom

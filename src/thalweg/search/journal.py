@@ -87,7 +87,7 @@ class Journal:
         trials = {
             trial._trial_id: trial for trial in self.storage.get_all_trials(batch.study_id, deepcopy=False)
         }  # fmt: skip
-        ends = [change.trial_id for change in batch.changes if change.state is not None]
+        ends = dict.fromkeys(change.trial_id for change in batch.changes if change.state is not None)
         first = next((one.number for one in trials.values() if one.system_attrs.get(BEGUN) == worker), len(trials))
         return Written([one for one in ends if trials[one].system_attrs.get(ENDED) == worker], first)
 

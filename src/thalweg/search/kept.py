@@ -96,15 +96,19 @@ class Kept:
         self._beaten = -1e9
         self._ids: dict[int, int] = {}
         self._kinds = {name: _distribution(space, name) for name in space.searched}
-        with self.shelf.alone(name):
-            study = optuna.create_study(
-                storage=self.shelf.storage,
-                study_name=name,
-                directions=list(self.objectives.values()),
-                load_if_exists=True,
-            )
-            self.study_id: int = study._study_id
-            self._introduce(study, attrs)
+        try:
+            with self.shelf.alone(name):
+                study = optuna.create_study(
+                    storage=self.shelf.storage,
+                    study_name=name,
+                    directions=list(self.objectives.values()),
+                    load_if_exists=True,
+                )
+                self.study_id: int = study._study_id
+                self._introduce(study, attrs)
+        except BaseException:
+            self.shelf.close()
+            raise
 
     def _introduce(self, study: optuna.Study, attrs: Mapping[str, Any]) -> None:
         there = study.user_attrs

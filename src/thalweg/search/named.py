@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from thalweg.errors import InputError
 from thalweg.search.brains import CmaEs, Gp, Nsga2
 from thalweg.search.samplers import Grid, Random, Sampler, Sobol
@@ -27,8 +29,8 @@ def sampler_named(
     rounds: int = 4,
     order: tuple[tuple[str, ...], ...] = (),
 ) -> Sampler:
-    """One of ``SAMPLERS``. ``points`` is a grid's; ``rounds`` share the ``trials`` of coarse to fine; ``order`` are the groups of
-    an ordered search, which share the ``trials`` among their turns. Raises ``InputError`` for another name.
+    """One of ``SAMPLERS``. ``points`` is a grid's; ``rounds`` share the ``trials`` of coarse to fine; ``order`` are the groups
+    of an ordered search, which share the ``trials`` among their turns. Raises ``InputError`` for another name.
     """
     if name == "coarse-to-fine":
         return CoarseToFine(space, seed, stage=max(2, -(-trials // max(rounds, 1))))
@@ -37,6 +39,7 @@ def sampler_named(
         return Ordered(space, seed, stage=max(2, -(-trials // max(len(groups), 1))), groups=groups)
     if name == "grid":
         return Grid(space, points)
+    simple: dict[str, Callable[[Space, int], Sampler]]
     simple = {"random": Random, "sobol": Sobol, "tpe": Tpe, "gp": Gp, "cma-es": CmaEs, "nsga2": Nsga2}
     if name not in simple:
         raise InputError(f'there is no sampler "{name}": choose {", ".join(SAMPLERS)}')

@@ -47,6 +47,7 @@ class Tables:
             with self.alone("thalweg: tables"):
                 rows = RDBStorage(url, engine_kwargs=options)
         except (sa.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+            self._locks.dispose()
             raise InputError(f"{_without_password(where)}: the study can't be opened ({_first_line(error)})") from None
         self.engine: sa.Engine = rows.engine
         self.storage = _CachedStorage(rows)

@@ -11,6 +11,7 @@ a look at all trials. Here a batch is drawn in eight parts: the points of a part
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,9 @@ class Tpe:
 
             def make(seed: int) -> optuna.samplers.BaseSampler:
                 grouped = bool(self.space.when)
-                return package.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=grouped)
+                with warnings.catch_warnings():  # of a feature that Optuna calls experimental since 2.8
+                    warnings.simplefilter("ignore", package.exceptions.ExperimentalWarning)
+                    return package.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=grouped)
 
             return ask_optuna(make, self.space, self.seed, finished, running, n)
         return self._in_parts(finished, running, n)
