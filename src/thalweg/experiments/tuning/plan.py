@@ -7,14 +7,14 @@ InputError: there is no sampler "annealing": choose among random, grid, coarse, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from thalweg.errors import InputError
-from thalweg.search.samplers import Sampler
-from thalweg.search.space import Space
+from thalweg.search import Sampler, Space, sampler_named
 
 SAMPLERS = ("random", "grid", "coarse", "importance", "tpe", "gp", "cmaes", "sobol")
+NAMES = {"coarse": "coarse-to-fine", "importance": "ordered", "cmaes": "cma-es"}
+"""Shorter words of the command line."""
 PRUNERS = ("halving", "median", "none")
 ENGINES = ("local", "ray")
 
@@ -57,15 +57,9 @@ class Plan:
 
     def proposer(self, space: Space, seed: int) -> Sampler:
         """Who proposes points."""
-        from thalweg import search
-
-        if self.sampler == "grid":
-            return search.Grid(space, self.points)
-        makers: dict[str, Callable[[Space, int], Sampler]] = {
-            "random": search.Random, "sobol": search.Sobol, "coarse": search.CoarseToFine, "importance": search.Ordered,
-            "tpe": search.Tpe, "gp": search.Gp, "cmaes": search.CmaEs,
-        }  # fmt: skip
-        return makers[self.sampler](space, seed)
+        return sampler_named(
+            NAMES.get(self.sampler, self.sampler), space, seed=seed, trials=self.trials, points=self.points
+        )
 
     @property
     def learns(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
 from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.plan import Plan
+from thalweg.experiments.tuning.record import write_study_page
 from thalweg.experiments.tuning.rungs import Rungs
 from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import ABOVE, Event
@@ -141,6 +143,7 @@ def search(
         if study.best is not None:
             _crowned(study, laboratory, plan, result, watcher, interrupted)
     folder.write_json(folder.result, result)
+    write_study_page(folder)
     return folder, result
 
 
@@ -205,6 +208,8 @@ def settings_of(spec: Spec, plan: Plan, space: Space) -> str:
     import tomli_w
 
     own = {name: value for name, value in asdict(plan).items() if name != "space" and value is not None}
+    if plan.storage is not None:
+        own["storage"] = re.sub(r"//[^@/]*@", "//…@", plan.storage)  # no password in a file that is shown
     return spec.to_toml() + "\n" + tomli_w.dumps({"search": own, "space": space.to_dict()})
 
 
