@@ -133,7 +133,7 @@ add("ap low adagrad", on_table, "lr_too_low", lambda: mlp(20, 64, 3), lambda m: 
 add("ap low thalweg", on_labels, "lr_too_low", lambda: mlp(16, 64, 5), lambda m: thalweg.optim.SGD(m.parameters(), lr=1e-4))
 add("ap low coder", on_pixels, "lr_too_low", Coder, lambda m: sgd(m, 1e-3, 0.9))
 add("ap short cnn", on_digits, "undertrained", Small, adam, epochs=1)
-add("ap short spirals", on_spirals, "undertrained", lambda: mlp(2, 64, 64, 3), lambda m: adam(m, 3e-3), epochs=4)
+add("ap short spirals", on_spirals, "undertrained", lambda: mlp(2, 64, 64, 3), lambda m: adam(m, 3e-3), epochs=1)
 add("ap short attention", on_tokens, "undertrained", Attention, adam, epochs=1, batch=64)
 add("ap short sine", on_sine, "undertrained", lambda: mlp(1, 64, 64, 1, act=nn.Tanh), lambda m: adam(m, 3e-3), epochs=4)
 add("ap plateau cosine", on_spirals, "plateau", lambda: mlp(2, 64, 64, 3), lambda m: adam(m, 3e-3),
@@ -211,16 +211,16 @@ add("ap bias cnn", on_digits, "high_bias",
 add("ap bias bag", on_sine, "high_bias", lambda: mlp(1, 2, 1, act=nn.Tanh), lambda m: adam(m, 1e-2), epochs=100)
 add("ap bias spirals", on_spirals, "high_bias", lambda: mlp(2, 3, 3), lambda m: adam(m, 2e-2))
 add("ap decay cnn", on_digits, "over_regularised", Small, lambda m: adam(m, 2e-3, weight_decay=0.2), epochs=8)
-add("ap drop attention", on_tokens, "over_regularised", lambda: Attention(drop=0.8), lambda m: adam(m, 2e-3))
+add("ap drop attention", on_tokens, "over_regularised", lambda: Attention(drop=0.92), lambda m: adam(m, 2e-3))
 add("ap decay adamw", on_housing, "over_regularised", lambda: mlp(8, 64, 32, 1),
     lambda m: adamw(m, 3e-3, weight_decay=20.0))
 add("ap drop labels", on_three, "over_regularised", lambda: mlp(12, 64, 64, 3, drop=0.8), lambda m: adam(m, 3e-3),
     epochs=60)
 add("ap variance cnn", first(on_digits, 50), "high_variance", lambda: Small(32), lambda m: adam(m, 2e-3), epochs=100,
     batch=16)
-add("ap variance gru", first(on_cells, 60), "high_variance", lambda: Rows(nn.LSTM, 2, 96, 4), lambda m: adam(m, 5e-3),
+add("ap variance gru", first(on_cells, 24), "high_variance", lambda: Rows(nn.LSTM, 2, 96, 4), lambda m: adam(m, 5e-3),
     epochs=100, batch=16)
-add("ap variance table", first(on_table2, 60), "high_variance", lambda: mlp(20, 256, 128, 1), adam, epochs=150, batch=16)
+add("ap variance table", first(on_table2, 40), "high_variance", lambda: mlp(20, 256, 128, 1), adam, epochs=150, batch=16)
 add("ap variance housing", first(on_housing, 60), "high_variance", lambda: mlp(8, 256, 256, 1), lambda m: adam(m, 2e-3),
     epochs=200, batch=16)
 add("ap noise cnn", flipped(on_digits, 0.25, 10), "label_noise", Small, lambda m: adam(m, 2e-3), epochs=15)

@@ -91,7 +91,7 @@ def run(p: Program) -> thalweg.doctor.Doctor:
     scheduler = p.schedule(p.optimizer) if p.schedule else None
     given = {"loss": p.loss, "train": p.train, "dev": p.dev}
     given = {name: given[name] for name in p.told}
-    with thalweg.watch(p.model, p.optimizer, train_dev=p.train_dev, **given) as doctor:
+    with thalweg.watch(p.model, p.optimizer, train_dev=p.train_dev, quiet=True, **given) as doctor:
         for _epoch in range(p.epochs):
             getattr(p.model, p.mode)()
             order = torch.randperm(len(y), generator=generator) if p.shuffle else torch.arange(len(y))

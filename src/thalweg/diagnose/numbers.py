@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from thalweg.history import History
 
@@ -61,10 +62,36 @@ class Numbers:
             "train/loss" in self.history and not math.isfinite(self("train/loss"))
         )
 
+    @cached_property
+    def allowed(self) -> float:
+        """The error these data allow, as far as is known, whichever is less: what each row's answer from the others makes, or
+        what a trial makes of training rows and dev rows both, one standard error added."""
+        reach = self("reference/train")
+        rows = min(self("n/dev"), self("n/train"), 1000.0)
+        for name in (
+            "same",
+            "slow",
+            "slower",
+            "fast",
+            "faster",
+            "standardised",
+            "redrawn",
+            "unfrozen",
+            "adam",
+            "more",
+            "free",
+        ):
+            held = self(f"trial/{name}/dev_error")
+            if math.isfinite(held) and rows > 0:
+                chance = max(held * (1 - min(held, 1.0)), 1 / rows)
+                held = max(held + math.sqrt(chance / rows), self(f"trial/{name}/error"))
+                reach = held if math.isnan(reach) else min(reach, held)
+        return reach
+
     @property
     def unfit(self) -> float:
-        """By how much the error on its own rows exceeds what each row's answer from the others makes."""
-        return self("train/error") - self("reference/train")
+        """By how much the error on its own rows exceeds what these data allow."""
+        return self("train/error") - self.allowed
 
     @property
     def unheld(self) -> float:
@@ -74,12 +101,12 @@ class Numbers:
     @property
     def span(self) -> float:
         """From the error the data allow to that of an answer without inputs."""
-        return self("chance") - self("reference/train")
+        return self("chance") - self.allowed
 
     @property
     def underfits(self) -> bool:
         least = 0.05 if self.flag("task/numbers") else 0.03
-        return self.broken or self.unfit > max(least, 0.2 * min(self("reference/train"), 0.5))
+        return self.broken or self.unfit > max(least, 0.2 * min(self.allowed, 0.5))
 
     @property
     def short(self) -> bool:
@@ -88,8 +115,13 @@ class Numbers:
     def closes(self, trial: str, control: str = "same") -> float:
         """The share of the gap between the control and what the data allow that a trial closed; negative if it widened."""
         own, other = self(f"trial/{control}/error"), self(f"trial/{trial}/error")
-        reach = min(self("reference/train"), other)
+        reach = min(self.allowed, other)
         return (own - other) / max(own - reach, 0.02) if math.isfinite(own + other) else self._by_loss(trial, control)
+
+    def gained(self, trial: str) -> float:
+        """By what share a trial's error lies below the run's own, on training and dev rows both; the lesser of the two."""
+        pairs = [("train/error", f"trial/{trial}/error"), ("dev/error", f"trial/{trial}/dev_error")]
+        return min(((self(a) - self(b)) / max(self(a), 1e-12) for a, b in pairs), default=math.nan)
 
     def _by_loss(self, trial: str, control: str) -> float:
         own, other = self(f"trial/{control}/loss"), self(f"trial/{trial}/loss")

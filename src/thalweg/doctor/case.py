@@ -15,15 +15,16 @@ from typing import Any
 
 import torch
 
+from thalweg.doctor.budget import Budget
 from thalweg.doctor.examples import Examples
-from thalweg.doctor.reference import MOST, Reference
+from thalweg.doctor.reference import MOST, Reference, wrong
 from thalweg.doctor.tape import State, Tape
 from thalweg.doctor.task import Task
 from thalweg.doctor.twin import Loss, Tried, Twin, outputs, quietly
 from thalweg.history import History
 
-JUDGED = 1000
-"""Rows a model is judged by."""
+JUDGED, LEAST = 1000, 100
+"""Rows a model is judged by, and the fewest."""
 
 
 @dataclass
@@ -42,8 +43,16 @@ class Case:
     reference: Reference | None = None
 
     def __post_init__(self) -> None:
-        self.rows = self.train.sample(JUDGED)
-        self._judged = self.train.take(self.rows)
+        few = self.train.sample(16)
+        with quietly(0):
+            probe = self.twin.at(None, training=True)
+            self.budget = Budget.of(probe, self.train.take(few)[0], rows=len(few), batch=self.batch, steps=self.steps)
+        self.judged = min(JUDGED, max(2 * LEAST, self.budget.rows(0.02)))
+        self._judged = self.sample(self.train)
+
+    def sample(self, part: Examples, most: int = JUDGED) -> tuple[Any, torch.Tensor]:
+        """The rows of a part a model is judged by: fewer where the model is costly."""
+        return part.take(part.sample(min(most, self.judged)))
 
     @property
     def steps(self) -> int:
@@ -95,6 +104,8 @@ class Case:
         def scaled(step: int, group: int) -> float:
             return factor * (rate or self.rate)(step, group)
 
+        parts = 1 + (self.dev is not None)
+        self.budget.spend(self.budget.steps(steps) + self.budget.forward(parts * self.judged, parts))
         inputs, targets = self._judged
 
         def judge(model: torch.nn.Module) -> tuple[float, float]:
@@ -113,7 +124,7 @@ class Case:
         )
         self.write({f"trial/{name}/loss": found.loss, f"trial/{name}/error": found.error, f"trial/{name}/steps": steps})
         if self.dev is not None:
-            dev = self.dev.take(self.dev.sample(JUDGED))
+            dev = self.sample(self.dev)
             with quietly(0):
                 _, error = self.judge_on(found.model, (shape(dev[0]) if shape else dev[0], dev[1]))
             self.write({f"trial/{name}/dev_error": error})
@@ -124,43 +135,53 @@ def reference(case: Case) -> None:
     """What the data allow: left-out error of the training rows and error of the dev rows by kernel ridge regression."""
     index = case.train.sample(MOST)
     features = case.train.features(index)
-    if features is None or (not case.task.is_classes and case.task.kind != "numbers"):
+    if features is None or not (case.task.is_classes or case.task.kind in ("numbers", "labels")):
         return
     targets = case.task.labels(case.train.targets[index])
     if not bool(torch.isfinite(features).all()) or not bool(torch.isfinite(targets.double()).all()):
         return
     classes = int(case.task.labels(case.train.targets).max()) + 1 if case.task.is_classes else 0
+
+    def error(answers: torch.Tensor, wanted: torch.Tensor) -> float:
+        if case.task.kind != "labels":
+            return wrong(answers, wanted, classes)
+        middle = (1 + case.task.low) / 2
+        return float(((answers > middle) != (wanted.reshape(answers.shape) > middle)).double().mean())
+
     found = case.reference = Reference.fit(features, targets, classes=classes)
-    numbers = {"reference/train": found.left_out_error}
+    numbers = {"reference/train": error(found.left_out, targets)}
     if classes:
         numbers["reference/clear_disagreement"] = found.clear_disagreement()
+    elif case.task.kind == "numbers":
+        numbers["reference/far_off"] = found.far_off()
     for name, part in (("dev", case.dev), ("train_dev", case.train_dev)):
         if part is not None:
             rows = part.sample(JUDGED)
             own = part.features(rows)
             labels = case.task.labels(part.targets[rows])
             if own is not None and own.shape[1] == features.shape[1] and bool(torch.isfinite(own).all()):
-                numbers[f"reference/{name}"] = found.error(own, labels.clamp(max=classes - 1) if classes else labels)
+                wanted = labels.clamp(max=classes - 1) if classes else labels
+                numbers[f"reference/{name}"] = error(found.answers(own), wanted)
     case.write(numbers)
 
 
 def progress(case: Case) -> None:
-    """Loss and error of training and dev rows at every kept moment and at the end."""
-    for step, state in [*sorted(case.tape.snapshots.items()), (case.steps, case.end)]:
+    """Loss and error of training and dev rows at kept moments and at the end: at fewer, on fewer rows, if that costs much."""
+    parts = [("train", case.train), ("dev", case.dev), ("train_dev", case.train_dev)]
+    given = [(name, part) for name, part in parts if part is not None]
+    moments = sorted(case.tape.snapshots)
+    while len(moments) > 3 and case.budget.rows(0.1, len(moments) * len(given)) < LEAST * len(moments) * len(given):
+        moments = [*moments[:-1:2], moments[-1]]
+    each = max(LEAST, case.budget.rows(0.1, len(moments) * len(given)) // max(len(moments) * len(given), 1))
+    for step, state in [*((m, case.tape.snapshots[m]) for m in moments), (case.steps, case.end)]:
         model = case.twin.at(state)
-        parts = [("train", case._judged)]
-        parts += [
-            (n, p.take(p.sample(JUDGED)))
-            for n, p in (("dev", case.dev), ("train_dev", case.train_dev))
-            if p is not None
-        ]
-        for name, pair in parts:
+        for name, part in given:
+            pair = case.sample(part, JUDGED if state is case.end else each)
             loss, error = case.judge_on(model, pair)
             case.write({f"{name}/loss": loss, f"{name}/error": error}, step=step)
+            case.budget.spend(case.budget.forward(len(pair[1]), 1))
     numbers = {"n/train": float(len(case.train)), "n/batch": float(case.batch), "n/steps": float(case.steps)}
     numbers["chance"] = case.task.chance(case.train.targets)
-    for name, part in (("dev", case.dev), ("train_dev", case.train_dev)):
-        if part is not None:
-            numbers[f"n/{name}"] = float(len(part))
+    numbers |= {f"n/{name}": float(len(part)) for name, part in given}
     numbers[f"task/{case.task.kind}"] = 1.0
     case.write(numbers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -19,7 +20,27 @@ from thalweg.doctor.twin import quietly
 from thalweg.errors import InputError
 from thalweg.gradcheck import GradientCheck, check
 
-ROWS = 16
+DOUBLE, TOUCH = 2, 10
+"""What float64 costs over float32; operations a weight to move it, draw where to, and put it back."""
+
+
+class Plan(NamedTuple):
+    """How thoroughly the check is made: rows, random directions and entries a parameter, at the start or at both ends."""
+
+    rows: int
+    directions: int
+    entries: int
+    states: int
+
+
+PLANS = (Plan(16, 2, 1, 2), Plan(16, 2, 1, 1), Plan(8, 1, 0, 1))
+
+
+def _cost(case: Case, plan: Plan) -> float:
+    parameters = list(case.twin.model.parameters())
+    passes = 2 * (plan.directions + plan.entries) * len(parameters) * plan.states
+    moved = 2 * (plan.directions + plan.entries) * plan.states * TOUCH * sum(p.numel() for p in parameters)
+    return DOUBLE * (case.budget.forward(passes * plan.rows, passes) + moved)
 
 
 def gradient(case: Case) -> None:
@@ -30,16 +51,19 @@ def gradient(case: Case) -> None:
 
 
 def _against_differences(case: Case) -> None:
-    inputs, targets = case.train.take(case.train.sample(ROWS, seed=3))
+    states = (case.tape.snapshots[0], case.end)
+    plan = next((p for p in PLANS if _cost(case, p) < 0.1 * case.budget.total), PLANS[-1])
+    case.budget.spend(_cost(case, plan))
+    inputs, targets = case.train.take(case.train.sample(plan.rows, seed=3))
     if not isinstance(inputs, torch.Tensor):
         return
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     targets = targets.double() if targets.is_floating_point() else targets
 
     def checked(model: torch.nn.Module) -> GradientCheck:
-        return check(lambda: case.loss(model(inputs), targets), model, directions=2, entries=1)
+        return check(lambda: case.loss(model(inputs), targets), model, directions=plan.directions, entries=plan.entries)
 
-    for state in (case.tape.snapshots[0], case.end):
+    for state in states[: plan.states]:
         if not all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
             continue
         model = case.twin.at(state).double().requires_grad_(True)

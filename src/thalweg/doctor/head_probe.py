@@ -82,7 +82,7 @@ def _loss(case: Case, out: torch.Tensor, targets: torch.Tensor, last: str) -> di
         torch.zeros_like(out) if last not in ("softmax", "sigmoid") else out.mean(0, keepdim=True).expand_as(out),
     )
     turned = torch.roll(torch.arange(len(out)), 1 + len(out) // 3)
-    if kind in ("classes", "binary"):
+    if kind in ("classes", "binary", "labels"):
         tops = [say(f"ideal_{scale:g}", scale * ideal) for scale in SCALES]
         numbers["loss/best"] = min((t for t in tops if math.isfinite(t)), default=math.nan)
         low, high = RANGES.get(last, (-math.inf, math.inf))
@@ -92,7 +92,7 @@ def _loss(case: Case, out: torch.Tensor, targets: torch.Tensor, last: str) -> di
             ]
             numbers["loss/floor"] = min((t for t in inside if math.isfinite(t)), default=math.nan)
         if low == 0.0 and high == 1.0:
-            say("anti", 1 - _inside(ideal, low, high) if kind == "binary" else _inside(ideal, low, high)[turned])
+            say("anti", 1 - _inside(ideal, low, high) if kind != "classes" else _inside(ideal, low, high)[turned])
         else:
             say("anti", -3 * ideal)
     else:
@@ -125,6 +125,8 @@ def _ideal(case: Case, out: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
         return (2 * torch.nn.functional.one_hot(labels, out.shape[1]) - 1).to(out.dtype)
     if case.task.kind == "binary":
         return (2 * labels - 1).to(out.dtype).reshape(out.shape)
+    if case.task.kind == "labels":
+        return torch.where(targets > case.task.low, 1.0, -1.0).to(out.dtype).reshape(out.shape)
     if case.task.kind in ("numbers", "codes") and targets.numel() == out.numel():
         return targets.to(out.dtype).reshape(out.shape)
     return None

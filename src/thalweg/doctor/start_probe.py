@@ -19,7 +19,9 @@ from thalweg.monitors.activations import RAILS
 from thalweg.monitors.signals import norms
 
 LIMITS = {"tanh": RAILS[torch.nn.Tanh], "sigmoid": (0.02, 0.98)}
-MOST_ROWS = 4000
+MOST_ROWS, LEAST_ROWS, GRADIENT_ROWS = 4000, 256, 512
+LISTENING = 2
+"""What listening to every operation adds: the pass costs about twice."""
 
 
 def layers(case: Case) -> None:
@@ -58,7 +60,9 @@ def weights(case: Case, state: State) -> dict[str, float]:
 def activations(case: Case, state: State) -> dict[str, float]:
     """Over the training rows: units of a ReLU that are never on, outputs of a sigmoid or tanh at the rails."""
     model = case.twin.at(state)
-    rows = case.train.sample(MOST_ROWS)
+    most = max(LEAST_ROWS, min(MOST_ROWS, case.budget.rows(0.05) // LISTENING))
+    rows = case.train.sample(most)
+    case.budget.spend(LISTENING * case.budget.forward(len(rows), 1 + len(rows) // 256))
     on: dict[str, torch.Tensor] = {}
     railed: dict[str, list[float]] = {}
     spread: dict[str, float] = {}
@@ -93,7 +97,9 @@ def gradients(case: Case, state: State) -> dict[str, float]:
     with quietly(0):
         for p in model.parameters():
             p.requires_grad_(True)
-        inputs, targets = case.train.take(case.train.sample(512, seed=2))
+        most = max(case.batch, min(GRADIENT_ROWS, case.budget.rows(0.02) // 3))
+        inputs, targets = case.train.take(case.train.sample(most, seed=2))
+        case.budget.spend(3 * case.budget.forward(len(targets), 1))
         value = case.loss(model(inputs), targets)
         named = {n: p for n, p in model.named_parameters() if p.ndim >= 2}
         found = torch.autograd.grad(value, list(named.values()), allow_unused=True)

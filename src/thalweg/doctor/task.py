@@ -6,8 +6,9 @@
 >>> task.error(outputs, train.targets)           # the share of wrong answers; of a regression 1 − R²
 0.03
 
-``kind``: ``classes`` (an output each), ``binary`` (one output), ``codes`` (class numbers as the target of a single output:
-a mistake more often than not), ``numbers`` (regression), ``other`` (no error is known, only the loss).
+``kind``: ``classes`` (an output each), ``binary`` (one output), ``labels`` (yes or no for each of several outputs), ``codes``
+(class numbers as the target of a single output: a mistake more often than not), ``numbers`` (regression), ``other`` (no error
+is known, only the loss).
 """
 
 from __future__ import annotations
@@ -52,12 +53,20 @@ class Task:
             ):
                 return cls("codes", len(kinds))
             return cls("numbers" if wide == 1 and not whole else "other")
-        if targets.shape == outputs.shape and targets.ndim == 2:
-            rows = targets.double()
-            hot = bool(((rows == rows.min()) | (rows == rows.max())).all()) and bool(
-                (rows == rows.max()).sum(1).eq(1).all()
-            )
-            return cls("classes", wide) if hot and wide > 1 else cls("numbers")
+        if (
+            targets.shape[1:] == outputs.shape[1:]
+            and targets.ndim >= 2
+            and (targets.is_floating_point() or targets.ndim == 2)
+        ):
+            rows = targets.double().reshape(len(targets), -1)
+            low, high = float(rows.min()), float(rows.max())
+            two = bool(((rows == low) | (rows == high)).all()) and high > low
+            if two and targets.ndim == 2 and bool((rows == high).sum(1).eq(1).all()):
+                return cls("classes", wide)
+            if two and low in (0.0, -1.0) and high == 1.0:
+                inside = float(outputs.min()) >= 0 and float(outputs.max()) <= 1
+                return cls("labels", 0, 0.5 if inside and low == 0 else 0.0, low)
+            return cls("numbers")
         return cls("other")
 
     @property
@@ -88,12 +97,17 @@ class Task:
             return 1.0
         if self.is_classes:
             return float((self.answers(outputs) != self.labels(targets)).double().mean())
+        if self.kind == "labels":
+            return float(((outputs > self.cut) != (targets > self.low)).double().mean())
         wide = targets.double().reshape(len(targets), -1)
         missed = (outputs.double().reshape(wide.shape) - wide).square().mean()
         return min(float(missed / wide.var(0, correction=0).mean().clamp(min=1e-30)), 2.0)
 
     def chance(self, targets: torch.Tensor) -> float:
         """The error of an answer that ignores the inputs."""
+        if self.kind == "labels":
+            shares = (targets > self.low).double().mean(0)
+            return float(torch.minimum(shares, 1 - shares).mean())
         if not self.is_classes:
             return 1.0
         counts = torch.bincount(self.labels(targets).clamp(min=0))

@@ -10,6 +10,7 @@ Steps, not seconds, are the measure, so the same run gets the same verdict on an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,48 +21,71 @@ from thalweg.doctor.case import Case
 from thalweg.doctor.examples import flat
 
 FEWEST, SHARE, LONGEST = 40, 8, 500
+LEAST = 5
+"""Steps below which a trial tells nothing."""
+UNSURE = 0.1
+EXTRA = ("slower", "faster")
+"""Tried only where enough is left for more steps."""
 
 
 def wanting(case: Case) -> bool:
-    """Whether the run fell short of what the data allow, or nobody knows what they allow."""
+    """Whether the run fell short of what the data allow, or nobody knows what they allow: kernel ridge regression that itself
+    leaves much of the way from guessing to certainty may only be the wrong tool for rows like these."""
     h = case.history
     train, dev = h.last("train/error"), h.last("dev/error")
     reach, held = h.last("reference/train"), h.last("reference/dev")
     if math.isnan(train) or math.isnan(reach) or not math.isfinite(h.last("train/loss")):
         return True
-    return train > reach + 0.02 or (dev > held + 0.03 if not math.isnan(dev + held) else False)
+    unsure = reach > UNSURE * h.last("chance") and train > UNSURE * h.last("chance")
+    return unsure or train > reach + 0.02 or (dev > held + 0.03 if not math.isnan(dev + held) else False)
 
 
 def trials(case: Case) -> None:
     """Runs those that the numbers so far call for; each writes ``trial/NAME/loss``, ``/error``, ``/dev_error``."""
     if not case.steps or not case.tape.rates:
         return
-    steps = min(max(case.steps // SHARE, min(FEWEST, case.steps)), LONGEST)
-    h = case.history
     if not wanting(case):
+        return
+    per_step, room = case.budget.steps(1), case.budget.left
+    steps = min(max(case.steps // SHARE, min(FEWEST, case.steps)), LONGEST, max(int(0.15 * room / per_step), 1))
+    if steps < min(LEAST, case.steps):
         return
     case.tried("same", steps=steps)
     case.tried("slow", steps=steps, factor=0.1)
     case.tried("fast", steps=steps, factor=10.0)
-    if h.last("trial/slow/loss") < h.last("trial/same/loss") or not math.isfinite(h.last("trial/slow/loss")):
-        case.tried("slower", steps=steps, factor=0.01)
-    if h.last("trial/fast/loss") < h.last("trial/same/loss"):
-        case.tried("faster", steps=steps, factor=100.0)
-    if _odd_inputs(h):
-        case.tried("standardised", steps=steps, shape=_standardiser(case))
-    if _odd_weights(h):
-        case.tried("redrawn", steps=steps, change=_redraw)
-    if h.last("frozen_share") > 0:
-        case.tried("unfrozen", steps=steps, change=_unfreeze)
-    if odd_settings(Numbers(h)):
-        case.tried("adam", steps=steps, change=_adam, own_rate=True)
-    if all(bool(torch.isfinite(v).all()) for v in case.end.values() if v.is_floating_point()):
-        longer = min(max(case.steps // 3, min(5 * FEWEST, 3 * case.steps)), 2 * LONGEST)
+    sound = all(bool(torch.isfinite(v).all()) for v in case.end.values() if v.is_floating_point())
+    longer = min(max(case.steps // 3, min(5 * FEWEST, 3 * case.steps)), 2 * LONGEST)
+    kept = longer * per_step * (1 + _regularised(case)) if sound else 0.0
+    for name, change in _changes(case):
+        if case.budget.fits(steps * per_step + (0.3 * kept if name in EXTRA else 0.0)):
+            change(name, steps)
+    if sound:
+        longer = min(longer, int(case.budget.left / per_step / (1 + _regularised(case))))
+    if sound and longer >= min(LEAST, case.steps):
         case.tried("more", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group))
         if _regularised(case):
             case.tried(
                 "free", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group), change=_free
             )
+
+
+def _changes(case: Case) -> list[tuple[str, Callable[[str, int], object]]]:
+    """What the numbers so far call for, most telling first."""
+    h = case.history
+    found: list[tuple[str, Callable[[str, int], object]]] = []
+    if _odd_inputs(h):
+        found.append(("standardised", lambda name, n: case.tried(name, steps=n, shape=_standardiser(case))))
+    if _odd_weights(h):
+        found.append(("redrawn", lambda name, n: case.tried(name, steps=n, change=_redraw)))
+    if h.last("frozen_share") > 0:
+        found.append(("unfrozen", lambda name, n: case.tried(name, steps=n, change=_unfreeze)))
+    if odd_settings(Numbers(h)):
+        found.append(("adam", lambda name, n: case.tried(name, steps=n, change=_adam, own_rate=True)))
+    if h.last("trial/slow/loss") < h.last("trial/same/loss") or not math.isfinite(h.last("trial/slow/loss")):
+        found.append(("slower", lambda name, n: case.tried(name, steps=n, factor=0.01)))
+    if h.last("trial/fast/loss") < h.last("trial/same/loss"):
+        found.append(("faster", lambda name, n: case.tried(name, steps=n, factor=100.0)))
+    return found
 
 
 def _regularised(case: Case) -> bool:

@@ -10,14 +10,15 @@ import math
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
+FAR_OFF = 0.03
+"""Of rows beyond six robust spreads: a normal spread has none, Student's with three degrees of freedom 0.3 %."""
+
 
 def high_bias(n: Numbers) -> Suspicion | None:
     """It fits its own rows worse than kernel ridge regression answers rows it never saw."""
     if not n.underfits or n.broken:
         return None
-    said = (
-        f"The training error is {n('train/error'):.3g}; these data allow {n('reference/train'):.3g} on rows left out."
-    )
+    said = f"The training error is {n('train/error'):.3g}; these data allow {n.allowed:.3g} on rows left out."
     return Suspicion(
         "high_bias",
         "the network",
@@ -45,10 +46,11 @@ def over_regularised(n: Numbers) -> Suspicion | None:
     if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5:
         said = f"Decay shrank the weights to {n('weights_shrunk'):.2g} of their first size; the rows are not fitted."
         return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", evidence)
-    gain = (min(more, end) - free) / missing
+    with_it = min(more, end)
+    gain = (with_it - free) / missing
     if gain > 0.3:
         said = f"More steps end at a training error of {free:.3g} without decay and dropout, {more:.3g} with them."
-        sure = min(0.6 + 0.3 * gain, 0.95)
+        sure = min(0.6 + 0.3 * max(gain, (with_it - free) / max(with_it - n.allowed, 0.02)), 0.95)
         return Suspicion(
             "over_regularised", "the regularisation", said, sure, "more steps without regularisation", evidence
         )
@@ -80,6 +82,12 @@ def label_noise(n: Numbers) -> Suspicion | None:
     if n("labels/swapped") > 0.1 and min(pulls, default=1.0) < 0.95:
         said = f"{n('labels/swapped'):.0%} of the rows were trained with another label than the one beside them."
         return Suspicion("label_noise", "the mini-batches", said, 0.95, "labels in the loss", n.these("labels/swapped"))
+    far = n("reference/far_off")
+    if far > FAR_OFF:
+        said = f"{far:.0%} of the targets lie far from what rows like theirs say: more than six robust spreads."
+        evidence = n.these("reference/far_off")
+        test = "left-out residuals, robustly fitted"
+        return Suspicion("label_noise", "the targets", said, min(0.8 + far, 0.95), test, evidence)
     share = n("reference/clear_disagreement")
     if share > 0.06 and share > 0.6 * n(
         "reference/train"

@@ -32,7 +32,7 @@ def wrong_activation(n: Numbers) -> Suspicion | None:
         return Suspicion(
             "wrong_activation", where, said, 0.93, "loss of ideal outputs", n.these("loss/floor", "loss/best")
         )
-    if last == "relu" and (n.flag("task/classes") or n.flag("task/binary")):
+    if last == "relu" and _of_classes(n):
         said = "A ReLU cuts the logits off at zero before the loss."
         return Suspicion("wrong_activation", where, said, 0.85, "last operation of the network", {})
     if (
@@ -52,15 +52,15 @@ def wrong_activation(n: Numbers) -> Suspicion | None:
     return None
 
 
+def _of_classes(n: Numbers) -> bool:
+    return any(n.flag(f"task/{kind}") for kind in ("classes", "binary", "labels"))
+
+
 def _regression_loss(n: Numbers) -> bool:
     """A loss that punishes being surer than one: made for numbers, used for classes."""
     one, ten = n("loss/ideal_1"), n("loss/ideal_10")
     sure = n("loss/floor") if n.flag("head/sigmoid") or n.flag("head/softmax") else one
-    return (
-        ten > max(3 * abs(one), abs(n("loss/null")))
-        and ten > sure + 1e-3
-        and (n.flag("task/classes") or n.flag("task/binary"))
-    )
+    return ten > max(3 * abs(one), abs(n("loss/null"))) and ten > sure + 1e-3 and _of_classes(n)
 
 
 def wrong_loss(n: Numbers) -> Suspicion | None:

@@ -93,7 +93,7 @@ def undertrained(n: Numbers) -> Suspicion | None:
 
 def plateau(n: Numbers) -> Suspicion | None:
     """A schedule that died, or a loss that stands still for no other reason."""
-    if n("rate/alive") < 0.5 and n.underfits:
+    if n("rate/alive") < 0.5 and (n.underfits or n.gained("more") > 0.15):
         said = f"The learning rate was below a hundredth of its top for {1 - n('rate/alive'):.0%} of the run."
         return Suspicion(
             "plateau", "the schedule", said, 0.9, "rates of the run", n.these("rate/alive", "rate/top", "rate/last")
