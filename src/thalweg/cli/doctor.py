@@ -15,8 +15,9 @@ from rich.text import Text
 
 from thalweg.cli.show import NAMES, _console
 from thalweg.errors import plain
+from thalweg.experiments.attempts import Attempt
 from thalweg.experiments.diagnosing import Diagnosis
-from thalweg.experiments.improving import Attempt, Improvement
+from thalweg.experiments.improving import Improvement
 
 
 def show_diagnosis(found: Diagnosis) -> None:

@@ -96,7 +96,8 @@ def _rate(spec: Settings, factor: float) -> float:
 
 def _undertrained(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Change]:
     epochs: int = spec.get("epochs", 50)
-    return [{"epochs": _longer(epochs, 3)}, {"lr": None}, {"epochs": _longer(epochs, 10)}]
+    long = {"epochs": _longer(epochs, 10)}
+    return [{"epochs": _longer(epochs, 3)}, {**long, "lr": None}, {"lr": None}, long]
 
 
 def _longer(epochs: int, times: int) -> int:
