@@ -7,7 +7,7 @@
 PosixPath('runs/digits-1/improved.toml')
 
 Changes are tried in pairs with the run as it was (``attempts``). What the one that helps leaves to be found is treated again
-from there, once: a run of one pass at a rate that is too low needs two remedies. Trials are runs in ``improve/`` under the run: an
+from there, once: a run of one pass at too low a rate needs two remedies. Trials are runs in ``improve/`` under the run: an
 ``improve`` that was interrupted goes on with them, and one with more seeds adds to them.
 
 What decides is the dev part, never the test part. The best of several has the luck of the draw in it: the gain to expect is
