@@ -253,12 +253,32 @@ def test_what_can_t_be_one_program_goes_one_by_one_with_a_sentence(kind: type[nn
         assert torch.equal(weights_of(module), weights_of(old))
 
 
-def test_architectures_do_not_mix() -> None:
-    modules = [mlp(10, 4, hidden=(8,), activation="tanh"), mlp(10, 4, hidden=(9,), activation="tanh")]
-    population = [Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN) for module in modules]
-    with pytest.raises(InputError, match="member 1 has parameters of other shapes"):
-        train_population(population, batch_size=32, epochs=1, way="batched")
-    assert train_population(population, batch_size=32, epochs=1).way == "one by one"
+@pytest.mark.parametrize("way", WAYS)
+def test_architectures_train_group_after_group(way: str) -> None:
+    def population() -> list[Member]:
+        widths = [(8,), (9,), (8,), (8, 9), (9,)]
+        modules = [mlp(10, 4, hidden=hidden, dropout=0.1 * (k % 2)) for k, hidden in enumerate(widths)]
+        for k, module in enumerate(modules):
+            drawn = 0.3 * torch.randn(len(weights_of(module)), generator=torch.Generator().manual_seed(k))
+            with torch.no_grad():
+                nn.utils.vector_to_parameters(drawn, module.parameters())
+        return [
+            Member(module, lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN, DEV, order=k, seed=k)
+            for k, module in enumerate(modules)
+        ]
+
+    seen: list[tuple[int, list[int]]] = []
+
+    def look(epoch: int, going: dict) -> list[int]:
+        seen.append((epoch, sorted(going)))
+        return [2] if epoch == 1 else []
+
+    trained = train_population(population(), batch_size=32, epochs=2, way=way, on_epoch=look)
+    assert seen == [(1, [0, 2]), (2, [0]), (1, [1, 4]), (2, [1, 4]), (1, [3]), (2, [3])]
+    assert trained.way == way and trained.outcomes[2].stopped == "pruned after epoch 1"
+    for k, outcome in enumerate(trained.outcomes):
+        single = train_population([population()[k]], batch_size=32, epochs=1 if k == 2 else 2, way=way).outcomes[0]
+        assert outcome.losses == pytest.approx(single.losses, abs=1e-5)
 
 
 def test_members_without_dropout_go_with_those_that_have_it() -> None:

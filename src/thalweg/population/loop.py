@@ -9,6 +9,10 @@ A caller that prunes looks at the curves after each pass and says who leaves:
 >>> def halve(epoch, going):                        # going: {number of a member: its Outcome so far}
 ...     return worse_half(going) if epoch in (3, 9, 27) else ()
 >>> train_population(members, batch_size=64, epochs=81, on_epoch=halve)
+
+Members of several architectures train group after group, and a population that is killed goes on from its file:
+
+>>> train_population(members, batch_size=64, epochs=81, checkpoint="study/population.safetensors")
 """
 
 from __future__ import annotations
@@ -16,10 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from thalweg.errors import InputError
+from thalweg.population.architectures import groups
+from thalweg.population.keeping import Keeping
 from thalweg.population.measuring import averaged, measured
 from thalweg.population.members import Member, Outcome, Seat, check, orders_of
 from thalweg.population.ways import choose
@@ -40,7 +47,7 @@ class Trained:
     reason: str
 
 
-class _Going:
+class Going:
     """A member that still trains."""
 
     def __init__(self, number: int, seat: Seat, best: Best) -> None:
@@ -86,6 +93,7 @@ def train_population(
     min_gain: float = 0.0,
     on_epoch: OnEpoch | None = None,
     way: str = "auto",
+    checkpoint: str | Path | None = None,
 ) -> Trained:
     """Trains all members for ``epochs`` passes, in mini-batches of ``batch_size``; the modules are trained in place.
 
@@ -95,25 +103,60 @@ def train_population(
     the outcomes so far of all that still train and gives the numbers of those that shall leave. ``way`` is one of ``WAYS``,
     or ``auto`` for the first that can be gone; whether it pays is what ``probe`` measures.
 
+    Members of different architectures train group after group, each group as a population of its own: ``on_epoch`` is then
+    told of one group's members, from pass 1 again for the next. With ``checkpoint``, a file, the state of all members is kept
+    after passes (for at most a twentieth of the time), and a call that finds the file goes on from there to the same bits; it
+    is the caller's to remove.
+
     A member ends as it would alone, with the same order of mini-batches, but for the rounding of sums taken in another order.
 
-    Raises ``InputError`` for a population that can't be trained.
+    Raises ``InputError`` for a population that can't be trained, and for a checkpoint of another one.
     """
     check(members, batch_size)
-    seats = [Seat(member) for member in members]
-    run, reason = choose(seats, batch_size=batch_size, way=way)
     everyone = [
-        _Going(
-            number, seat, Best(watch=watch, patience=patience if seat.member.dev is not None else 0, min_gain=min_gain)
+        Going(
+            number,
+            Seat(member),
+            Best(watch=watch, patience=patience if member.dev is not None else 0, min_gain=min_gain),
         )
-        for number, seat in enumerate(seats)
+        for number, member in enumerate(members)
     ]
-    there, going = list(everyone), list(everyone)
+    ways: dict[str, str] = {}
+    apart = groups([member.module for member in members])
+    for index, numbers in enumerate(apart):
+        kept = None
+        if checkpoint is not None:
+            path = Path(checkpoint)
+            path = path if len(apart) == 1 else path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
+            kept = Keeping(path, batch_size=batch_size)
+        name, reason = _train_group(
+            [everyone[number] for number in numbers],
+            batch_size=batch_size, epochs=epochs, on_epoch=on_epoch, way=way, kept=kept,
+        )  # fmt: skip
+        ways[name] = ways.get(name) or reason
+    return Trained([member.outcome for member in everyone], ", ".join(ways), "; ".join(filter(None, ways.values())))
+
+
+def _train_group(
+    everyone: Sequence[Going],
+    *,
+    batch_size: int,
+    epochs: int,
+    on_epoch: OnEpoch | None,
+    way: str,
+    kept: Keeping | None,
+) -> tuple[str, str]:
+    """Trains members of one architecture; the way they went, and why not a faster one."""
+    made, there, before = (0, list(everyone), "") if kept is None else kept.restore(everyone)
+    if made >= epochs or not (going := [member for member in there if not member.outcome.stopped]):
+        return before, ""
+    run, reason = choose([member.seat for member in there], batch_size=batch_size, way=before or way)
+    if kept is not None:
+        kept.dice(run)
     try:
-        for epoch in range(1, epochs + 1):
-            for member, losses in zip(
-                there, run.train(orders_of([member.seat for member in there], epoch - 1)), strict=True
-            ):
+        for epoch in range(made + 1, epochs + 1):
+            orders = orders_of([member.seat for member in there], epoch - 1)
+            for member, losses in zip(there, run.train(orders), strict=True):
                 if not member.outcome.stopped:
                     member.trained(losses, len(member.seat.member.train), batch_size)
             with averaged([member.seat for member in there]):
@@ -132,11 +175,13 @@ def train_population(
                     with averaged([member.seat]):
                         member.keep(epoch)
             going = [member for member in going if not member.outcome.stopped]
-            if not going:
-                break
-            if run.name != "batched" or len(there) - len(going) >= LEAVE * len(there):
+            if going and (run.name != "batched" or len(there) - len(going) >= LEAVE * len(there)):
                 run.keep([place for place, member in enumerate(there) if not member.outcome.stopped])
                 there = going
+            if kept is not None:
+                kept.save(epoch=epoch, everyone=everyone, there=there, way=run, last=not going or epoch == epochs)
+            if not going:
+                break
     finally:
         run.release()
-    return Trained([member.outcome for member in everyone], run.name, reason)
+    return run.name, reason
