@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg.errors import InputError
-from thalweg.search import Choices, Range, Space
+from thalweg.search import Choices, Dimension, Fixed, Range, Space, Value
 
 RANGES = st.one_of(
+    st.tuples(st.integers(0, 8), st.integers(1, 8)).map(lambda ends: Range(2 ** ends[0], 2 ** sum(ends), "power2")),
     st.tuples(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3)).map(lambda ends: Range(ends[0], ends[0] + ends[1])),
     st.tuples(st.floats(1e-8, 1.0), st.floats(1.01, 1e6)).map(lambda ends: Range(ends[0], ends[0] * ends[1], "log")),
     st.tuples(st.floats(1e-5, 0.1), st.floats(1.5, 5.0)).map(
@@ -22,6 +27,33 @@ RANGES = st.one_of(
     st.tuples(st.integers(-50, 50), st.integers(1, 100)).map(lambda ends: Range(ends[0], ends[0] + ends[1])),
     st.tuples(st.integers(1, 50), st.integers(1, 1000)).map(lambda ends: Range(ends[0], ends[0] + ends[1], "log")),
 )
+
+VALUES = st.one_of(st.booleans(), st.integers(-99, 99), st.floats(-9, 9), st.text(max_size=6))
+NAMES = ["lr", "rule", "momentum", "hidden"]
+
+
+@st.composite
+def dimensions(draw: st.DrawFn) -> Dimension:
+    kind = draw(st.integers(0, 2))
+    if kind == 0:
+        return draw(RANGES)
+    return (
+        Fixed(draw(VALUES))
+        if kind == 1
+        else Choices(tuple(draw(st.lists(VALUES, min_size=1, max_size=4, unique=True))))
+    )
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """Up to four dimensions, each perhaps under conditions on earlier ones."""
+    made = {name: draw(dimensions()) for name in draw(st.permutations(NAMES))[: draw(st.integers(1, 4))]}
+    when = {}
+    for place, name in enumerate(made):
+        others = draw(st.lists(st.sampled_from(list(made)[:place]), unique=True, max_size=2)) if place else []
+        if others:
+            when[name] = {other: (made[other].at(draw(st.floats(0, 1))),) for other in others}
+    return Space(made, when)
 
 
 class TestText:
@@ -34,6 +66,7 @@ class TestText:
             (".1...5", Range(0.1, 0.5)),
             ("-5..-2", Range(-5, -2)),
             ("16..512:log", Range(16, 512, "log")),
+            ("16..512:power2", Range(16, 512, "power2")),
             (" 1 .. 4 ", Range(1, 4)),
             ("[64,128]", Choices((64, 128))),
             ("[relu, 'tanh', \"gelu\"]", Choices(("relu", "tanh", "gelu"))),
@@ -59,7 +92,10 @@ class TestText:
             ("nan..1", r"must rise from a finite number"),
             ("0..1:log", "lr: the range 0..1:log must lie above 0"),
             ("0.9..1.0:one-minus", "must lie below 1"),
-            ("0..1:cubic", 'lr: there is no scale "cubic": choose linear, log, one-minus'),
+            ("0..1:cubic", 'lr: there is no scale "cubic": choose linear, log, one-minus, power2'),
+            ("16..100:power2", "lr: the range 16..100:power2 must go from a power of two to another"),
+            ("1.0..4.0:power2", "must go from a power of two"),
+            ("[1, inf]", "lr: inf is no value of a hyperparameter"),
             ("[]", "lr: the choices .* must be at least one"),
             ("[1, 1]", "each once"),
         ],
@@ -140,3 +176,115 @@ class TestScales:
     def test_numbers_are_short(self) -> None:
         assert Range(1e-4, 1.0, "log").at(0.5) == 0.01
         assert math.isclose(Range(0.0, 0.3).at(0.1), 0.03)
+
+    def test_powers_of_two_are_equally_likely(self) -> None:
+        values = self.drawn(Range(16, 256, "power2"))
+        numbers, counts = np.unique(values, return_counts=True)
+        assert numbers.tolist() == [16, 32, 64, 128, 256]
+        assert scipy.stats.chisquare(counts).pvalue > 0.01
+
+
+OPTIMIZERS = """
+[space]
+lr = "1e-4..1:log"
+epochs = 30
+rule = ["sgd", "adam"]
+momentum = { range = "0.5..0.99:one-minus", when = { rule = "sgd" } }
+nesterov = { choices = [true, false], when = { rule = ["sgd"], momentum = 0.99 } }
+name = { value = "first" }
+"""
+
+
+class TestTogether:
+    def test_toml(self, tmp_path: Path) -> None:
+        path = tmp_path / "space.toml"
+        path.write_text(OPTIMIZERS)
+        momentum, nesterov = Range(0.5, 0.99, "one-minus"), Choices((True, False))
+        assert Space.read(path) == Space(
+            {
+                "lr": Range(1e-4, 1.0, "log"),
+                "epochs": Fixed(30),
+                "rule": Choices(("sgd", "adam")),
+                "momentum": momentum,
+                "nesterov": nesterov,
+                "name": Fixed("first"),
+            },
+            {"momentum": {"rule": ("sgd",)}, "nesterov": {"rule": ("sgd",), "momentum": (0.99,)}},
+        )
+
+    def test_what_is_not_active_is_not_there(self) -> None:
+        space = Space.parse(tomllib.loads(OPTIMIZERS)["space"])
+        places = dict.fromkeys(space, 0.0)
+        assert list(space.at(places)) == ["lr", "epochs", "rule", "momentum", "name"]
+        assert list(space.at({**places, "rule": 0.9})) == ["lr", "epochs", "rule", "name"]
+        assert list(space.at({**places, "momentum": 1.0})) == ["lr", "epochs", "rule", "momentum", "nesterov", "name"]
+        # A condition on what is not there is not met.
+        assert list(space.at({**places, "momentum": 1.0, "rule": 0.9})) == ["lr", "epochs", "rule", "name"]
+
+    @given(spaces())
+    def test_text_and_back(self, space: Space) -> None:
+        entries = space.to_dict()
+        for copy in (entries, json.loads(json.dumps(entries)), tomllib.loads(tomli_w.dumps(entries))):
+            again = Space.parse(copy)
+            assert again == space
+            assert list(again) == list(space)
+            assert [_kinds(again[name]) for name in again] == [_kinds(space[name]) for name in space]
+
+    @given(spaces(), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+    def test_values_and_back(self, space: Space, draws: list[float]) -> None:
+        point = space.at(dict(zip(NAMES, draws, strict=True)))
+        again = space.at(dict.fromkeys(space, 0.5) | space.places(point))
+        for name in set(again) & set(point):
+            near = isinstance(point[name], float)
+            assert again[name] == (pytest.approx(point[name], rel=1e-9, abs=1e-9) if near else point[name])
+        assert list(again) == list(point) or space.when  # a condition on a number is met exactly or not at all
+        assert set(point) <= set(space)
+        assert space.active(point) == point
+
+    @pytest.mark.parametrize(
+        ("entries", "sentence"),
+        [
+            ({"a": {"range": "1..2", "when": {"b": 1}}}, r'a: it depends on "b", which the space lacks: it has a'),
+            ({"a": [1, 2], "b": {"value": 1, "when": {"a": 3}}}, "b: it depends on a = 3, which a never is"),
+            ({"a": "1..4", "b": {"value": 1, "when": {"a": 1.5}}}, "which a never is"),
+            ({"a": "1..4", "b": {"value": 1, "when": {"a": "x"}}}, "which a never is"),
+            (
+                {"a": {"choices": [1], "when": {"b": 1}}, "b": {"choices": [1], "when": {"a": 1}}},
+                r"a: its condition depends on itself \(a → b → a\)",
+            ),
+            (
+                {"a": {"range": "1..2", "choices": [1]}},
+                "a: a table holds one of range, choices, value and perhaps when",
+            ),
+            ({"a": {"when": {"a": 1}}}, "not nothing"),
+            ({"a": {"low": 1}}, "not low"),
+            ({"a": {"range": [1, 2]}}, r"a: range is a text, not \[1, 2\]"),
+            ({"a": {"choices": "1..2"}}, "a: choices is a list"),
+            ({"a": {"value": [1]}}, r"a: \[1\] is no value"),
+            ({"a": {"value": 1, "when": "b"}}, "a: when is a table of other hyperparameters"),
+            ({"a": [[1], [2]]}, "a: "),
+            ({"a": [math.nan]}, "a: nan is no value"),
+            ({"a": None}, "a: None is no value"),
+        ],
+    )
+    def test_refused_in_a_sentence(self, entries: dict, sentence: str) -> None:
+        with pytest.raises(InputError, match=sentence):
+            Space.parse(entries)
+
+    def test_files_that_can_not_be_read(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match=r"none.toml: the space can't be read \(No such file"):
+            Space.read(tmp_path / "none.toml")
+        path = tmp_path / "space.toml"
+        for text, sentence in [
+            ("lr = ", r"space.toml: this is no TOML"),
+            ("", "space.toml: the space is empty"),
+            ('lr = "x"', 'space.toml: lr: "x" is no range'),
+        ]:
+            path.write_text(text)
+            with pytest.raises(InputError, match=sentence):
+                Space.read(path)
+
+
+def _kinds(dimension: Dimension) -> list[type]:
+    ends: list[Value] = [dimension.low, dimension.high] if isinstance(dimension, Range) else []
+    return [type(dimension), *map(type, ends)]

@@ -317,7 +317,7 @@ class TestManyProcesses:
         """Two processes (four at a server) and one that is killed in the middle."""
         count = 4 if "://" in where else 2
         with contextlib.ExitStack() as stack:
-            workers = [Worker(where, mode, 60, 6 if mode == "die" else 4) for mode in ["die", *["work"] * count]]
+            workers = [Worker(where, mode, 40, 6 if mode == "die" else 4) for mode in ["die", *["work"] * count]]
             for worker in workers:
                 stack.enter_context(worker)
                 worker.go()
@@ -329,10 +329,10 @@ class TestManyProcesses:
         assert len(told) == len(set(told))
         with opened(where, name="shop") as store:
             # The last to leave may have left before the killed one's trials were free.
-            left = store.ask(SAMPLER, 60, most=60)
-            assert sorted([*before, *told, *(ticket.number for ticket in left)]) == list(range(60))
+            left = store.ask(SAMPLER, 40, most=40)
+            assert sorted([*before, *told, *(ticket.number for ticket in left)]) == list(range(40))
             store.tell([Told(one.number, "finished", (one.values["lr"],)) for one in left])
-            points = SAMPLER.suggest([], [], 60)
+            points = SAMPLER.suggest([], [], 40)
             assert store.finished() == [Finished(n, values, (values["lr"],)) for n, values in enumerate(points)]
 
 

@@ -119,7 +119,9 @@ class Kept:
             for key, value in {OBJECTIVES: self.objectives, **attrs, SPACE: self.space.to_dict()}.items():
                 study.set_user_attr(key, value)
         elif Space.parse(there[SPACE]) != self.space or list(there[SPACE]) != list(self.space):
-            raise InputError(f'the study "{self.name}" searches another space: give another name, or its own space')
+            raise InputError(
+                f'the study "{self.name}" searches another space, or one in another order: give another name, or its own space'
+            )
         elif there[OBJECTIVES] != self.objectives:
             raise InputError(
                 f'the study "{self.name}" has other objectives ({", ".join(there[OBJECTIVES])}): give another name'

@@ -92,12 +92,14 @@ class Space:
             raise InputError(f"{path}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """As TOML and JSON hold it: ``Space.parse(space.to_dict()) == space``."""
+        """As TOML and JSON hold it: ``Space.parse(space.to_dict()) == space``, in the same order."""
         entries: dict[str, Any] = {}
+        tables = False
         for name, dimension in self.dimensions.items():
             text = dimension.text
-            bare = not isinstance(dimension, Fixed) or not isinstance(text, str)
-            if bare and name not in self.when:
+            # TOML writes plain keys before tables, so after the first table all are tables.
+            tables |= name in self.when or (isinstance(dimension, Fixed) and isinstance(text, str))
+            if not tables:
                 entries[name] = text
                 continue
             kind = {Range: "range", Choices: "choices"}.get(type(dimension), "value")
