@@ -82,6 +82,14 @@ def test_a_rate_that_is_too_high_is_found_by_a_test(home: Path) -> None:
     assert written["tested"] and [one["kind"] for one in written["findings"]] == [one.kind for one in found.findings]
     assert folder.read_json(folder.result)["findings"][0]["sentence"] == first.sentence
     assert first.sentence in folder.page.read_text(encoding="utf-8")
+    kept = read_findings(folder, History.read(folder.history))
+    assert kept is not None and kept.tested and kept.findings == found.findings
+    for one, other in zip(kept.findings, found.findings, strict=True):
+        assert (one.chart is None) == (other.chart is None)
+        if one.chart is not None and other.chart is not None:
+            assert (one.chart.y, one.chart.ticks) == (other.chart.y, other.chart.ticks)
+            for line, drawn in zip(one.chart.series, other.chart.series, strict=True):
+                np.testing.assert_array_equal(line.values, drawn.values)
 
 
 def test_history_alone_takes_nothing_back(home: Path) -> None:

@@ -1,7 +1,7 @@
 """What the doctor found, kept in the run's folder as ``findings.json``: the tests need not be made again for the page.
 
 >>> write_findings(folder, verdict, history, tested=True)
->>> tested_verdict(folder, history, diagnose.examine(history, facts)).findings[0].kind
+>>> read_findings(folder, history).findings[0].kind
 'lr_too_high'
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from thalweg.experiments.folder import Folder
 from thalweg.history import History
 
 if TYPE_CHECKING:
-    from thalweg.diagnose import Finding, Verdict
+    from thalweg.diagnose import Chart, Finding, Verdict
 
 _FIELDS = ("kind", "sentence", "where", "evidence", "confidence", "remedy", "reference", "severity")
 
@@ -38,7 +40,7 @@ def plain(finding: Finding) -> dict[str, Any]:
 
 def write_findings(folder: Folder, verdict: Verdict, history: History, *, tested: bool) -> dict[str, Any]:
     """Writes ``findings.json``, unless tests have said more of the run as it stands; returns what was to be written."""
-    content = {
+    content: dict[str, Any] = {
         "made": time.strftime("%Y-%m-%d %H:%M:%S"),
         "steps": steps_made(history),
         "tested": tested,
@@ -46,8 +48,37 @@ def write_findings(folder: Folder, verdict: Verdict, history: History, *, tested
         "notes": [plain(note) for note in verdict.notes],
     }
     if tested or read_findings(folder, history) is None:
-        folder.write_json(path_of(folder), content)
+        drawn = [
+            one | {"chart": _plain_chart(f.chart)} for one, f in zip(content["findings"], verdict.findings, strict=True)
+        ]
+        folder.write_json(path_of(folder), content | {"findings": drawn})
     return content
+
+
+def _plain_chart(chart: Chart | None) -> dict[str, Any] | None:
+    if chart is None:
+        return None
+    lines = [{"label": one.label, "steps": one.steps.tolist(), "values": _words(one.values)} for one in chart.series]
+    plainly = {"y": chart.y, "log": chart.log, "mark": chart.mark, "level": chart.level, "ticks": list(chart.ticks)}
+    return plainly | {"series": lines}
+
+
+def _words(values: np.ndarray) -> list[float | str]:
+    return [value if math.isfinite(value) else str(value) for value in values.tolist()]
+
+
+def _chart(found: Mapping[str, Any] | None) -> Chart | None:
+    from thalweg import diagnose
+
+    if found is None:
+        return None
+    lines = tuple(
+        diagnose.Series(one["label"], np.asarray(one["steps"]), np.array([float(value) for value in one["values"]]))
+        for one in found["series"]
+    )
+    return diagnose.Chart(
+        lines, found["y"], log=found["log"], mark=found["mark"], level=found["level"], ticks=tuple(found["ticks"])
+    )
 
 
 def read_findings(folder: Folder, history: History) -> Verdict | None:
@@ -61,18 +92,12 @@ def read_findings(folder: Folder, history: History) -> Verdict | None:
         return None
 
     def made(key: str) -> tuple[Finding, ...]:
-        return tuple(diagnose.Finding(**{name: one[name] for name in _FIELDS}) for one in content[key])
+        return tuple(
+            diagnose.Finding(**{name: one[name] for name in _FIELDS}, chart=_chart(one.get("chart")))
+            for one in content[key]
+        )
 
-    return diagnose.Verdict(made("findings"), made("notes"))
-
-
-def tested_verdict(folder: Folder, history: History, seen: Verdict) -> Verdict:
-    """What tests found, with the charts of what was ``seen`` in the history; where no tests were made, what was seen."""
-    found = read_findings(folder, history)
-    if found is None:
-        return seen
-    charts = {finding.kind: finding.chart for finding in seen.findings}
-    return replace(found, findings=tuple(replace(one, chart=charts.get(one.kind)) for one in found.findings))
+    return diagnose.Verdict(made("findings"), made("notes"), tested=True)
 
 
 def steps_made(history: History) -> int:

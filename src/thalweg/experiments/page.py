@@ -14,7 +14,7 @@ import torch
 
 from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
-from thalweg.experiments.findings import tested_verdict
+from thalweg.experiments.findings import read_findings
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.interventions import read_record
 from thalweg.experiments.parts import Prepared
@@ -114,7 +114,7 @@ def write_page(folder: Folder) -> None:
     result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
     verdict = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else diagnose.Verdict()
-    verdict = tested_verdict(folder, history, verdict)
+    verdict = read_findings(folder, history) or verdict
     result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
     if folder.result.exists():
         folder.write_json(folder.result, result)
