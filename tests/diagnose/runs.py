@@ -107,11 +107,19 @@ class Run:
     batch: int = 64
     decay: bool = True
     """Cosine decay of the rate to zero."""
+    dies: float = 1.0
+    """The share of the run after which the rate is a ten-thousandth."""
+    wrong: float = 0.0
+    """The share of training labels that are drawn anew."""
 
     def history(self, seed: int) -> tuple[History, Facts]:
         torch.manual_seed(seed)
         task, (X, y, dev_X, dev_y) = problem(self.data, seed)
         outputs = int(y.max()) + 1 if task == "multiclass" else 1
+        if self.wrong:
+            rng = np.random.default_rng((seed, 7))
+            drawn = torch.from_numpy(rng.integers(0, int(y.max()) + 1, len(y))).to(y.dtype)
+            y = torch.where(torch.from_numpy(rng.random(len(y)) < self.wrong), drawn, y)
         model = self.net(X.shape[1], outputs)
         optimizer = self.optimizer(list(model.parameters()))
         objective = OBJECTIVES[task]
@@ -126,7 +134,11 @@ class Run:
                     history.record(state.step, {f"{part}/{name}": value for name, value in found.items()})
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / steps)) if self.decay else 1.0
+            optimizer,
+            lambda step: (
+                (0.5 * (1 + np.cos(np.pi * step / steps)) if self.decay else 1.0)
+                * (1e-4 if step >= self.dies * steps else 1.0)
+            ),
         )
 
         class Decay(Hook):
@@ -160,7 +172,7 @@ def accept(*names: str) -> frozenset[str]:
 
 HIGH, LOW, BUDGET, PLATEAU = "lr_too_high", "lr_too_low", "undertrained", "plateau"
 VANISHING, EXPLODING, INIT, RAILS = "vanishing_gradient", "exploding_gradient", "bad_init", "saturated_activation"
-BIAS, VARIANCE, RARE = "high_bias", "high_variance", "class_imbalance"
+BIAS, VARIANCE, RARE, LABELS = "high_bias", "high_variance", "class_imbalance", "label_noise"
 
 HEALTHY = (
     Run("digits adam", "digits", mlp(64, 64), adam(3e-3), 20),
@@ -206,5 +218,8 @@ FAULTY = (
     Run("little data", "digits-small", mlp(256, 256), adam(3e-3), 40, accept(VARIANCE), batch=32),
     Run("raw targets", "diabetes-raw", mlp(32), adam(1e-3), 20, accept(BIAS, LOW, BUDGET)),
     Run("rare class, one answer", "rare", mlp(16), sgd(3e-4), 20, accept(RARE, LOW)),
+    Run("wrong labels", "digits", mlp(256, 256), adam(2e-3), 40, accept(LABELS), wrong=0.4),
+    Run("few wrong labels", "digits", mlp(256, 256), adam(2e-3), 40, accept(LABELS, VARIANCE), wrong=0.15),
+    Run("schedule dies early", "digits", mlp(64, 64), sgd(0.03), 20, accept(PLATEAU), decay=False, dies=0.15),
     Run("all zeros", "digits", mlp(64, 64, std=0.0), sgd(0.1), 15, accept(INIT, VANISHING)),
 )

@@ -112,7 +112,7 @@ def _by_layer(prefix: str, y: str, *, log: bool = False) -> Callable[[Evidence, 
         series = tuple(
             Series(word, place, np.array([c.values[moment] for c in found.values()])) for word, moment in ends.items()
         )
-        return Chart(series, y=y, log=log, ticks=tuple(found))
+        return Chart(series, y=y, log=log, ticks=tuple(name.rstrip(":") for name in found))
 
     return draw
 

@@ -56,13 +56,13 @@ def diverged(history: History, facts: Facts) -> Finding | None:
 
 
 def _grown(history: History, step: int) -> float:
-    """The largest loss or gradient before a step over the first ones, whichever grew most; 1 where nothing grew."""
+    """The largest loss or gradient before a step over the first, whichever grew most; 1 where nothing grew."""
     ratios = [1.0]
     for name in ("batch/loss", "train/loss", "grad_norm"):
         column = finite(history.column(name))
         before = np.abs(column.values[column.steps < step])
-        if len(before) and (first := float(np.median(before[:3]))) > 0:
-            ratios.append(float(before.max() / first))
+        if len(before) and before[0] > 0:
+            ratios.append(float(before.max() / before[0]))
     return max(ratios)
 
 

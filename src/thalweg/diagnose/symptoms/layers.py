@@ -3,7 +3,7 @@
 >>> dead_relu(history, facts).sentence
 '98% of the outputs of 1 are zero; at the start it was 52%.'
 >>> bad_init(history, facts).sentence
-'The untrained network has a loss of 41, where guessing by the class shares gives 2.3.'
+'The untrained network has a loss of 41, where guessing among 10 classes gives 2.3.'
 
 Each asks first whether learning suffered: a wide layer whose outputs are mostly zero is sparse, not ill.
 """
@@ -30,7 +30,7 @@ DEAD, RAILS, RAILS_AT_THE_END = 0.5, 0.5, 0.8
 """Share of units (SageMaker Debugger: half of a layer), and of outputs (DeepDiagnosis)."""
 BORN = 0.9
 LOSS = 2.5
-"""Loss of the untrained net over the entropy of the classes: healthy ones were 1.0 to 1.5, 2.1 on raw inputs, faulty 3.8
+"""Loss of the untrained net over ln C: healthy ones were 1.0 to 1.5, 2.1 on raw inputs, faulty 3.8
 and more."""
 
 
@@ -112,24 +112,27 @@ def saturated_activation(history: History, facts: Facts) -> Finding | None:
 
 def bad_init(history: History, facts: Facts) -> Finding | None:
     """The untrained network is sure of what it cannot know, or so alike in all its units that no gradient arises."""
-    start, prior, learned = untrained_loss(history), facts.prior_loss, final_skill(history, facts)
-    if not facts.shares or not prior > 0:
+    if not facts.shares:
         return None
+    start, guess, learned = untrained_loss(history), math.log(len(facts.shares)), final_skill(history, facts)
     norms = layers(history, "grad_norm", until=FIRST)
     severity: Severity = "critical"
-    if len(norms) > 1 and not any(norms.values()) and math.isclose(start, math.log(len(facts.shares)), rel_tol=1e-5):
+    if len(norms) > 1 and not any(norms.values()) and math.isclose(start, guess, rel_tol=1e-5):
         said, sure = "The weights start at zero: every output is the same, and no weight gets a gradient.", 0.95
-    elif start > LOSS * prior:
-        said = f"The untrained network has a loss of {start:.3g}, where guessing by the class shares gives {prior:.3g}."
+    elif start > LOSS * guess:
+        said = (
+            f"The untrained network has a loss of {start:.3g}, where guessing among {len(facts.shares)} classes gives"
+        )
+        said = f"{said} {guess:.3g}."
         severity, sure = ("critical", 0.8) if learned < LEARNED else ("note", 0.5)
     else:
         return None
-    chart = Chart((Series("train", *finite(history.column("train/loss"))),), y="loss", log=True, level=prior)
+    chart = Chart((Series("train", *finite(history.column("train/loss"))),), y="loss", log=True, level=guess)
     return Finding(
         "bad_init",
         said,
         "initialisation",
-        {"start loss": start, "guessing": prior, "share learned": learned},
+        {"start loss": start, "guessing": guess, "share learned": learned},
         sure,
         KINDS["bad_init"].remedy,
         "Glorot & Bengio, AISTATS 2010; Ben Braiek & Khomh, TheDeepChecker, 2022 (loss of the untrained network)",
