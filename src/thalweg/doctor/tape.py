@@ -100,7 +100,8 @@ class Ear:
 class Tape(Hook):
     """Listens from construction to ``close``. A hook that fails says so in ``faults``, and all of them listen no more.
 
-    ``called`` is what the loop calls, where that is another module (compiled, parallel) than the one with the weights.
+    ``called`` is what the loop calls, where that is another module (compiled, parallel) than the one with the weights;
+    ``given`` makes one tuple of the arguments of such a call.
     """
 
     def __init__(
@@ -110,9 +111,11 @@ class Tape(Hook):
         history: History,
         *,
         called: torch.nn.Module | None = None,
+        given: Callable[[tuple, dict], tuple] | None = None,
     ) -> None:
         self.model, self.optimizer, self.history = model, optimizer, history
         self._called = model if called is None else called
+        self._given = _in_order if given is None else given
         self.steps = 0
         self.forwards = {"training": 0, "eval": 0, "judged in training": 0, "judged in eval": 0}
         self.batches: list[Batch] = []
@@ -142,7 +145,7 @@ class Tape(Hook):
         self._looks, self._next = True, 1
         self._signals = GradientNorms(history, plan=LOOKS)
         self._attached = Attached(model, optimizer, self, failed=self._failed)
-        self._forward = self._called.register_forward_hook(Ear(self._after_forward))
+        self._forward = self._called.register_forward_hook(self._ear(self._after_forward), with_kwargs=True)
         self._full: torch.utils.hooks.RemovableHandle | None = None
         self._expect()
 
@@ -182,21 +185,26 @@ class Tape(Hook):
         self._last.clear()
         self.close()
 
+    def _ear(self, hear: Callable[..., None]) -> Ear:
+        """What ``model.compile()`` has compiled would compile our hooks too, step by step anew."""
+        return Ear(hear if self._called._compiled_call_impl is None else torch.compiler.disable(hear))
+
     def _expect(self) -> None:
         """Before a step that may be kept in full: only then is there a hook in front of the model."""
         if self._full is None:
-            self._full = self._called.register_forward_pre_hook(Ear(self._before_forward))
+            hook = self._ear(self._before_forward)
+            self._full = self._called.register_forward_pre_hook(hook, with_kwargs=True)
 
     def _forget(self) -> None:
         if self._full is not None:
             self._full.remove()
             self._full = None
 
-    def _before_forward(self, model: torch.nn.Module, inputs: tuple) -> None:
+    def _before_forward(self, model: torch.nn.Module, args: tuple, kwargs: dict) -> None:
         if not torch.is_grad_enabled() or self._since_step or self._sample is not None:
             return
         try:
-            self._keep(model, inputs)
+            self._keep(model, self._given(args, kwargs))
         except Exception as error:
             self._failed("inputs", error)
 
@@ -208,20 +216,20 @@ class Tape(Hook):
             self._left -= cost
             self._sample = Sample(self.steps + 1, state, given, model.training, torch.get_rng_state())
 
-    def _after_forward(self, model: torch.nn.Module, inputs: tuple, output: Any) -> None:
+    def _after_forward(self, model: torch.nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         try:
             out = output if isinstance(output, torch.Tensor) else first_float(output)
             if out is None:
                 return
             if not (out.requires_grad and torch.is_grad_enabled()):
-                self._judge(model, inputs)
+                self._judge(model, self._given(args, kwargs))
                 return
             self.forwards["training" if model.training else "eval"] += 1
             self._since_step += 1
             if self._looks or out.numel() <= SMALL:
                 self._last.append((self.steps + 1, out.detach()))
             if self._looks:
-                self._look(inputs, out)
+                self._look(self._given(args, kwargs), out)
         except Exception as error:
             self._failed("outputs", error)
 
@@ -305,7 +313,7 @@ class Tape(Hook):
 
     def on_step(self, state: Moment) -> None:
         step = self.steps = state.step
-        self._since_step = 0
+        self._since_step, self._dirty = 0, None
         if step >= self._next:
             self._next = LOOKS.after(step)
         self._looks = step + 1 == self._next
@@ -322,9 +330,13 @@ class Tape(Hook):
 
 
 def first_float(output: Any) -> torch.Tensor | None:
-    """The first float tensor in whatever a model puts out."""
-    leaves = tree_leaves(output)
-    return next((leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()), None)
+    """The first float tensor in whatever a model puts out; a single number (a loss beside the outputs) if there is no other."""
+    leaves = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+    return next((leaf for leaf in leaves if leaf.ndim), leaves[0] if leaves else None)
+
+
+def _in_order(args: tuple, kwargs: dict) -> tuple:
+    return (*args, *kwargs.values())
 
 
 def _nothing(*_: Any) -> None:

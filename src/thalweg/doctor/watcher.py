@@ -22,6 +22,7 @@ from thalweg.doctor.data_probe import data
 from thalweg.doctor.examples import Examples, flat
 from thalweg.doctor.gradient_probe import gradient
 from thalweg.doctor.head_probe import head
+from thalweg.doctor.keywords import Keywords
 from thalweg.doctor.live import Live
 from thalweg.doctor.loop_probe import loop, modal
 from thalweg.doctor.losses import recognise
@@ -52,8 +53,9 @@ class Doctor:
         quiet: bool = False,
     ) -> None:
         self.history = History()
-        self._called, self._optimizer, self._loss = model, optimizer, loss
+        self._optimizer, self._loss = optimizer, loss
         self._model = unwrapped(model)
+        self._called = self._model.model if isinstance(self._model, Keywords) else model
         self._tell, self._quiet = live, quiet
         self._live: Live | None = None
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -73,9 +75,14 @@ class Doctor:
             self._said.append(
                 f"the model cannot be copied ({type(error).__name__}: {error}): nothing is tried on a copy"
             )
-        self._tape = Tape(self._model, self._optimizer, self.history, called=self._called)
+        given = self._model.given if isinstance(self._model, Keywords) else None
+        self._tape = Tape(self._model, self._optimizer, self.history, called=self._called, given=given)
         self._live = Live(self._tape, self._twin, tell=self._tell, quiet=self._quiet)
         return self
+
+    def note(self, sentence: str) -> None:
+        """Adds a remark that ``notes`` gives back with the others."""
+        self._said.append(sentence)
 
     def epoch_end(self) -> None:
         """Marks the end of a pass over the data."""

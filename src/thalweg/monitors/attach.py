@@ -15,8 +15,7 @@ What the loop alone knows is told where a monitor needs it, before the step:
 ...     attached.state.loss = value.detach()
 ...     attached.epoch_end()
 
-``LBFGS`` and others that take a closure compute their gradients inside the step: ``on_gradient`` then sees those of the step
-before.
+Where the step is given a closure (``LBFGS``, Lightning), the gradients are looked at after its first evaluation.
 """
 
 from __future__ import annotations
@@ -73,7 +72,28 @@ class Attached:
             handle.remove()
         self._handles = []
 
-    def _before(self, *_: Any) -> None:
+    def _before(self, _: torch.optim.Optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+        if len(args) > 1 and callable(args[1]):
+            return (args[0], self._opened(args[1]), *args[2:]), kwargs
+        if callable(closure := kwargs.get("closure")):
+            return args, {**kwargs, "closure": self._opened(closure)}
+        self._gradient()
+        return None
+
+    def _opened(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        first = True
+
+        def run() -> Any:
+            nonlocal first
+            value = closure()
+            if first:
+                first = False
+                self._gradient()
+            return value
+
+        return run
+
+    def _gradient(self) -> None:
         try:
             for tell in self._on_gradient:
                 tell(self.state)

@@ -1,0 +1,83 @@
+"""The doctor in Hugging Face's ``Trainer``: a callback that watches ``train``.
+
+>>> from thalweg.doctor.huggingface import DoctorCallback
+>>> callback = DoctorCallback()
+>>> trainer = transformers.Trainer(model, arguments, train_dataset=rows, callbacks=[callback])
+>>> trainer.train()
+>>> callback.doctor.findings()
+[]
+
+With data it says more. Inputs are a dict of what the model is called with; the loss is that of the outputs (logits):
+
+>>> DoctorCallback(loss=nn.functional.cross_entropy, train=({"input_ids": ids, "attention_mask": mask}, y))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from thalweg.diagnose import Finding
+from thalweg.doctor.keywords import Keywords
+from thalweg.doctor.twin import Loss
+from thalweg.doctor.watcher import Doctor, unwrapped
+from thalweg.errors import InputError
+
+
+class Watching:
+    """What the callback does. ``doctor`` is None until training begins."""
+
+    def __init__(
+        self,
+        *,
+        loss: Loss | None = None,
+        train: Any = None,
+        dev: Any = None,
+        train_dev: Any = None,
+        live: Callable[[Finding], None] | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """The arguments are those of ``thalweg.watch``."""
+        super().__init__()
+        self.doctor: Doctor | None = None
+        self._loss, self._train, self._dev, self._train_dev = loss, train, dev, train_dev
+        self._live, self._quiet = live, quiet
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, *, model: Any, optimizer: Any, **_: Any) -> None:
+        self.doctor = Doctor(
+            Keywords(unwrapped(model)),
+            getattr(optimizer, "optimizer", optimizer),
+            loss=self._loss,
+            train=self._train,
+            dev=self._dev,
+            train_dev=self._train_dev,
+            live=self._live,
+            quiet=self._quiet,
+        )
+        self.doctor.__enter__()
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.doctor is not None:
+            self.doctor.epoch_end()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.doctor is not None:
+            self.doctor.__exit__(None, None, None)
+
+
+@cache
+def callback_class() -> type:
+    """``DoctorCallback``. Raises ``InputError`` where transformers is not installed."""
+    if not find_spec("transformers"):
+        raise InputError('Hugging Face transformers is not installed: pip install "transformers[torch]"')
+    base = import_module("transformers").TrainerCallback
+    return type("DoctorCallback", (Watching, base), {"__doc__": Watching.__doc__, "__module__": __name__})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DoctorCallback":
+        return callback_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
