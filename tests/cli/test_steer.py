@@ -89,15 +89,18 @@ def test_the_view_shows_how_far_the_loss_and_what_can_be_said() -> None:
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
     view = View(console)
     view.follow(history, epochs=10, steps_per_epoch=20)
-    view.settable = {"lr": "0.01"}
+    view.settable = {"lr": "0.01", "betas": "0.9,0.999", "epochs": "10"}
     view.note("lr 0.01 → 0.02 from step 60 on")
+    history.record(59, {"steer/lr": 0.02, "steer/betas/1": 0.8, "steer/betas/2": 0.9})
     model = torch.nn.Linear(1, 1)
     state = State(model, torch.optim.SGD(model.parameters(), lr=0.02), epoch=2, step=59, examples=590)
     view.on_step(state)
     state.epoch = 10
     view.on_epoch(state)
     shown = console.file.getvalue()
-    for words in ("epoch 3/10", "0.1234", "90.00 %", "2.00e-02", "lr 0.01 → 0.02", "steer run --set NAME=VALUE"):
+    for words in ("epoch 3/10", "0.1234", "90.00 %", "2.00e-02", "lr 0.01 → 0.02"):
+        assert words in shown
+    for words in ("steer run --set NAME=VALUE", "lr 0.02  betas 0.8,0.9  epochs 10"):
         assert words in shown
     assert any("⠀" < letter <= "⣿" for letter in shown)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from math import isinf, log10
 from typing import TYPE_CHECKING
 
 from thalweg.averages import ewa
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 REFRESH = 0.5
 HEIGHT = 8
+MANY = 20
+"""Largest loss by smallest from which the curve is logarithmic."""
 LAST_NOTES = 5
 
 
@@ -118,7 +121,7 @@ class View(Follower):
         parts: list[RenderableType] = [Rule(name, align="left", style="dim"), head, body]
         parts += [Text(f"· {note}", style="dim") for note in self.notes]
         if self.settable:
-            can = "  ".join(f"{key} {value}" for key, value in self.settable.items())
+            can = "  ".join(f"{key} {self._set(key) or value}" for key, value in self.settable.items())
             parts.append(Text(f"thalweg steer {name} --set NAME=VALUE · {can}", style="dim"))
             parts.append(Text("or --pause, --resume, --back-to EPOCH, --stop", style="dim"))
         return Group(*parts)
@@ -129,15 +132,23 @@ class View(Follower):
         if len(steps) < 2:
             return ["the loss is drawn from the second step on"]
         smooth = ewa(values, max(0.0, 1.0 - 50.0 / len(values)), steps=steps)
+        log = bool(smooth.min() > 0 and smooth.max() > MANY * smooth.min())
         plain = not (self.console.encoding or "").lower().startswith("utf")
 
         def at(step: int) -> float:
-            return float(smooth[min(max(int(steps.searchsorted(step + 1)), 0), len(steps) - 1)])
+            loss = float(smooth[min(max(int(steps.searchsorted(step + 1)), 0), len(steps) - 1)])
+            return log10(loss) if log else loss
 
         try:
-            return chart(at, int(steps[-1]), width=width, height=HEIGHT, plain=plain)
+            drawn = chart(at, int(steps[-1]), width=width, height=HEIGHT, plain=plain)
+            return ["log10 of the mini-batch loss" if log else "loss of the mini-batches", *drawn]
         except InputError:
             return ["the loss is no longer finite"]
+
+    def _set(self, name: str) -> str:
+        """What a setting was set to by hand; empty where it was not."""
+        columns = [n for n in self.history.columns if n == f"steer/{name}" or n.startswith(f"steer/{name}/")]
+        return ",".join("none" if isinf(value := self.history.last(column)) else f"{value:.6g}" for column in columns)
 
     def _name(self) -> str:
         return self.history.path.parent.name if self.history.path is not None else "run"

@@ -32,12 +32,15 @@ def interventions(run: RunReport, clock: Clock) -> Section | None:
         return None
     unit, at = clock
     rows = [
-        [index, words(one), one["step"], float(at(np.array([one["step"]]))[0]), one.get("when", "")]
-        for index, one in enumerate(run.interventions, 1)
+        [
+            words(one),
+            one["step"],
+            *([] if unit == "step" else [float(at(np.array([one["step"]]))[0])]),
+            one.get("when", ""),
+        ]
+        for one in run.interventions
     ]
-    heads = ["", "what", "step", unit, "when"]
-    if unit == "step":
-        rows, heads = [[*row[:3], row[4]] for row in rows], ["", "what", "step", "when"]
+    heads = ["what", *dict.fromkeys(["step", unit]), "when"]
     note = (
         "<p>This run was changed by hand while it went; the dotted lines in the curves stand where. <code>spec.toml</code> "
         "repeats it without, <code>steered.toml</code> with all of it, at the same steps.</p>"
