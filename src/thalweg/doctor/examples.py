@@ -66,8 +66,11 @@ class Examples:
         return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:most].sort().values
 
     def features(self, index: torch.Tensor) -> torch.Tensor | None:
-        """The rows as a float64 matrix ``(n, D)``; None where the inputs are not one tensor."""
-        return flat(self.take(index)[0])
+        """The rows as a float64 matrix ``(n, D)``; None where there is no tensor, or one of numbers that only name something
+        (64-bit integers: tokens, categories)."""
+        inputs = self.take(index)[0]
+        first = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
+        return None if first is None or first.dtype == torch.int64 else flat(first)
 
     def as_seen(self, seen: torch.Tensor, shape: tuple[int, ...], like: Examples) -> Examples:
         """These rows scaled as the loop scaled them: column by column, from ``like``'s mean and spread to those of ``seen``."""
