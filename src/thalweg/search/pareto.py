@@ -20,7 +20,7 @@ def front(finished: Sequence[Finished]) -> list[Finished]:
     One dominates another where it is no worse in any objective and better in one; of equal ones all stay.
     """
     trials = sorted((one for one in finished if one.succeeded and one.pruned_at is None), key=lambda one: one.number)
-    scores = np.array([trial.scores for trial in trials], dtype=np.float64).reshape(len(trials), -1)
+    scores = np.array([trial.scores for trial in trials], dtype=np.float64)
     return [
         trial
         for trial, mine in zip(trials, scores, strict=True)
