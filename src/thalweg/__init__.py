@@ -28,19 +28,20 @@ _NAMES = {
     "ThalwegRegressor": "thalweg.experiments",
     "History": "thalweg.history",
     "InputError": "thalweg.errors",
+    "tune": "thalweg.experiments",
     "watch": "thalweg.doctor",
 }
 
 __all__ = [
     "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "load", "optim",
-    "rules", "watch",
+    "rules", "tune", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load, tune
     from thalweg.history import History
 
 

@@ -273,9 +273,15 @@ def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
     """Make the page of a run anew, also of one that is still going."""
     from thalweg.experiments import Folder
     from thalweg.experiments.page import write_page
+    from thalweg.experiments.tuning.folder import StudyFolder
+    from thalweg.experiments.tuning.record import write_study_page
 
-    folder = Folder.open(run, runs)
-    write_page(folder)
+    study = StudyFolder.there(run, runs)
+    folder = Folder.open(run, runs) if study is None else study
+    if study is not None:
+        write_study_page(study)
+    else:
+        write_page(folder)
     print(f"page  {folder.page}")
     if as_json:
         _print_object({"run": str(folder.path), "page": str(folder.page)})

@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from thalweg.diagnose import Finding
-from thalweg.diagnose.verdict import judge
+from thalweg.diagnose import Finding, examine
 from thalweg.doctor.case import Case, progress
 from thalweg.doctor.data_probe import data
 from thalweg.doctor.examples import Examples
@@ -60,5 +59,5 @@ def before(
 
 def named(case: Case, kinds: Sequence[str] = ()) -> list[Finding]:
     """What the causes say to it, findings first and then remarks, those of ``kinds`` alone where some are given."""
-    findings, notes = judge(case.history, ())
-    return [finding for finding in findings + notes if not kinds or finding.kind in kinds]
+    verdict = examine(case.history)
+    return [finding for finding in (*verdict.findings, *verdict.notes) if not kinds or finding.kind in kinds]

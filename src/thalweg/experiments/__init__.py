@@ -27,6 +27,7 @@ _NAMES = {
     "ThalwegRegressor": "estimators",
     "start": "run",
     "resume": "run",
+    "tune": "tuning",
 }
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
+    from thalweg.experiments.tuning import tune
     from thalweg.experiments.watcher import Silent, Watcher
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "load",
     "resume",
     "start",
+    "tune",
 ]
 
 

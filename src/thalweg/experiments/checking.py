@@ -110,7 +110,7 @@ def checkup(
     watcher.stage("looking at data and network")
     if data is not None and (found := looking.profiled(data, spec)) is not None:
         checks.append(found)
-    begin = looking.begin(rehearsal)
+    begin = looking.begin(rehearsal, work)
     checks.append(start.shapes(begin))
     findings = looking.causes(rehearsal, work)
     if prepared.class_counts is not None:
@@ -137,6 +137,12 @@ def checkup(
     if swept is not None:
         given = spec.lr if experiment.optimizer is None else rehearsal.own_rate
         checks.append(rates.judge(swept, given=given, learns=answer.status == "passed"))
+    else:
+        checks.append(
+            Check(
+                "rate", "skipped", "Not tried: the loss is not finite, or a step takes too long for a check in seconds."
+            )
+        )
     checks.append(answer)
     return Checkup(
         spec.data, prepared.task, spec.model, tuple(checks), layers, suggestion, swept, learned,

@@ -45,6 +45,10 @@ USUAL = 1e-3
 """The rate where a range test suggests none."""
 EXPLAINING = ("gradient check", "output and loss", "parameters", "gradients", "activations", "weights", "inputs")
 """Checks that say why a mini-batch is not learned, likeliest first."""
+FEWEST = 16
+"""Steps below which neither a range test nor a mini-batch by heart says anything."""
+PROBING = 12
+"""Forward passes that the doctor's probes come to."""
 CHECKED_ROWS, CHECKED_PARAMETERS = 16, 24
 KINDS = ("wrong_loss", "wrong_activation", "nan", "unnormalised_input", "bad_init", "leakage")
 
@@ -60,22 +64,22 @@ def profiled(data: Data | Stream, spec: Spec) -> Check | None:
     return program.data([(one.kind, one.sentence) for one in found.suspicions], rows=found.rows, name=found.name)
 
 
-def begin(r: Rehearsal) -> start.Start:
+def begin(r: Rehearsal, work: Work) -> start.Start:
     """The loss before training and that of an answer without inputs, on rows of the training part."""
-    rows = r.examples(1000)
+    rows = r.examples(work.rows(1000))
     model = copy.deepcopy(r.model).eval()
     with quietly(0):
         out = outputs(model, rows.inputs)
     task = r.prepared.task if r.prepared is not None else ""
     shares: tuple[float, ...] = ()
     blank = uniform = math.nan
+    targets = r.truth(r.parts.train[1])
     with torch.no_grad():
         loss = float(r.plain(out, rows.targets))
         if not r.own_loss and task == "regression":
-            wide = rows.targets.reshape(len(rows), -1)
-            blank = float(wide.double().var(0, correction=0).mean())
-        elif not r.own_loss and rows.targets.ndim == 1:
-            counts = torch.bincount(rows.targets.long(), minlength=2)
+            blank = float(targets.reshape(len(targets), -1).double().var(0, correction=0).mean())
+        elif not r.own_loss and targets.ndim == 1:
+            counts = torch.bincount(targets.long(), minlength=2)
             shares = tuple((counts / counts.sum()).tolist())
             blank = -sum(p * math.log(p) for p in shares if p > 0)
             uniform = math.log(sum(p > 0 for p in shares))
@@ -91,14 +95,14 @@ def causes(r: Rehearsal, work: Work) -> list[Finding]:
         model,
         torch.optim.SGD(model.parameters(), lr=1.0),
         loss=r.plain,
-        train=r.examples(work.rows(2000, least=64)),
+        train=r.examples(work.rows(2000, passes=PROBING)),
     )
     return named(case, KINDS)
 
 
 def layers(r: Rehearsal, work: Work, model: torch.nn.Module | None = None) -> tuple[judged.Layer, ...]:
     """Activations and gradients of every layer."""
-    rows = r.examples(work.rows(256, least=16))
+    rows = r.examples(work.rows(256))
     return signals(copy.deepcopy(r.model if model is None else model), r.plain, rows.inputs, rows.targets)
 
 
@@ -170,7 +174,12 @@ def gradient(r: Rehearsal, work: Work) -> Check:
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.train()  # the gradient goes through its moments; its running ones are put back
-    rows = r.examples(CHECKED_ROWS)
+    directions, entries = 2, 3
+    each = 2 * (directions + entries) + 2
+    rows = r.examples(min(CHECKED_ROWS, work.rows(CHECKED_ROWS, passes=4 * each)))
+    affordable = work.losses(rows=2 * len(rows)) // each  # float64 takes twice the time
+    if affordable < 1:
+        return program.gradient((), of=0, refused="the network is too large for differences in seconds")
     inputs = rows.inputs.double() if rows.inputs.is_floating_point() else rows.inputs
     targets = rows.targets.double() if rows.targets.is_floating_point() else rows.targets
     with quietly(0):
@@ -181,9 +190,7 @@ def gradient(r: Rehearsal, work: Work) -> Check:
             first = str(error).partition("\n")[0]
             return program.gradient((), of=0, refused=f"the model does not run in float64 ({first[:90]})")
         names = [n for (n, _), g in zip(model.named_parameters(), used, strict=True) if g is not None]
-        directions, entries = 2, 3
-        each = 2 * (directions + entries) + 2
-        most = min(CHECKED_PARAMETERS, max(2, work.losses(rows=2 * len(rows)) // each))
+        most = min(CHECKED_PARAMETERS, affordable)
         places = np.unique(np.linspace(0, max(len(names) - 1, 0), min(most, len(names))).round().astype(int))
         known = dict(model.named_parameters())
         chosen = {names[place]: known[names[place]] for place in places}
@@ -227,7 +234,7 @@ def modes(r: Rehearsal) -> program.Modes:
 
 
 def sweep(r: Rehearsal, work: Work, blank: float) -> rates.RangeTest | None:
-    """The range test of the run's own rule, batches and clipping; None where the loss is not finite."""
+    """The range test of the run's own rule, batches and clipping; None where the loss is not finite, or a step too long."""
     from thalweg.search.rate import (
         NORMALISING,
         REPEATS,
@@ -241,7 +248,9 @@ def sweep(r: Rehearsal, work: Work, blank: float) -> rates.RangeTest | None:
     from thalweg.search.rate import sweep as swept
 
     size = min(r.spec.batch_size or BATCH, r.rows)
-    points = work.steps(rows=size * REPEATS, most=SWEEP, least=16)
+    points = work.steps(rows=size, most=SWEEP * REPEATS) // REPEATS
+    if points < FEWEST:
+        return None
     rule = r.spec.rule if r.optimizer is None else _rule_of(r.optimizer)
     span = SPANS.get(rule, SPAN_OF_NORMALISING if rule in NORMALISING else SPAN_OF_OTHERS)
     tried = np.geomspace(*span, points)
@@ -268,7 +277,12 @@ def by_heart(
     """One mini-batch learned by heart, or why not."""
     if not math.isfinite(began.loss):
         return None, Check("one batch", "skipped", "Not tried: the loss is not finite before training.")
-    count = work.rows(BATCH)
+    count = next((rows for rows in (BATCH, BATCH // 2, BATCH // 4) if work.steps(rows=rows, most=60) == 60), BATCH // 4)
+    steps = work.steps(rows=count, most=learning.STEPS)
+    if steps < FEWEST:
+        return None, Check(
+            "one batch", "skipped", "Not tried: a step of this network takes too long for a check in seconds."
+        )
     rows = r.examples(2000)
     inputs, targets = rows.take(rows.sample(count, seed=r.spec.seed + 1))
     own = None if r.optimizer is None else r.own_rate
@@ -281,7 +295,7 @@ def by_heart(
     task = Task.of(out, targets)
     found = learning.one_batch(
         model, r.unregularised, r.plain, (inputs, targets), train=rows, task=task, rates=tuple(tried), given=given,
-        blank=_blank(r, out, targets), steps=work.steps(rows=count, most=learning.STEPS),
+        blank=_blank(r, out, targets), steps=steps,
     )  # fmt: skip
     known = {check.name: check for check in earlier}
     asked = [known[name] for name in EXPLAINING if name in known]

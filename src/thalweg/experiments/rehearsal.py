@@ -2,7 +2,7 @@
 
 >>> rehearsal = Rehearsal.of(experiment, prepared)
 >>> work = Work.of(rehearsal)
->>> work.steps(rows=32, most=300)                                     # as many as the bound allows
+>>> work.steps(rows=32, most=300)                                  # as many as the bound allows
 300
 """
 
@@ -24,8 +24,10 @@ from thalweg.train import Hook, Weighted
 
 MOST_ROWS, MOST_NUMBERS = 2000, 4_000_000
 """Rows looked at, and numbers in them."""
-BUDGET = 1.5e11
-"""Floating-point operations for each part of the check; a core makes some 2e10 in a second."""
+BUDGET, ACCELERATED = 1e11, 100
+"""Floating-point operations for each part of the check, some 5 seconds of a core; the factor of an accelerator."""
+UPDATE = 100
+"""Operations that fit into the time in which an optimizer moves one weight."""
 
 
 @dataclass
@@ -90,9 +92,12 @@ class Rehearsal(Experiment):
 
 @dataclass(frozen=True)
 class Work:
-    """``each``: floating-point operations of a forward pass for one row."""
+    """``each``: floating-point operations of a forward pass for one row; ``weights``: their number; ``budget``: operations
+    for each part of the check."""
 
     each: float
+    weights: int
+    budget: float
 
     @classmethod
     def of(cls, rehearsal: Rehearsal) -> Work:
@@ -102,17 +107,18 @@ class Work:
         inputs, _ = rehearsal.examples(2).take(torch.arange(2))
         with quietly(0), torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(inputs)
-        least = 2.0 * sum(p.numel() for p in model.parameters())
-        return cls(max(counter.get_total_flops() / 2, least, 1.0))
+        weights = sum(p.numel() for p in model.parameters())
+        budget = BUDGET * (1 if inputs.device.type == "cpu" else ACCELERATED)
+        return cls(max(counter.get_total_flops() / 2, 2.0 * weights, 1.0), weights, budget)
 
-    def rows(self, most: int, *, least: int = 8) -> int:
-        """Rows that one forward and backward pass may have."""
-        return int(min(most, max(least, BUDGET / (3 * self.each))))
+    def rows(self, most: int, *, passes: float = 3.0) -> int:
+        """Rows that so many forward passes may have, at least 4."""
+        return int(min(most, max(4, self.budget / (passes * self.each))))
 
-    def steps(self, *, rows: int, most: int, least: int = 20) -> int:
-        """Steps (forward and backward) that so many rows allow."""
-        return int(min(most, max(least, BUDGET / (3 * self.each * rows))))
+    def steps(self, *, rows: int, most: int) -> int:
+        """Steps (forward, backward and the update, which is bound by memory) that so many rows allow."""
+        return int(min(most, self.budget / (3 * self.each * rows + UPDATE * self.weights)))
 
     def losses(self, *, rows: int) -> int:
         """Forward passes that so many rows allow."""
-        return int(BUDGET / (self.each * rows))
+        return int(self.budget / (self.each * rows + 2 * self.weights))

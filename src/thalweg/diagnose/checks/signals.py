@@ -78,35 +78,52 @@ def activations(layers: tuple[Layer, ...]) -> Check:
     if bad := [layer for layer in layers if not math.isfinite(layer.sd)]:
         said = f"{bad[0].label} puts out numbers that are not finite before the first step."
         return Check(name, "failed", said, "nan", bad[0].name)
+    if stuck := _stuck(layers, NEARLY_ALL):
+        return stuck
+    weighted = chain(layers)
+    if len(weighted) > 1 and (fading := _fading(weighted)):
+        return fading
+    if stuck := _stuck(layers, MOST):
+        return stuck
+    if len(weighted) < 2:
+        return passed(name, "One layer: there is nothing to fade between.")
+    first, last = weighted[0], weighted[-1]
+    said = f"Rows differ by {first.spread:.2g} at the first layer and {last.spread:.2g} at the output; none is dead."
+    return passed(name, said, first=first.spread, last=last.spread)
+
+
+def _stuck(layers: tuple[Layer, ...], most: float) -> Check | None:
+    """A layer of which more than this share is dead or at the rails."""
     for kind, share, words in (
         ("dead_relu", "dead", "of the units of {} are zero for every row looked at, before training"),
         ("saturated_activation", "saturated", "of the outputs of {} are at the rails before training"),
     ):
-        worst = max(layers, key=lambda layer: _known(getattr(layer, share)), default=None)
-        if worst is not None and _known(getattr(worst, share)) > MOST:
-            value = getattr(worst, share)
+        worst = max(layers, key=lambda layer: _known(getattr(layer, share)))
+        value = _known(getattr(worst, share))
+        if value > most:
             status: Status = "failed" if value > NEARLY_ALL else "warned"
             said = f"{value:.0%} {words.format(worst.label)}."
-            return Check(name, status, said, kind, worst.name, evidence={"share": value})
-    weighted = chain(layers)
-    if len(weighted) < 2:
-        return passed(name, "One layer: there is nothing to fade between.")
-    first, last = weighted[0], weighted[-1]
+            return Check("activations", status, said, kind, worst.name, evidence={"share": value})
+    return None
+
+
+def _fading(weighted: tuple[Layer, ...]) -> Check | None:
+    """Outputs that swell, or that no longer tell one row from another."""
+    first = weighted[0]
     faintest = min(weighted, key=lambda layer: layer.spread)
     loudest = max(weighted, key=lambda layer: layer.spread)
-    evidence = {"first": first.spread, "last": last.spread}
+    evidence = {"first": first.spread, "last": weighted[-1].spread}
     if loudest.spread > LOUD * max(first.spread, 1.0):
         said = f"Outputs swell from a spread of {first.spread:.2g} at {first.label} to {loudest.spread:.2g} at {loudest.label}."
-        return Check(name, "failed", said, "bad_init", loudest.name, evidence=evidence)
+        return Check("activations", "failed", said, "bad_init", loudest.name, evidence=evidence)
     if faintest.spread < FAINT * first.spread:
         said = (
             f"Rows grow alike: their spread falls from {first.spread:.2g} at {first.label} to {faintest.spread:.2g} at "
         )
         said += f"{faintest.label}."
-        status = "failed" if faintest.spread < GONE * first.spread else "warned"
-        return Check(name, status, said, "bad_init", faintest.name, evidence=evidence)
-    said = f"Rows differ by {first.spread:.2g} at the first layer and {last.spread:.2g} at the output; none is dead."
-    return passed(name, said, **evidence)
+        status: Status = "failed" if faintest.spread < GONE * first.spread else "warned"
+        return Check("activations", status, said, "bad_init", faintest.name, evidence=evidence)
+    return None
 
 
 def gradients(layers: tuple[Layer, ...]) -> Check:
