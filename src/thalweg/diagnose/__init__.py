@@ -25,6 +25,6 @@ from __future__ import annotations
 
 from thalweg.diagnose.finding import Chart, Facts, Finding, Series, Verdict
 from thalweg.diagnose.kinds import KINDS
-from thalweg.diagnose.verdict import examine, judge
+from thalweg.diagnose.verdict import examine
 
-__all__ = ["KINDS", "Chart", "Facts", "Finding", "Series", "Verdict", "examine", "judge"]
+__all__ = ["KINDS", "Chart", "Facts", "Finding", "Series", "Verdict", "examine"]

@@ -11,7 +11,7 @@ is too high also makes a network that gives everybody the same answer, and namin
 have faults of the program first, for nothing else can be judged while they stand, then what is wrong with the data, the
 start, the rate, and at last with the size of network and data; those less sure than ``SURE`` come after all that are surer.
 Where the tests had what it takes to judge a kind (``DECIDED``), theirs is the last word: a symptom that they did not confirm
-is a note.
+is a note, or left out where they confirmed another cause.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from thalweg.diagnose import symptoms
 from thalweg.diagnose.causes import fit, pairing, program, rate, start
-from thalweg.diagnose.finding import SEVERITIES, Facts, Finding, Verdict
+from thalweg.diagnose.finding import SEVERITIES, Facts, Finding, Severity, Verdict
 from thalweg.diagnose.kinds import KINDS
 from thalweg.diagnose.numbers import Numbers, Suspicion
 from thalweg.diagnose.pictures import picture
@@ -152,15 +152,12 @@ def examine(history: History, facts: Facts | None = None, said: Sequence[str] = 
     settled = [f for f in shown if any(name in history for name in DECIDED.get(f.kind, ()))]
     suggested = [f for f in shown if f not in settled and f.severity != "note"]
     remarks += [f for f in shown if f not in settled and f.severity == "note"]
-    remarks += [replace(f, severity="note", sentence=f"{f.sentence} The tests did not confirm it.") for f in settled]
+    if not decided:  # beside a cause that was confirmed they are what it brings about
+        remarks += [
+            replace(f, severity="note", sentence=f"{f.sentence} The tests did not confirm it.") for f in settled
+        ]
     remarks += [Finding("note", sentence, "the watcher", {}, 1.0, "", "", "note") for sentence in said]
     return Verdict((*decided, *suggested), tuple(remarks), tested="n/steps" in history)
-
-
-def judge(history: History, said: Sequence[str]) -> tuple[list[Finding], list[Finding]]:
-    """``examine`` as two lists."""
-    verdict = examine(history, said=said)
-    return list(verdict.findings), list(verdict.notes)
 
 
 def _symptoms(history: History, facts: Facts) -> list[Finding]:
@@ -182,7 +179,7 @@ def _causes(history: History) -> tuple[list[Finding], list[Finding]]:
     found = [suspicion for cause in CAUSES if (suspicion := cause(numbers)) is not None]
     worthy = list(_first_of_a_kind(s for s in found if not s.note))
     ranked = sorted(worthy, key=lambda s: (s.confidence < SURE, 0.0 if s.confidence >= SURE else -s.confidence))
-    return [_finding(s, history) for s in ranked], [_finding(s, history) for s in found if s.note]
+    return [finding_of(s, history) for s in ranked], [finding_of(s, history) for s in found if s.note]
 
 
 def _first_of_a_kind(suspicions: Iterable[Suspicion]) -> Iterable[Suspicion]:
@@ -193,8 +190,9 @@ def _first_of_a_kind(suspicions: Iterable[Suspicion]) -> Iterable[Suspicion]:
             yield suspicion
 
 
-def _finding(s: Suspicion, history: History) -> Finding:
+def finding_of(s: Suspicion, history: History) -> Finding:
     kind = KINDS[s.kind]
+    severity: Severity = "note" if s.note else "critical" if s.confidence >= SURE else "warning"
     return Finding(
         s.kind,
         s.sentence,
@@ -203,6 +201,6 @@ def _finding(s: Suspicion, history: History) -> Finding:
         s.confidence,
         kind.remedy,
         kind.reference,
-        "note" if s.note else "warning",
+        severity,
         picture(s.kind, s.evidence, history),
     )

@@ -171,4 +171,20 @@ def _facts(spec: Spec, result: dict[str, Any]) -> Any:
         epochs=spec.epochs,
         batch_size=spec.batch_size or 0,
         rule=spec.rule,
+        schedule=spec.schedule,
+        stable_product=_stable_product(spec),
     )
+
+
+def _stable_product(spec: Spec) -> float:
+    """The largest stable rate times curvature on a quadratic (``rules.Stability``); 0 for rules that have none."""
+    beta = spec.options.get("momentum", 0.0) if spec.rule == "sgd" else spec.options.get("beta", 0.9)
+    if not isinstance(beta, int | float) or spec.options.get("nesterov") or spec.options.get("dampening"):
+        return 0.0
+    by_rule = {
+        "sgd": 2 * (1 + beta),
+        "heavy_ball": 2 * (1 + beta),
+        "momentum": 2 * (1 + beta) / (1 - beta) if beta < 1 else 0.0,
+        "nesterov": 2 * (1 + beta) / (1 + 2 * beta),
+    }
+    return by_rule.get(spec.rule, 0.0)

@@ -149,19 +149,19 @@ def _bars(key: str, chart: Chart, *, log: bool) -> Figure:
     count = len(chart.series)
     drawn = []
     for index, series in enumerate(chart.series):
-        values = [f"{value:.3g}" for value in series.values.tolist()]
+        written = [f"{value:.3g}" for value in series.values.tolist()]
         x, y = (series.values, names) if lying else (names, series.values)
         drawn.append({
             "type": "bar", "name": plain(series.label), "orientation": "h" if lying else "v", "x": x, "y": y,
             "marker": {"color": COLOURS[index % 3]}, "showlegend": count > 1,
-            "text": values if len(names) <= 12 and count == 1 else [], "textposition": "outside", "textangle": 0,
+            "text": written if len(names) <= 12 and count == 1 else [], "textposition": "outside", "textangle": 0,
             "cliponaxis": False,
             "hovertemplate": "%{y}: %{x:.3g}" if lying else "%{x}: %{y:.3g}",
         })  # fmt: skip
-    values = np.concatenate([series.values for series in chart.series])
-    values = values[np.isfinite(values)]
-    low, high = min(values.min(initial=0.0), 0.0), max(values.max(initial=0.0), chart.level or 0.0)
-    amount = axis(chart.y, log=True, values=values) if log else axis(chart.y, range=[1.15 * low, 1.15 * high or 1.0])
+    seen = np.concatenate([series.values for series in chart.series])
+    seen = seen[np.isfinite(seen)]
+    low, high = min(float(seen.min(initial=0.0)), 0.0), max(float(seen.max(initial=0.0)), chart.level or 0.0)
+    amount = axis(chart.y, log=True, values=seen) if log else axis(chart.y, range=[1.15 * low, 1.15 * high or 1.0])
     named = {"type": "category", "tickangle": 0 if lying else "auto"} | ({"autorange": "reversed"} if lying else {})
     shapes = [_level("x" if lying else "y", chart.level)] if chart.level is not None else []
     layout = {"xaxis": amount if lying else named, "yaxis": named if lying else amount, "shapes": shapes,
