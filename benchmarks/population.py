@@ -10,19 +10,24 @@ is the processor's: on a shared machine the wall's says more about the neighbour
 * *eager*: a hand-written PyTorch loop, ``torch.optim.Adam``, one candidate after another (what a search does one by one);
 * *eager fused*: the same with ``fused=True``;
 * *one by one*: thalweg's own loop, one candidate after another;
+* *one per core*: the same in two processes at once, each on a core of its own; what a core does there, against the population
+  on one core (compiled members share nothing, so two threads do twice as much);
 * *population*: ``train_population``'s way for this net, all K together;
-* *jax*: ``jax.vmap`` over the candidates of a ``lax.scan`` over the mini-batches, jitted.
+* *jax*: ``jax.vmap`` over the candidates of a ``lax.scan`` over the mini-batches, jitted; *jax, compiled first*: a search of
+  ``BUDGET`` steps of every candidate, tracing and compiling (and our start) included.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +38,7 @@ import torch
 from torch import nn
 
 STEPS = 20
+BUDGET = 1000
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,13 @@ class Net:
     batch: int
     shape: tuple[int, ...]
     ks: tuple[int, ...] = (1, 8, 64)
+    activation: str = "relu"
 
 
 NETS = {
     "64-32-32-10": Net((64, 32, 32, 10), 32, (64,)),
+    "64-32-32-10 tanh": Net((64, 32, 32, 10), 32, (64,), activation="tanh"),
+    "64-32-32-10 gelu": Net((64, 32, 32, 10), 32, (64,), (64,), "gelu"),
     "64-128-128-10": Net((64, 128, 128, 10), 64, (64,)),
     "conv": Net((), 32, (1, 8, 8)),
     "784-256-128-10": Net((784, 256, 128, 10), 128, (784,), (1, 8, 16)),
@@ -58,7 +67,7 @@ def build(net: Net, seed: int) -> nn.Module:
     if net.widths:
         from thalweg.models import mlp
 
-        return mlp(net.widths[0], net.widths[-1], hidden=net.widths[1:-1])
+        return mlp(net.widths[0], net.widths[-1], hidden=net.widths[1:-1], activation=net.activation)
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(64, 10),
@@ -123,6 +132,7 @@ def with_jax(net: Net, members: int) -> Pass:
     ]
     rates = jnp.array([rate_of(k) for k in range(members)])
     order = np.random.default_rng(0).permutation(len(x)).reshape(STEPS, net.batch)
+    between = {"relu": jax.nn.relu, "tanh": jnp.tanh, "gelu": partial(jax.nn.gelu, approximate=False)}[net.activation]
 
     def outputs(w: list[Any], z: Any) -> Any:
         if net.widths:
@@ -134,7 +144,7 @@ def with_jax(net: Net, members: int) -> Pass:
             z, layers = z.reshape(len(z), -1), [(w[4], w[5])]
         for index, (weight, bias) in enumerate(layers):
             z = z @ weight.T + bias
-            z = jax.nn.relu(z) if index + 1 < len(layers) else z
+            z = between(z) if index + 1 < len(layers) else z
         return z
 
     def loss(w: list[Any], inputs: Any, targets: Any) -> Any:
@@ -163,6 +173,31 @@ def with_jax(net: Net, members: int) -> Pass:
     return run
 
 
+def _core(name: str, core: int, seconds: float, start: Any, found: Any) -> None:
+    """One process of two: processor seconds of a step of one candidate after another, on a core of its own."""
+    os.sched_setaffinity(0, {core})
+    torch.set_num_threads(1)
+    run, _ = ours(NETS[name], 1, "one by one")
+    run()
+    start.wait()
+    found.put(timed(run, seconds) / STEPS)
+
+
+def one_per_core(name: str, cores: list[int], seconds: float = 0.5) -> float:
+    """Processor seconds of a step where each of two cores trains one candidate after another."""
+    import multiprocessing
+
+    spawned = multiprocessing.get_context("spawn")
+    start, found = spawned.Barrier(2), spawned.Queue()
+    workers = [spawned.Process(target=_core, args=(name, core, seconds, start, found)) for core in cores[:2]]
+    for worker in workers:
+        worker.start()
+    steps = [found.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return statistics.mean(steps)
+
+
 def timed(run: Pass, seconds: float = 0.15) -> float:
     """Processor seconds of a pass: the median of as many as there is time for, two at least."""
     taken: list[float] = []
@@ -177,7 +212,7 @@ def spread(values: list[float], digits: str = ".3g") -> str:
     return f"{statistics.median(values):{digits}} ({min(values):{digits}}–{max(values):{digits}})"
 
 
-def compare(name: str, members: int, rounds: int, *, jax: bool) -> tuple[str, list[str]]:
+def compare(name: str, members: int, rounds: int, *, jax: bool, apart: float | None) -> tuple[str, dict[str, Any]]:
     net = NETS[name]
     start = time.process_time()
     population, way = ours(net, members, "auto")
@@ -187,12 +222,12 @@ def compare(name: str, members: int, rounds: int, *, jax: bool) -> tuple[str, li
         "eager": (eager(net, False), 1), "eager fused": (eager(net, True), 1), "one by one": (ours(net, 1, "one by one")[0], 1),
         "population": (population, members),
     }  # fmt: skip
-    compiled = ""
+    compiling = 0.0
     if jax:
         start = time.process_time()
         runs["jax"] = (with_jax(net, members), members)
         runs["jax"][0]()
-        compiled = f"{time.process_time() - start:.1f}"
+        compiling = time.process_time() - start
     for run, _ in runs.values():
         run()
     taken: dict[str, list[float]] = {which: [] for which in runs}
@@ -205,13 +240,34 @@ def compare(name: str, members: int, rounds: int, *, jax: bool) -> tuple[str, li
         spread([other / mine for other, mine in zip(taken[which], own, strict=True)]) if which in taken else "–"
         for which in ("eager", "eager fused", "one by one", "jax")
     ]
-    rate = f"{1 / statistics.median(own):,.0f}"
-    row = [name, str(members), way, rate, *ratios, f"{made:.1f}", compiled or "–"]
-    return f"| {' | '.join(row)} |", row
+    mine = statistics.median(own)
+    beside = "–" if apart is None else f"{apart / mine:.3g}"
+    whole = None
+    if jax:
+        theirs = statistics.median(taken["jax"])
+        whole = (compiling + theirs * members * BUDGET) / (made + mine * members * BUDGET)
+    row = [
+        name, str(members), way, f"{1 / mine:,.0f}", *ratios[:3], beside, ratios[3], "–" if whole is None else f"{whole:.3g}",
+        f"{made:.1f}", f"{compiling:.1f}" if jax else "–",
+    ]  # fmt: skip
+    numbers = {
+        "net": name,
+        "members": members,
+        "way": way,
+        "member_steps_per_second": 1 / mine,
+        "vs_jax_compiled_first": whole,
+    }
+    for which in ("eager fused", "one by one", "jax"):
+        if which in taken:
+            numbers[f"vs_{which.replace(' ', '_')}"] = statistics.median(taken[which]) / mine
+    return f"| {' | '.join(row)} |", numbers | {"vs_one_per_core": None if apart is None else apart / mine}
 
 
-HEAD = """| net | K | way | member-steps/s | × eager | × eager fused | × one by one | × jax | start s | jax compiles s |
-|---|---|---|---|---|---|---|---|---|---|"""
+COLUMNS = (
+    "net", "K", "way", "member-steps/s", "× eager", "× eager fused", "× one by one", "× one per core", "× jax",
+    "× jax, compiled first", "start s", "jax compiles s",
+)  # fmt: skip
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
 def main() -> None:
@@ -221,23 +277,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-jax", action="store_true")
     parser.add_argument("--out", default="")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object: a record for each row")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {random.choice(cores)})
     jax = not options.no_jax
     if jax:
         try:
-            import jax as _
+            import jax as _  # noqa: F401
         except ImportError:
             print("jax is not installed: its column stays empty")
             jax = False
-    lines = [HEAD]
+    lines, records = [HEAD], []
     print(HEAD)
     for name in options.nets.split(","):
+        apart = one_per_core(name, cores) if len(cores) > 1 else None
         for members in map(int, options.ks.split(",")) if options.ks else NETS[name].ks:
-            line, _ = compare(name, members, options.rounds, jax=jax)
+            line, record = compare(name, members, options.rounds, jax=jax, apart=apart)
             lines.append(line)
+            records.append(record)
             print(line, flush=True)
     if options.out:
         about = f"""# Member-steps a second
@@ -250,6 +310,8 @@ Batches: 32 for 64-32-32-10 and conv (8 and 16 channels, 8 × 8 images), 64 for 
 """
         with open(options.out, "w", encoding="utf-8") as file:
             file.write(about + "\n".join(lines) + "\n")
+    if options.json:
+        print(json.dumps({"rows": records}))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,39 @@ def test_batched_nets(activation: str, norm: str | None) -> None:
     held(lambda: mlp(12, 5, hidden=(24, 17), activation=activation, norm=norm), TABLE, SMOOTHED, way="batched")
 
 
+@pytest.mark.parametrize("norm", [None, "batch", "layer"])
+def test_batched_residual_nets(norm: str | None) -> None:
+    held(lambda: mlp(12, 5, hidden=(16, 16, 9), norm=norm, residual=True), TABLE, SMOOTHED, way="batched")
+
+
+FORMS: dict[str, dict] = {
+    "relu": {}, "tanh": {"activation": "tanh"}, "gelu": {"activation": "gelu"}, "silu": {"activation": "silu"},
+    "batch norm": {"norm": "batch"}, "layer norm": {"norm": "layer", "activation": "tanh"},
+    "residual": {"norm": "batch", "residual": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "way"),
+    [(f, "batched") for f in FORMS] + [(f, "compiled") for f, options in FORMS.items() if "norm" not in options],
+)
+def test_in_company_as_alone_with_its_own_dropout_and_all_else(form: str, way: str) -> None:
+    """The dice of dropout are a population's own: so alone is a population of one."""
+
+    def member(k: int) -> Member:
+        net = built(lambda: mlp(12, 5, hidden=(16, 16), dropout=(0.0, 0.2, 0.5)[k % 3], **FORMS[form]), k)
+        schedule = (lambda step: 0.01 / (1 + 0.1 * k * step)) if k % 2 else None
+        return Member(net, RULES[k], SMOOTHED[k % 3], TABLE, schedule=schedule, order=k // 2, seed=k)
+
+    together = train_population([member(k) for k in range(6)], batch_size=BATCH, epochs=4, way=way)
+    for k, outcome in enumerate(together.outcomes):
+        single = train_population([member(k)], batch_size=BATCH, epochs=4, way=way).outcomes[0]
+        assert outcome.steps == single.steps == 52
+        for name, tensor in outcome.weights.items():
+            off = float((tensor - single.weights[name]).abs().max())
+            assert off <= 1e-5, f"member {k}: {name} is off by {off}"
+
+
 def test_batched_in_float64_is_closer() -> None:
     part = Part(numbers(ROWS, 12).double(), classes(5))
     held(lambda: mlp(12, 5, activation="tanh").double(), part, SMOOTHED, way="batched", tolerance=1e-9)
