@@ -191,7 +191,7 @@ def gradient(r: Rehearsal, work: Work) -> Check:
             return program.gradient((), of=0, refused=f"the model does not run in float64 ({first[:90]})")
         names = [n for (n, _), g in zip(model.named_parameters(), used, strict=True) if g is not None]
         most = min(CHECKED_PARAMETERS, affordable)
-        places = np.unique(np.linspace(0, max(len(names) - 1, 0), min(most, len(names))).round().astype(int))
+        places = np.unique(np.linspace(max(len(names) - 1, 0), 0, min(most, len(names))).round().astype(int))
         known = dict(model.named_parameters())
         chosen = {names[place]: known[names[place]] for place in places}
         try:
@@ -209,12 +209,15 @@ def gradient(r: Rehearsal, work: Work) -> Check:
     seen = [
         program.Gradient(
             one.parameter,
-            one.ratio if one.resolved and one.defined and (one.ok or one.worst.error > least) else 0.0,
+            one.ratio if one.ok or one.worst.error > least else 0.0,
             str(one.worst),
             one.kinks,
         )
         for one in found.parameters
+        if one.resolved and one.defined
     ]
+    if not seen:
+        return program.gradient((), of=0, refused="all gradients looked at are too small for differences to tell")
     return program.gradient(seen, of=len(names))
 
 
