@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 import itertools
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from thalweg.errors import Diverged, InputError, MissingDependency
-from thalweg.search import CoarseToFine, Finished, Grid, Random, Sampler, Space, Tpe, run_study, zoom
+from thalweg.search import (
+    CoarseToFine,
+    Finished,
+    Gp,
+    Grid,
+    Nsga2,
+    Random,
+    Sampler,
+    Space,
+    Tpe,
+    importance,
+    open_store,
+    run_study,
+    zoom,
+)
 
 SPACE = Space.parse({"lr": "1e-4..1:log", "beta1": "0.9..0.999:one-minus", "hidden": "[64, 128]"})
 
@@ -155,14 +171,32 @@ class TestStudy:
         with pytest.raises(ZeroDivisionError):
             run_study(lambda values: 1 / 0, Random(SPACE), trials=3)
 
-    def test_without_optuna_there_is_a_polite_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        true_import = builtins.__import__
+    @pytest.mark.parametrize(
+        ("purpose", "use"),
+        [
+            ("a search by TPE", lambda: Tpe(SPACE).suggest([], [], 1)),
+            ("a search by a Gaussian process", lambda: Gp(SPACE, startup=0).suggest([], [], 1)),
+            ("a search by NSGA-II", lambda: Nsga2(SPACE).suggest([], [], 1)),
+            ("a study that is kept", lambda: open_store("study.db", name="s", space=SPACE)),
+            ("the importance of hyperparameters", lambda: importance(SPACE, [])),
+        ],
+    )
+    def test_without_optuna_there_is_a_polite_sentence(
+        self, monkeypatch: pytest.MonkeyPatch, purpose: str, use: Callable[[], object]
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "optuna", None)
+        monkeypatch.delitem(sys.modules, "thalweg.search.kept", raising=False)
+        with pytest.raises(MissingDependency, match=rf"{purpose} needs the package optuna.*thalweg\[search\]"):
+            use()
 
-        def without(name: str, *arguments, **keywords):
-            if name == "optuna":
-                raise ImportError(name)
-            return true_import(name, *arguments, **keywords)
-
-        monkeypatch.setattr(builtins, "__import__", without)
-        with pytest.raises(MissingDependency, match=r"a search by TPE needs the package optuna.*thalweg\[search\]"):
-            Tpe(SPACE).suggest([], [], 1)
+    def test_without_optuna_the_rest_works(self) -> None:
+        program = (
+            "import sys; sys.modules['optuna'] = None\n"
+            "from thalweg.search import *\n"
+            "space = Space.parse({'x': '0.0..1.0'})\n"
+            "for name in ('random', 'sobol', 'grid', 'coarse-to-fine', 'ordered'):\n"
+            "    store, sampler = Memory(space), sampler_named(name, space)\n"
+            "    store.tell([Told(one.number, 'finished', (1.0,)) for one in store.ask(sampler, 4)])\n"
+            "    assert len(store.finished()) == 4\n"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

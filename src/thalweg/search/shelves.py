@@ -78,11 +78,6 @@ class Shelf(Protocol):
 
 def open_shelf(where: str) -> Shelf:
     """Opens a file or URL; see ``open_store``. Raises ``InputError``, ``MissingDependency``."""
-    try:
-        import optuna
-    except ImportError:
-        raise MissingDependency("optuna", "a study that is kept", extra="search") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     scheme, separator, rest = where.partition(":")
     if scheme == "journal" or (where.endswith(".log") and "://" not in where):
         from thalweg.search.journal import Journal

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from thalweg.errors import InputError
+from thalweg.search.brains import with_optuna
 from thalweg.search.samplers import Asked, Finished, Sampler
 from thalweg.search.space import Point, Space
 
@@ -190,6 +191,7 @@ def open_store(
     Raises ``InputError`` for a place that can't be opened or a study made for another space or other objectives,
     ``MissingDependency`` where Optuna or the database's driver is not installed.
     """
+    with_optuna("a study that is kept")
     from thalweg.search.kept import Kept
 
     given: Mapping[str, Direction] = {"score": "minimize"} if objectives is None else objectives
