@@ -101,10 +101,8 @@ class Doctor:
         if error is None or (broke and isinstance(error, Exception)):
             self.examine()
         else:  # somebody waits for this error, or pressed Ctrl-C: what the tape has is judged, nothing is tried
-            self._said.append(
-                f"the loop ended with {type(error).__name__}: nothing was tried on copies; doctor.examine() does so"
-            )
-            self._conclude(None)
+            ended = f"the loop ended with {type(error).__name__}: nothing was tried on copies; doctor.examine() does so"
+            self._conclude(None, ended)
 
     @property
     def verdict(self) -> Verdict:
@@ -154,14 +152,14 @@ class Doctor:
             torch.set_grad_enabled(grad)
         self._conclude(case)
 
-    def _conclude(self, case: Case | None) -> None:
+    def _conclude(self, case: Case | None, *said: str) -> None:
         tape, live = self._tape, self._live
         assert tape is not None and live is not None
         numbers = {"n/epochs": float(self._epochs), "n/steps": float(tape.steps)}
         if case is None:  # no rows to ask the probes about: the tape's own counts, and what was said on the way
             numbers |= tape.counted() | {"loop/modal": float(modal(self._model))}
         self.history.record(tape.steps, numbers)
-        verdict = examine(self.history, said=(*self._said, *tape.faults))
+        verdict = examine(self.history, said=(*self._said, *tape.faults, *said))
         if case is None:
             live.look()
             named = {finding.kind for finding in (*verdict.findings, *verdict.notes)}
