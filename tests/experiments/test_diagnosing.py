@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -135,6 +136,26 @@ def test_nothing_around_is_touched(home: Path) -> None:
         (home / "good" / "model.safetensors").read_bytes(),
         (home / "good" / "history.jsonl").read_bytes(),
     )
+
+
+def test_weights_of_rows_and_smoothed_labels_are_no_swapped_labels(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(400, 2))
+    frame = pl.DataFrame(
+        {"a": x[:, 0], "b": x[:, 1], "w": generator.uniform(0.5, 2, 400), "k": np.where(x.sum(1) > 0, "y", "n")}
+    )
+    frame.write_csv(tmp_path / "k.csv")
+    settings = NET | {
+        "data": str(tmp_path / "k.csv"),
+        "target": "k",
+        "weights": "w",
+        "label_smoothing": 0.1,
+        "lr": 1e-2,
+    }
+    start(Spec(**settings, runs=str(tmp_path), name="weighted"), Silent())
+    found = diagnose_run(tmp_path / "weighted")
+    assert [finding.kind for finding in found.findings] == []
+    assert any("weights of the rows are left out" in note.sentence for note in found.notes)
 
 
 class TestWhatCannotBeExamined:

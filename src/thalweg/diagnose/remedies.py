@@ -81,8 +81,8 @@ def _lr_too_high(spec: Settings, evidence: Mapping[str, float | str]) -> list[Ch
 def _lr_too_low(spec: Settings, evidence: Mapping[str, float | str]) -> list[Change]:
     if not spec.get("lr"):
         return [{"lr": None}]
-    near = [{"lr": _rate(spec, 10.0)}, {"lr": _rate(spec, 100.0)}]
-    return [*(reversed(near) if _better("trial/faster/error", "trial/fast/error", evidence) else near), {"lr": None}]
+    first, second = (100.0, 10.0) if _better("trial/faster/error", "trial/fast/error", evidence) else (10.0, 100.0)
+    return [{"lr": _rate(spec, first)}, {"lr": None}, {"lr": _rate(spec, second)}]
 
 
 def _better(one: str, other: str, evidence: Mapping[str, float | str]) -> bool:

@@ -12,8 +12,9 @@ chance, more seeds decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from thalweg.diagnose.remedies import words
@@ -25,8 +26,10 @@ from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 
 Change = dict[str, Any]
-KEPT = 3
+KEPT = 2
 """Changes tried with further seeds."""
+CLEAR = 3.0
+"""Standard errors of the dev part that a gain is beyond chance from."""
 EXTRA = 3
 """Seeds more where the best change gains with every seed and its interval still holds 0."""
 NOTHING = 0.0
@@ -48,6 +51,11 @@ class Attempt:
     scores: dict[int, float]
     gain: Gain
     said: str = ""
+
+    @property
+    def folder(self) -> Folder:
+        """Of the run with the original's seed."""
+        return Folder(Path(self.spec.runs) / str(self.spec.name))
 
     @property
     def words(self) -> str:
@@ -73,8 +81,12 @@ class Round:
         self.n_dev = folder.read_json(folder.result).get("parts", {}).get("dev", 0)
         self.least = 0.0 if metric in ("r2", "loss") or not self.n_dev else 0.5 / self.n_dev
 
-    def run(self, changes: Sequence[tuple[str, Change]]) -> list[Attempt]:
-        """Attempts, best first; the first of them that ``gain.helps`` is the one to take. ``changes``: for which kind, what."""
+    def run(self, changes: Sequence[tuple[str, Change]], *, healthy: Callable[[Folder], bool]) -> list[Attempt]:
+        """Attempts, best first; the first of them that ``gain.helps`` is the one to take. ``changes``: for which kind, what.
+
+        Where one of the first two gains far more than chance would and leaves a run that is ``healthy``, the others are not
+        tried; so with those that follow.
+        """
         if changes:
             self._say_budget(changes)
         attempts: list[Attempt] = []
@@ -82,6 +94,8 @@ class Round:
             attempt = self._first(kind, change)
             if attempt is not None and all(_asked(attempt.spec) != _asked(other.spec) for other in attempts):
                 attempts.append(attempt)
+            if len(attempts) > 1 and any(self._is_clear(one) and healthy(one.folder) for one in attempts):
+                break
         gaining = self._ranked([attempt for attempt in attempts if attempt.gain.mean > 0])
         tried = [self._whole(attempt) for attempt in gaining[:KEPT]]
         tried += self._together(tried)
@@ -90,6 +104,9 @@ class Round:
         if ranked and not any(attempt.gain.helps for attempt in ranked) and self._gains_always(ranked[0]):
             ranked[0] = self._more(ranked[0])
         return ranked
+
+    def _is_clear(self, attempt: Attempt) -> bool:
+        return attempt.gain.mean > CLEAR * self._noise(attempt.scores[self.spec.seed])
 
     def _made(self, seed: int) -> None:
         """The spec itself with another seed."""

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
 FIRST = 32
 """Steps made again: as many as the tape looks at one by one."""
-AT_MOST = 1.3
-"""What the tests cost at most, in times of the run's own steps; no test is longer than 1000 steps, so long runs cost less."""
+AT_MOST = 1.0
+"""What the tests cost at most, in times of the run's own steps (``doctor.budget``)."""
 LONGEST = 4500
-"""Steps that all tests make together at most."""
+"""Steps that all tests make together at most, for none is longer than 1000."""
+WEIGHTS = "The weights of the rows are left out in the tests: each row counts the same there."
 PROBES = 2.0
 """Seconds for what is looked at without a step: kernels, gradients, rows."""
 
@@ -124,6 +125,9 @@ def _tested(folder: Folder, spec: Spec, history: History, watcher: Watcher) -> V
         experiment = _rebuilt(folder, spec)
         optimizer, regularisers = experiment.build_optimizer(experiment.model, lr=spec.lr)
         objective, parts = experiment.objective, experiment.parts
+        weighted = isinstance(objective, Weighted)
+        # The tests know of no weights of rows, so the steps that they are held against are made without them, too.
+        loss: Any = objective.objective if isinstance(objective, Weighted) else objective
         pairs = [(inputs, experiment.truth(targets)) for inputs, targets in (parts.train, parts.dev)]
         losses: list[float] = []
 
@@ -132,7 +136,7 @@ def _tested(folder: Folder, spec: Spec, history: History, watcher: Watcher) -> V
             torch.manual_seed(spec.seed + 1)  # as ``conduct`` does
             begin = time.perf_counter()
             hooks = (*regularisers, _Recorded(history, losses, last=min(FIRST, steps)))
-            gradients = Autograd(experiment.model, objective)
+            gradients = Autograd(experiment.model, lambda outputs, targets: loss(outputs, experiment.truth(targets)))
             train(experiment.model, optimizer, gradients, experiment.batches, epochs=spec.epochs, hooks=hooks)
             each = (time.perf_counter() - begin) / max(len(losses), 1)
             seconds = PROBES + each * min(AT_MOST * steps, LONGEST)
@@ -143,11 +147,12 @@ def _tested(folder: Folder, spec: Spec, history: History, watcher: Watcher) -> V
             optimizer,
             first_steps,
             _record(folder, history, experiment, steps),
-            loss=objective.objective if isinstance(objective, Weighted) else objective,  # type: ignore[arg-type]
+            loss=loss,
             train=pairs[0],
             dev=pairs[1],
         )
-    said = [note.sentence for note in doctor.notes() if note.kind == "note"] + _otherwise(history, losses)
+    said = [note.sentence for note in doctor.notes() if note.kind == "note"]
+    said += [WEIGHTS] if weighted else _otherwise(history, losses)
     return _judged(folder, spec, _joined(history, doctor.history), said)
 
 

@@ -91,7 +91,7 @@ def _improved(folder: Folder, seeds: int, watcher: Watcher) -> Improvement:
     kinds = tuple(dict.fromkeys(finding.kind for finding in findings))
     metric = _metric(folder, kinds)
     first = Round(folder, seeds=seeds, metric=metric, watcher=watcher)
-    attempts = first.run(_changes(folder, findings))
+    attempts = first.run(_changes(folder, findings), healthy=lambda trial: not _findings(trial, watcher))
     best = next((attempt for attempt in attempts if attempt.gain.helps), None)
     if best is not None:
         further = _further(best, seeds, metric, watcher)
@@ -110,10 +110,10 @@ def _improved(folder: Folder, seeds: int, watcher: Watcher) -> Improvement:
 
 def _further(best: Attempt, seeds: int, metric: str, watcher: Watcher) -> Attempt | None:
     """What the best change leaves to be found is treated once more, from there."""
-    folder = Folder(Path(best.spec.runs) / str(best.spec.name))
-    findings = _findings(folder, watcher)
-    again = Round(folder, seeds=seeds, metric=metric, watcher=watcher, known=best.scores)
-    return next((attempt for attempt in again.run(_changes(folder, findings)) if attempt.gain.helps), None)
+    again = Round(best.folder, seeds=seeds, metric=metric, watcher=watcher, known=best.scores)
+    changes = _changes(best.folder, _findings(best.folder, watcher))
+    attempts = again.run(changes, healthy=lambda trial: not _findings(trial, watcher))
+    return next((attempt for attempt in attempts if attempt.gain.helps), None)
 
 
 def _findings(folder: Folder, watcher: Watcher) -> tuple[Finding, ...]:
