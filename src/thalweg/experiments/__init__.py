@@ -21,7 +21,9 @@ _NAMES = {
     "Watcher": "watcher",
     "check": "checking",
     "cross_validate": "folds",
+    "diagnose_run": "diagnosing",
     "fit": "fitting",
+    "improve_run": "improving",
     "load": "predict",
     "ThalwegClassifier": "estimators",
     "ThalwegRegressor": "estimators",
@@ -32,10 +34,12 @@ _NAMES = {
 
 if TYPE_CHECKING:
     from thalweg.experiments.checking import check
+    from thalweg.experiments.diagnosing import diagnose_run
     from thalweg.experiments.estimators import ThalwegClassifier, ThalwegRegressor
     from thalweg.experiments.fitting import fit
     from thalweg.experiments.folder import Folder
     from thalweg.experiments.folds import cross_validate
+    from thalweg.experiments.improving import improve_run
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
@@ -51,7 +55,9 @@ __all__ = [
     "Watcher",
     "check",
     "cross_validate",
+    "diagnose_run",
     "fit",
+    "improve_run",
     "load",
     "resume",
     "start",

@@ -82,6 +82,8 @@ class Trials:
         except InputError as error:
             if not folder.result.exists():  # found impossible before anything was trained
                 return Trial(folder, spec, math.nan, str(error))
+            if not self._is_done(folder):  # another process trains it, or it could not go on
+                raise
         finally:
             self.seconds += time.monotonic() - begin
         return self.read(folder)
