@@ -95,7 +95,7 @@ def summaries(folder: str) -> list[dict[str, Any]]:
                 "run": str(run.path),
                 "created": result.get("created", ""),
                 "task": result.get("task", ""),
-                "status": result["status"],
+                "status": result["status"] + (f", {result['trials']} trials" if "trials" in result else ""),
                 "part": part.replace("_", " "),
                 "metrics": final,
             }

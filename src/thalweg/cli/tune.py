@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thalweg.cli.options import with_settings
+from thalweg.cli.source import spec_of
 from thalweg.errors import InputError
-from thalweg.experiments.spec import Spec
 
 if TYPE_CHECKING:
     from thalweg.search.space import Space
@@ -76,8 +76,7 @@ def tune(
     """
     from thalweg.cli.commands import Told, _print_object
     from thalweg.cli.study import show_study, study_watcher
-    from thalweg.experiments.tuning import Plan, start_study
-    from thalweg.experiments.tuning.tune import StudyStopped
+    from thalweg.experiments.tuning import Plan, StudyStopped, start_study
 
     plan = Plan(
         space=space_of(space, vary or []),
@@ -94,7 +93,7 @@ def tune(
     )
     looking = study_watcher()
     try:
-        folder, result = start_study(spec_of(source, settings), plan, looking, looking.follow_study)
+        folder, result = start_study(spec_of(source, settings, "train"), plan, looking, looking.follow_study)
     except StudyStopped as stopped:
         typer.echo(f"thalweg: {stopped}", err=True)
         if as_json:
@@ -103,19 +102,6 @@ def tune(
     show_study(folder, result)
     if as_json:
         _print_object({"study": str(folder.path), **result})
-
-
-def spec_of(source: str, settings: dict[str, Any]) -> Spec:
-    """The settings of the candidates' runs."""
-    if source.endswith(".toml"):
-        return Spec.read(source, **({"name": None} | settings))
-    if ".py" in source and (":" in source or source.endswith(".py")):
-        if "data" not in settings:
-            raise InputError(f"{source} is a model: say what to train it on with --data, as in --data digits")
-        return Spec(**{"model": source} | settings)
-    if "data" in settings:
-        raise InputError(f"the data are given twice, as {source} and as --data {settings['data']}: give them once")
-    return Spec(data=source, **settings)
 
 
 def space_of(file: str | None, varied: list[str]) -> Space | None:

@@ -101,18 +101,22 @@ class Folder:
 
     @classmethod
     def open(cls, path: str | Path, runs: str | Path = "runs") -> Folder:
-        """The folder of an existing run, by its path or by its name under ``runs``."""
+        """The folder of an existing run, by its path or by its name under ``runs``; of a study, its winner."""
         for candidate in (Path(path), Path(runs) / path):
             if (candidate / "spec.toml").is_file():
                 return cls(candidate)
+            if (candidate / "study.toml").is_file():
+                if not (candidate / "best" / "spec.toml").is_file():
+                    raise InputError(f"the study {candidate} has no winner yet: let it finish, with thalweg tune --name")
+                return cls(candidate / "best")
         known = [folder.name for folder in Folder.all(runs)]
         hint = f"; the runs in {runs} are {', '.join(known[-5:])}" if known else ""
         raise InputError(f"{path} is not a run (it has no spec.toml){hint}")
 
     @classmethod
     def all(cls, runs: str | Path) -> list[Folder]:
-        """All runs under ``runs``, oldest first."""
-        specs = Path(runs).glob("*/spec.toml")
+        """All runs and studies under ``runs``, oldest first."""
+        specs = [path for name in ("spec", "study") for path in Path(runs).glob(f"*/{name}.toml")]
         return [cls(path.parent) for path in sorted(specs, key=lambda path: (path.stat().st_ctime_ns, path))]
 
     @contextmanager

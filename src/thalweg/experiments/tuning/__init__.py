@@ -11,6 +11,7 @@ everything is kept.
 """
 
 from thalweg.experiments.tuning.plan import Plan
-from thalweg.experiments.tuning.tune import Tuned, start_study, tune
+from thalweg.experiments.tuning.start import StudyStopped, start_study
+from thalweg.experiments.tuning.tuned import Tuned, tune
 
-__all__ = ["Plan", "Tuned", "start_study", "tune"]
+__all__ = ["Plan", "StudyStopped", "Tuned", "start_study", "tune"]

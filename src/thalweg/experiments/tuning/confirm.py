@@ -71,16 +71,16 @@ def said(confirmed: dict[str, Any], record: dict[str, Any], trials: int) -> str:
     return f"dev {metric} {confirmed['mean']:.4g}{spread} on {len(confirmed['values'])} fresh seeds; {tail}"
 
 
-def crown(
-    folder: StudyFolder, laboratory: Laboratory, record: dict[str, Any], spec: Spec
-) -> dict[str, dict[str, float]]:
-    """Makes the winner a run in ``best``, with the weights that won; returns its metrics by part, the test part's too."""
+def crown(folder: StudyFolder, laboratory: Laboratory, record: dict[str, Any], spec: Spec) -> Experiment:
+    """Makes the winner a run in ``best``, measured on every part; returns it with the weights that won."""
     trial, winner = folder.trial(record["number"]), folder.winner
+    experiment = laboratory.build([spec])[0]
     if winner.result.exists() and winner.read_json(winner.result).get("trial") == record["number"]:
-        return winner.read_json(winner.result)["metrics"]
+        experiment.model.load_state_dict(load_file(winner.model))
+        experiment.model.eval()
+        return experiment
     shutil.rmtree(winner.path, ignore_errors=True)
     winner.path.mkdir()
-    experiment = laboratory.build([spec])[0]
     if trial.model.exists():
         weights = trial.model.read_bytes()
     else:  # another machine trained it
@@ -111,7 +111,7 @@ def crown(
     }
     winner.write_json(winner.result, result)
     write_page(winner)
-    return metrics
+    return experiment
 
 
 def _trained(experiment: Experiment) -> bytes:

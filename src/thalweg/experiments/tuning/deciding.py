@@ -115,9 +115,8 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
     way = min(rates, key=lambda name: steps / rates[name] + (START if name == WORKERS else 0.0))
     gain = rates[way] / alone_rate
     members = 1
-    if way != HERE and one.members > 1:  # a larger population prunes better: of those about as fast, the largest
-        fast = [k for k, rate in one.rates.items() if k and rate >= 0.8 * best]
-        members = min(candidates, MOST) if one.way == "compiled" else max(fast)
+    if way != HERE and one.members > 1:  # a larger population prunes better, and does not hang on a measurement
+        members = max(k for k, rate in one.rates.items() if k and rate >= 0.5 * best)
     if way == WORKERS and members > 1:
         members = max(1, min(members, candidates // cores))
     return Decision(

@@ -73,6 +73,12 @@ class StudyFolder(Folder):
             return cls(path)
         return cls(Folder.create(runs, name, f"{stem}-study").path)
 
+    @classmethod
+    def there(cls, path: str | Path, runs: str | Path = "runs") -> StudyFolder | None:
+        """The study at a path or of a name under ``runs``; None where there is none."""
+        candidates = (Path(path), Path(runs) / path)
+        return next((cls(candidate) for candidate in candidates if (candidate / "study.toml").is_file()), None)
+
 
 class Trials:
     """Writes what happens to the trials of a study into their folders, as it happens."""

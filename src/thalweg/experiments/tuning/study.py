@@ -163,8 +163,9 @@ class Study:
         }  # fmt: skip
         end = {FINISHED: "finished", PRUNED: "pruned"}.get(record["status"], "failed")
         self._told.append(Told(number, end, (scores[self.watch],) if end != "failed" else (), attrs))  # type: ignore[arg-type]
-        if before is not None and self.best is record:  # the weights of one trial are kept, the best one's
-            self.folder.trial(before["number"]).model.unlink(missing_ok=True)
+        worse = before if self.best is record else record  # the weights of one trial are kept, the best one's
+        if worse is not None and worse is not self.best:
+            self.folder.trial(worse["number"]).model.unlink(missing_ok=True)
 
     def flush(self) -> None:
         """Writes to the store what has happened since."""

@@ -37,7 +37,7 @@ class Job:
     specs: tuple[Spec, ...]
     earlier: tuple[Curve, ...] = ()
     bar: float = math.inf
-    """The best score so far: the weights of a candidate that is not better are not kept."""
+    """The best score so far: the weights of a candidate that is worse are not kept."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,16 @@ def _train_population(
     seen: dict[int, Outcome] = {}
     pruned: dict[int, str] = {}
     ended: set[int] = set()
-    stopped = False
+    stopped, bar = False, job.bar
 
     def end(place: int, outcome: Outcome) -> None:
+        nonlocal bar
         ended.add(place)
         best = outcome.dev[outcome.best_epoch - 1] if outcome.best_epoch else {}
         score = score_of(best, watch) if best else math.nan
         status = DIVERGED if outcome.diverged else PRUNED if place in pruned else FINISHED
-        keep = status == FINISHED and score < job.bar
+        keep = status == FINISHED and score <= bar
+        bar = score if keep else bar
         tell(
             Ended(
                 job.numbers[place], status, score, len(outcome.dev), outcome.best_epoch, best, outcome.stopped,
@@ -207,7 +209,7 @@ def _train_alone(job: Job, experiment: Experiment, tell: Tell, prune: Prune, sto
         return
     dev = outcome.metrics["dev"]
     score = score_of(dev, watch)
-    weights = packed(experiment.model.state_dict()) if score < job.bar and not follower.pruned else b""
+    weights = packed(experiment.model.state_dict()) if score <= job.bar and not follower.pruned else b""
     status = PRUNED if follower.pruned else FINISHED
     tell(Ended(number, status, score, outcome.state.epoch, outcome.best_epoch, dev, outcome.stopped, spec, weights))
 

@@ -1,4 +1,4 @@
-"""A study from its settings to its folder: ``thalweg tune`` and ``thalweg.tune``.
+"""A study from its settings to its folder: what ``thalweg tune`` and ``thalweg.tune`` share.
 
 >>> folder, result = start_study(Spec(data="digits", epochs=5), Plan(trials=16), Silent())
 >>> result["best"]["values"]
@@ -13,13 +13,14 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.build import build_device
+from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.parts import prepare
 from thalweg.experiments.reading import read
 from thalweg.experiments.run import _anywhere, _interruptible
@@ -43,14 +44,6 @@ if TYPE_CHECKING:
     from thalweg.data import Data, Stream
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """What came of a search."""
-
-    folder: StudyFolder
-    values: dict[str, Any]
-
-
 class StudyStopped(Exception):
     """The user stopped the study; every trial that ended is kept, and it can go on."""
 
@@ -67,7 +60,8 @@ def start_study(
     Raises ``InputError`` for what cannot be searched or trained, ``StudyStopped`` when the user stops it.
     """
     spec = _anywhere(spec)
-    return search(spec, plan, read(spec), watcher=watcher, on_event=on_event)
+    folder, result, _ = search(spec, plan, read(spec), watcher=watcher, on_event=on_event)
+    return folder, {name: value for name, value in result.items() if name != "records"}
 
 
 def search(
@@ -79,8 +73,11 @@ def search(
     on_event: Callable[[Event, Study], None],
     model: torch.nn.Module | None = None,
     given: Data | None = None,
-) -> tuple[StudyFolder, dict[str, Any]]:
-    """The same with data that were read. ``given`` are those that workers can't read again, ``model`` the user's module."""
+) -> tuple[StudyFolder, dict[str, Any], Experiment | None]:
+    """The same with data that were read; returns the ``records`` of all trials too, and the winner with its weights.
+
+    ``given`` are data that workers can't read again, ``model`` is the user's module.
+    """
     from thalweg.search.store import open_store
 
     if spec.folds is not None or spec.shard:
@@ -140,11 +137,12 @@ def search(
             "seconds": round(time.monotonic() - began, 3),
             "storage_seconds": round(store.seconds, 3),
         }
+        experiment = None
         if study.best is not None:
-            _crowned(study, laboratory, plan, result, watcher, interrupted)
+            experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
     folder.write_json(folder.result, result)
     write_study_page(folder)
-    return folder, result
+    return folder, result | {"records": sorted(study.results, key=lambda one: one["number"])}, experiment
 
 
 def _crowned(
@@ -154,7 +152,7 @@ def _crowned(
     result: dict[str, Any],
     watcher: Watcher,
     interrupted: Callable[[], bool],
-) -> None:
+) -> Experiment:
     """The best trial on fresh seeds, then its own weights on the test part; both go into ``result``."""
     best, folder = result["best"], study.folder
     spec = Spec.read(folder.trial(best["number"]).spec)
@@ -165,7 +163,9 @@ def _crowned(
         if found is None:
             raise StudyStopped(folder)
         result["confirmed"] = found | {"sentence": said(found, best, len(study.results))}
-    result["metrics"] = crown(folder, laboratory, best, spec)
+    experiment = crown(folder, laboratory, best, spec)
+    result["metrics"] = folder.winner.read_json(folder.winner.result)["metrics"]
+    return experiment
 
 
 def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
@@ -245,8 +245,3 @@ def engine_of(plan: Plan, decision: Decision, laboratory: Laboratory, materials:
     if decision.way == WORKERS:
         return Workers(materials, decision.workers, laboratory.prune)
     return Here(laboratory, threads=len(os.sched_getaffinity(0)))
-
-
-def tune() -> Tuned:
-    """Later."""
-    raise NotImplementedError
