@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -399,3 +400,14 @@ def test_the_probe_says_what_it_found() -> None:
         seconds=0.1,
     )
     assert (refused.members, refused.way) == (1, "one by one") and "LSTM" in refused.sentence
+
+
+def test_the_probe_leaves_out_what_the_cache_cannot_hold(monkeypatch) -> None:
+    def make(k: int) -> Member:
+        return Member(mlp(10, 4, hidden=(8,), norm="layer"), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN)
+
+    weights = sum(p.numel() for p in make(0).module.parameters())
+    module = import_module("thalweg.population.probe")  # the name is the function's in the package
+    monkeypatch.setattr(module, "_cache", lambda: 4 * 5 * weights * 10)  # ten members
+    choice = probe(make, (4, 8, 12), batch_size=32, seconds=0.1)
+    assert set(choice.rates) <= {0, 4, 8} and 4 in choice.rates

@@ -2,7 +2,7 @@
 
 On a CPU the gain is removed overhead, and it ends where arithmetic begins: once the members' weights, moments and gradients
 leave the cache, one program can be slower than one after another. So a few mini-batches are timed for several K, and one by
-one.
+one; where PyTorch's operations walk over all members at once, no K is tried that the processor's cache can't hold.
 
 >>> choice = probe(make, (1, 8, 64), batch_size=64)         # make(k): member number k, built anew
 >>> choice.members, choice.way, choice.gain
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -66,6 +68,8 @@ def probe(
     rates = {0: _rate(alone, first, share)}
     size = sum(p.numel() * p.element_size() for p in make(0).module.parameters()) * COPIES
     most = _free(first[0]) // 2 if memory is None else memory
+    on_cpu = next(first[0].module.parameters()).is_cpu
+    cached = _cache() if on_cpu else most
     ways, reason, capped = {0: "one by one"}, "", False
     for k in sorted(ks):
         if k > 1 and k * size > most:
@@ -75,6 +79,10 @@ def probe(
         way, reason = choose(seats, batch_size=batch_size)
         if way.name == "one by one":
             continue
+        if way.name == "batched" and len(ways) > 1 and k * size > cached:
+            way.release()
+            reason = f"{k} members do not fit into the processor's cache"
+            break
         ways[k], rates[k] = way.name, _rate(way, seats, share)
         way.release()
         if rates[k] < 0.8 * max(rate for tried, rate in rates.items() if tried):
@@ -113,6 +121,15 @@ def _rate(way: Way, seats: Sequence[Seat], seconds: float) -> float:
         losses = way.train(orders)
         best = max(best, sum(map(len, losses)) / (time.perf_counter() - start))
     return best
+
+
+def _cache() -> int:
+    """Bytes of the processor's largest cache; where the system does not say, so many that nothing is too large."""
+    sizes = []
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        with suppress(OSError, ValueError):
+            sizes.append(int(path.read_text(encoding="ascii").strip().removesuffix("K")) * 1024)
+    return max(sizes, default=1 << 62)
 
 
 def _free(seat: Seat) -> int:
