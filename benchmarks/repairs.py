@@ -243,13 +243,12 @@ def main() -> None:
                 f"{row.seconds:.0f} s",
                 flush=True,
             )
+            if out:
+                out.write_text(table(rows, arguments.seeds), encoding="utf-8")
     finally:
         os.chdir(before)
         shutil.rmtree(folder, ignore_errors=True)
-    text = table(rows, arguments.seeds)
-    print(text)
-    if out:
-        out.write_text(text, encoding="utf-8")
+    print(table(rows, arguments.seeds))
 
 
 if __name__ == "__main__":

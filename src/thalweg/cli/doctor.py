@@ -18,6 +18,7 @@ from thalweg.errors import plain
 from thalweg.experiments.attempts import Attempt
 from thalweg.experiments.diagnosing import Diagnosis
 from thalweg.experiments.improving import Improvement
+from thalweg.report.evidence import words
 
 
 def show_diagnosis(found: Diagnosis) -> None:
@@ -29,9 +30,11 @@ def show_diagnosis(found: Diagnosis) -> None:
     for number, finding in enumerate(found.findings, 1):
         _line(console, f"{number}. {finding.title}", "bold", f"  {plain(finding.where)}, {finding.confidence:.0%} sure")
         _line(console, f"   {plain(finding.sentence)}")
-        numbers = [f"{name} {value:.4g}" for name, value in finding.evidence.items() if not isinstance(value, str)]
+        numbers = [
+            f"{words(name)} {value:.4g}" for name, value in finding.evidence.items() if not isinstance(value, str)
+        ]
         test = str(finding.evidence.get("test", ""))
-        _line(console, "   " + ": ".join(part for part in (test, "  ".join(numbers)) if part), "dim")
+        _line(console, "   " + ": ".join(part for part in (test, ", ".join(numbers)) if part), "dim")
         _line(console, f"   → {plain(finding.remedy)}")
     for note in found.notes:
         _line(console, f"note: {plain(note.sentence)}", "dim")
