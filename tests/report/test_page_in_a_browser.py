@@ -11,9 +11,10 @@ import pytest
 
 from browser import Browser
 from report import samples
-from thalweg.diagnose import Verdict
+from report.test_evidence import watched
+from thalweg.diagnose import Verdict, examine
 from thalweg.history import History
-from thalweg.report import RunReport, render, write
+from thalweg.report import RunReport, render, render_verdict, write
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +25,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {"digits": samples.digits(), "diabetes": samples.diabetes(), "sgd blows up": samples.failure("sgd blows up")}
     for name, sample in made.items():
         write(folder / f"{name}.html", render(*sample))
-    return {name: folder / f"{name}.html" for name in made}
+    history = watched()
+    write(folder / "watched.html", render_verdict(examine(history), history))
+    return {name: folder / f"{name}.html" for name in (*made, "watched")}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     [
         ("digits", 8, 400, False), ("digits", 8, 760, True), ("digits", 8, 1280, False), ("digits", 8, 1600, True),
         ("diabetes", 6, 400, True), ("diabetes", 6, 1280, False), ("sgd blows up", 6, 400, False),
+        ("watched", 7, 400, True), ("watched", 7, 1280, False),
     ],
 )  # fmt: skip
 def test_opens_without_a_complaint(

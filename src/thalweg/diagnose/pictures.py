@@ -135,11 +135,12 @@ def _outputs(evidence: Evidence, history: History) -> Chart | None:
     return bars("loss", {said: _number(name, evidence, history) for name, said in OUTPUTS.items()})
 
 
-def _these(y: str, **names: str) -> Callable[[Evidence, History], Chart | None]:
+def _these(y: str, *, log: bool = False, **names: str) -> Callable[[Evidence, History], Chart | None]:
     """A bar for each named number; a name is its column with ``__`` for ``/``."""
 
     def draw(evidence: Evidence, history: History) -> Chart | None:
-        return bars(y, {said: _number(name.replace("__", "/"), evidence, history) for name, said in names.items()})
+        values = {said: _number(name.replace("__", "/"), evidence, history) for name, said in names.items()}
+        return bars(y, values, log=log)
 
     return draw
 
@@ -175,7 +176,7 @@ def _norms(_evidence: Evidence, history: History) -> Chart | None:
 DRAWN: dict[str, Callable[[Evidence, History], Chart | None]] = {
     "vanishing_gradient": _by_layer("gradient", "gradient norm", log=True),
     "exploding_gradient": _by_layer("gradient", "gradient norm", log=True),
-    "nan": _these("largest output", loop__largest_first="at first", loop__largest_before="before it broke"),
+    "nan": _these("largest output", log=True, loop__largest_first="at first", loop__largest_before="before it broke"),
     "dead_relu": _by_layer("dead", "share of dead units"),
     "saturated_activation": _by_layer("saturated", "share at the rails"),
     "bad_init": _scales,

@@ -107,8 +107,9 @@ def _notes(verdict: Verdict) -> str:
         f"<li>{f'<strong>{text(note.title)}.</strong> ' if note.kind != 'note' else ''}{text(_sentence(note.sentence))}</li>"
         for note in verdict.notes
     )
-    count = "1 remark" if len(verdict.notes) == 1 else f"{len(verdict.notes)} remarks"
-    return f'<details class="notes"><summary>{count} that ask for no action</summary><ul>{items}</ul></details>'
+    count = len(verdict.notes)
+    said = "1 remark that asks for no action" if count == 1 else f"{count} remarks that ask for no action"
+    return f'<details class="notes"><summary>{said}</summary><ul>{items}</ul></details>'
 
 
 def _sentence(said: str) -> str:
@@ -154,7 +155,7 @@ def _bars(key: str, chart: Chart, *, log: bool) -> Figure:
         drawn.append({
             "type": "bar", "name": plain(series.label), "orientation": "h" if lying else "v", "x": x, "y": y,
             "marker": {"color": COLOURS[index % 3]}, "showlegend": count > 1,
-            "text": written if len(names) <= 12 and count == 1 else [], "textposition": "outside", "textangle": 0,
+            "text": written if lying and count == 1 else [], "textposition": "outside", "textangle": 0,
             "cliponaxis": False,
             "hovertemplate": "%{y}: %{x:.3g}" if lying else "%{x}: %{y:.3g}",
         })  # fmt: skip

@@ -85,11 +85,8 @@ def _course(sheet: Sheet, title: str, history: History) -> Section | None:
         caption = "Share of wrong answers, or of the variance not explained, at the moments whose weights were kept."
         error = Figure(small.key, "Error", caption, small.data, small.layout, 320)
     run = RunReport(name=title)
-    return section(
-        "How it went",
-        "course",
-        sheet.charts([curves.loss(run, history), error, curves.learning_rate(history)]),
-    )
+    drawn = sheet.charts([curves.loss(run, history), error, curves.learning_rate(history)])
+    return section("How it went", "course", f'<div class="first-wide">{drawn}</div>' if drawn else "")
 
 
 def _layers(sheet: Sheet, history: History) -> Section | None:
