@@ -59,7 +59,9 @@ def test_a_rate_that_is_too_low_is_repaired(home: Path) -> None:
     again = improve_run(home / "low", seeds=3)
     assert again == found
     assert sorted((home / "low" / "improve").iterdir()) == made and [p.stat().st_mtime_ns for p in made] == stamps
-    assert Folder(home / "low").read_json(home / "low" / "improve.json")["best"]["words"] == found.best.words
+    folder = Folder(home / "low")
+    assert folder.read_json(folder.path / "improve.json")["best"]["words"] == found.best.words
+    assert f"the best is {found.best.words}: dev accuracy" in folder.page.read_text(encoding="utf-8")
 
 
 def test_a_healthy_run_is_left_alone(home: Path) -> None:

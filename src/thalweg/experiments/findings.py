@@ -100,6 +100,25 @@ def read_findings(folder: Folder, history: History) -> Verdict | None:
     return diagnose.Verdict(made("findings"), made("notes"), tested=True)
 
 
+def what_helped(folder: Folder) -> list[str]:
+    """What ``thalweg improve`` found, as a sentence for the page; nothing where nobody asked."""
+    path = folder.path / "improve.json"
+    if not path.exists():
+        return []
+    found = folder.read_json(path)
+    if not found["attempts"]:
+        return []
+    best = found["best"]
+    if best is None:
+        return [f"Of {len(found['attempts'])} remedies tried none surely helped."]
+    metric = found["metric"].replace("_", " ")
+    interval = "" if best["low"] is None else f" (95 % interval {best['low']:+.4f} to {best['high']:+.4f})"
+    return [
+        f"Of {len(found['attempts'])} remedies tried the best is {best['words']}: dev {metric} {best['mean']:+.4f}{interval} "
+        f"over {len(best['scores'])} seeds. Train with it: thalweg train {found['improved']}"
+    ]
+
+
 def steps_made(history: History) -> int:
     """The last step that a history knows of."""
     known = (history.column(name).steps for name in ("batch/loss", "train/loss"))

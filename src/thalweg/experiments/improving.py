@@ -87,6 +87,8 @@ def improve_run(
 
 
 def _improved(folder: Folder, seeds: int, watcher: Watcher) -> Improvement:
+    from thalweg.experiments.page import write_page
+
     findings = _findings(folder, watcher)
     kinds = tuple(dict.fromkeys(finding.kind for finding in findings))
     metric = _metric(folder, kinds)
@@ -105,6 +107,7 @@ def _improved(folder: Folder, seeds: int, watcher: Watcher) -> Improvement:
         folder.write(improved, best.spec.replace(name=None, runs=own.runs, seed=own.seed).to_toml())
     found = Improvement(folder, metric, kinds, first.original, tuple(attempts), best, improved)
     folder.write_json(folder.path / "improve.json", found.to_dict())
+    write_page(folder)
     return found
 
 

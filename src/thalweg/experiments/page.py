@@ -14,7 +14,7 @@ import torch
 
 from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.experiment import Experiment
-from thalweg.experiments.findings import read_findings
+from thalweg.experiments.findings import read_findings, what_helped
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.interventions import read_record
 from thalweg.experiments.parts import Prepared
@@ -139,7 +139,7 @@ def write_page(folder: Folder) -> None:
         environment=result.get("environment", {}),
         folds=result.get("folds", ()),
         interventions=[asdict(one) for one in read_record(record)] if record.exists() else (),
-        notes=[*result.get("notes", []), *_on_zeros(result.get("sparsity"))],
+        notes=[*what_helped(folder), *result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
     folder.write(folder.page, report.render(run, history, verdict))
 
