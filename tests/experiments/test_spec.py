@@ -25,6 +25,7 @@ from thalweg.experiments.spec import Spec
         ({"split": [0.8, 0.0, 0.2]}, "split: the dev part must not be empty"),
         ({"hidden": [64, 0]}, "hidden: every layer needs at least 1 unit"),
         ({"name": "../elsewhere"}, 'the setting "name" cannot be'),
+        ({"folds": 3, "interventions": "a.jsonl"}, "interventions are of one run, and folds are several"),
         ({"seed": 1.5}, 'the setting "seed" cannot be 1.5'),
     ],
 )
@@ -91,7 +92,7 @@ def test_settings_of_functions_are_those_of_the_spec() -> None:
 
     elsewhere = {
         "data", "model", "name", "runs", "dev", "test", "weights", "groups", "time", "split_column", "folds", "stream",
-        "shard",
+        "shard", "interventions",
     }  # fmt: skip
     assert set(Settings.__annotations__) == set(Spec.model_fields) - elsewhere
 

@@ -274,6 +274,12 @@ def test_half_a_line_of_a_record_is_none_and_nonsense_is_named(tmp_path) -> None
         read_record(path)
 
 
+def test_a_record_that_is_not_there_is_said_before_anything_is_trained(table, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.jsonl cannot be read: No such file"):
+        start(spec(table, tmp_path, name="a", interventions=str(tmp_path / "nowhere.jsonl")), Silent())
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_stop_while_paused_leaves_a_run_to_resume(table, tmp_path, monkeypatch) -> None:
     stop: list[bool] = []
     monkeypatch.setattr("thalweg.experiments.steering.time.sleep", lambda seconds: stop.append(True))

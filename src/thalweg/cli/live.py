@@ -12,6 +12,7 @@ It is drawn from the history alone, twice a second. Where there is no terminal, 
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 from collections import deque
@@ -70,6 +71,7 @@ class View(Follower):
         if self._live is None:
             self._live = Live(console=self.console, auto_refresh=False, transient=False)
             self._live.start()
+            atexit.register(self.close)  # a run that ends otherwise leaves the terminal as it was
 
     def on_step(self, state: State) -> None:
         if self.first_step is None or time.monotonic() - self.shown >= REFRESH:

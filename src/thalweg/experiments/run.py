@@ -28,6 +28,7 @@ from thalweg.experiments.assemble import assemble, check_words
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import ALONE, INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
+from thalweg.experiments.interventions import read_record
 from thalweg.experiments.own_module import is_own
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.rate import find_rate
@@ -69,6 +70,8 @@ def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder
     build_device(spec.device)
     check_words(spec)
     spec = _anywhere(spec)
+    if spec.interventions is not None:
+        read_record(Path(spec.interventions))  # what is no record is said now
     folder = Folder.create(spec.runs, spec.name, data.name) if ranks.first else _scratch()
     with folder.alone():
         folder.write(folder.spec, spec.to_toml())

@@ -177,6 +177,8 @@ class Spec(BaseModel):
             raise ValueError(
                 f"shard does not go with {found}, which trains whole models in one process: leave out one of the two"
             )
+        if self.interventions is not None and self.folds is not None:
+            raise ValueError("interventions are of one run, and folds are several: leave out one of the two")
         if self.dropout is not None and not (self.dropout and all(0 <= share < 1 for share in self.dropout)):
             said = ", ".join(map(str, self.dropout)) or "nothing"
             raise ValueError(f'the setting "dropout" cannot be {said}: a probability is at least 0 and below 1')
