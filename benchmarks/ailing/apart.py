@@ -241,6 +241,19 @@ add("ap leak housing", told(on_housing, lambda y: y + 0.02 * torch.randn(y.shape
     lambda: mlp(9, 64, 1), lambda m: adam(m, 2e-3))
 add("ap leak gru", met(on_cells, 200), "leakage", seq, lambda m: adam(m, 5e-3))
 
+# abilities that came later
+def lagging(m: nn.Module) -> nn.Module:
+    for layer in m.modules():
+        if isinstance(layer, nn.BatchNorm1d):
+            layer.momentum = 1e-4
+    return m
+
+
+add("ap norm lags", on_digits, "wrong_mode", lambda: lagging(mlp(64, 64, 64, 10, norm=True)), lambda m: adam(m, 2e-3),
+    epochs=6)
+add("ap undivided moons", on_moons, "lr_too_high", lambda: mlp(2, 32, 32, 2), lambda m: sgd(m, 0.15, 0.9), batch=64,
+    parts=32, undivided=True)
+
 # less is told
 add("ap untold loss", on_table2, "lr_too_high", lambda: mlp(20, 32, 32, 1), lambda m: adam(m, 1.0), told=("train", "dev"))
 add("ap untold dev", on_spirals, "lr_too_low", lambda: mlp(2, 64, 64, 3), lambda m: adam(m, 1e-5), told=("loss", "train"),

@@ -118,6 +118,11 @@ class Numbers:
         reach = min(self.allowed, other)
         return (own - other) / max(own - reach, 0.02) if math.isfinite(own + other) else self._by_loss(trial, control)
 
+    @property
+    def resumed(self) -> float:
+        """The share of what is missing that more steps of the same brought."""
+        return (self("train/error") - self("trial/more/error")) / max(self.unfit, 0.02)
+
     def gained(self, trial: str) -> float:
         """By what share a trial's error lies below the run's own, on training and dev rows both; the lesser of the two."""
         pairs = [("train/error", f"trial/{trial}/error"), ("dev/error", f"trial/{trial}/dev_error")]

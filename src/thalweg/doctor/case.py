@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median_low
 from typing import Any
 
@@ -46,7 +47,9 @@ class Case:
         few = self.train.sample(16)
         with quietly(0):
             probe = self.twin.at(None, training=True)
-            self.budget = Budget.of(probe, self.train.take(few)[0], rows=len(few), batch=self.batch, steps=self.steps)
+            self.budget = Budget.of(
+                probe, self.train.take(few)[0], rows=len(few), batch=self.batch * self.passes, steps=self.steps
+            )
         self.judged = min(JUDGED, max(2 * LEAST, self.budget.rows(0.02)))
         self._judged = self.sample(self.train)
 
@@ -61,6 +64,17 @@ class Case:
     @property
     def batch(self) -> int:
         return min(median_low(self.tape.sizes), len(self.train)) if self.tape.sizes else 32
+
+    @property
+    def passes(self) -> int:
+        """Backward passes that a step adds up: more than one where gradients are accumulated over several mini-batches."""
+        heard = self.tape.forwards["training"] + self.tape.forwards["eval"]
+        passes = round(heard / self.steps) if self.steps else 1
+        if passes < 2 or isinstance(self.twin.optimizer, torch.optim.LBFGS):
+            return 1
+        first = [batch.keys for batch in self.tape.batches if batch.step == 1]
+        same = any(a.shape == b.shape and torch.equal(a, b) for a, b in pairwise(first))
+        return 1 if same or len(first) < 2 else passes
 
     def rate(self, step: int, group: int = 0) -> float:
         """The learning rate the run used at a step (from 1) in a parameter group; its last one beyond the end."""
@@ -105,7 +119,9 @@ class Case:
             return factor * (rate or self.rate)(step, group)
 
         parts = 1 + (self.dev is not None)
-        self.budget.spend(self.budget.steps(steps) + self.budget.forward(parts * self.judged, parts))
+        self.budget.spend(
+            self.budget.steps(steps, self.batch * self.passes) + self.budget.forward(parts * self.judged, parts)
+        )
         inputs, targets = self._judged
 
         def judge(model: torch.nn.Module) -> tuple[float, float]:
@@ -116,7 +132,8 @@ class Case:
             self.loss,
             judge,
             steps=steps,
-            batch=self.batch,
+            batch=self.batch * self.passes,
+            times=max(self.history.last("loop/added", 1.0), 1e-12),
             rate=None if own_rate else scaled,
             start=start,
             change=change,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 from typing import NamedTuple
 
 import torch
@@ -45,6 +46,7 @@ def _cost(case: Case, plan: Plan) -> float:
 
 def gradient(case: Case) -> None:
     """Writes ``gradcheck/PARAMETER`` (autograd against differences), ``taken/…`` (what the step was given against autograd)."""
+    _accumulated(case)
     _against_differences(case)
     for sample in case.tape.samples[:4] + case.tape.samples[4:][-2:]:
         _against_autograd(case, sample)
@@ -78,6 +80,29 @@ def _against_differences(case: Case) -> None:
             f"gradcheck/{part.parameter}": part.ratio if part.defined and not part.ok and part.worst.error > least else 0.0
             for part in found.parameters
         })  # fmt: skip
+
+
+def _accumulated(case: Case) -> None:
+    """``loop/passes``: backward passes a step; ``loop/added``: what the step's gradient is over the mean of theirs (1:
+    averaged; as many as there are passes: added)."""
+    passes = case.passes
+    case.write({"loop/passes": float(passes)})
+    if passes < 2:
+        return
+    found = []
+    for batch in case.tape.batches:
+        state = case.tape.snapshots.get(batch.step - 1)
+        rows = case.train.recognise(batch.keys)
+        if state is None or batch.pull is None or len(rows) == 0 or bool((rows < 0).any()):
+            continue
+        inputs, targets = case.train.take(rows)
+        with quietly(0):
+            out = case.twin.at(state, training=True)(inputs)
+            if isinstance(out, torch.Tensor) and out.shape == batch.pull.shape:
+                (own,) = torch.autograd.grad(case.loss(out, targets), out)
+                found.append(passes * _ratio(batch.pull, own))
+    if found:
+        case.write({"loop/added": statistics.median(found)})
 
 
 def _against_autograd(case: Case, sample: Sample) -> None:

@@ -12,6 +12,7 @@ import math
 import torch
 
 from thalweg.doctor.case import Case
+from thalweg.doctor.twin import quietly
 from thalweg.monitors.signals import norms
 
 MODAL = ("Dropout", "BatchNorm", "AlphaDropout", "FeatureAlphaDropout", "InstanceNorm")
@@ -32,7 +33,7 @@ def loop(case: Case) -> None:
     """Writes ``loop/stale``, ``loop/eval``, ``loop/judged_training``, ``loop/modal`` and, from recognised rows, the order."""
     tape = case.tape
     numbers = tape.counted() | {"loop/modal": float(modal(case.twin.model))}
-    case.write(numbers | order(case) | optimizer(case) | pace(case))
+    case.write(numbers | order(case) | optimizer(case) | pace(case) | norm(case))
     frozen(case)
 
 
@@ -52,6 +53,32 @@ def pace(case: Case) -> dict[str, float]:
     shrunk = {"weights_shrunk": math.hypot(*last) / math.hypot(*first)} if first and math.hypot(*first) > 0 else {}
     passes = case.steps * case.batch / len(case.train)
     return {"passes": passes} | shrunk | ({"update/first": sorted(found)[len(found) // 2]} if found else {})
+
+
+def norm(case: Case) -> dict[str, float]:
+    """``norm/rows``: numbers a batch norm averages over at the fewest; ``norm/train_mode``, ``norm/eval_mode``: the error on
+    the same training rows at the end in either mode, dropout off."""
+    layers = [m for m in case.twin.model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    if not layers or not case.steps:
+        return {}
+    counts: list[int] = []
+
+    def count(_module: torch.nn.Module, given: tuple) -> None:
+        counts.append(given[0].numel() // given[0].shape[1])
+
+    model = case.twin.at(case.end)
+    inputs, targets = case.sample(case.train)
+    some = case.train.take(case.train.sample(case.batch, seed=8))[0]
+    handles = [m.register_forward_pre_hook(count) for m in model.modules() if isinstance(m, type(layers[0]))]
+    with quietly(0), torch.no_grad():
+        model(some)
+        for handle in handles:
+            handle.remove()
+        wrong = [case.judge_on(model, (inputs, targets))[1]]
+        for m in model.modules():
+            m.train(isinstance(m, torch.nn.modules.batchnorm._BatchNorm))
+        wrong.append(case.judge_on(model, (inputs, targets))[1])
+    return {"norm/rows": float(min(counts, default=0)), "norm/eval_mode": wrong[0], "norm/train_mode": wrong[1]}
 
 
 def order(case: Case) -> dict[str, float]:
@@ -99,6 +126,9 @@ def optimizer(case: Case) -> dict[str, float]:
                 numbers[f"optimizer/{name}"] = max(float(group[name]), numbers.get(f"optimizer/{name}", 0.0))
         if isinstance(betas := group.get("betas"), (tuple, list)) and len(betas) == 2:
             numbers["optimizer/beta1"], numbers["optimizer/beta2"] = float(betas[0]), float(betas[1])
+        if group.get("weight_decay", 0.0) > 0:
+            flat = sum(p.ndim < 2 for p in group["params"])
+            numbers["optimizer/decayed_vectors"] = numbers.get("optimizer/decayed_vectors", 0.0) + flat
         numbers["optimizer/maximize"] = float(bool(group.get("maximize", False)))
     numbers[f"optimizer/is_{type(case.twin.optimizer).__name__}"] = 1.0
     rates = [max(r) for _, r in case.tape.rates]

@@ -16,10 +16,14 @@ from thalweg.doctor.tape import State
 from thalweg.doctor.trace import trace, units
 from thalweg.doctor.twin import quietly
 from thalweg.monitors.activations import RAILS
+from thalweg.monitors.curvature import differentiable_twice, spectrum
 from thalweg.monitors.signals import norms
+from thalweg.surfaces.curvature import hessian_products
 
 LIMITS = {"tanh": RAILS[torch.nn.Tanh], "sigmoid": (0.02, 0.98)}
 MOST_ROWS, LEAST_ROWS, GRADIENT_ROWS = 4000, 256, 512
+CURVED_ROWS, CURVED_STEPS, CURVED_SIZE = 256, 20, 200_000
+"""Rows, directions and weights at most for which the curvature at the end is asked for."""
 LISTENING = 2
 """What listening to every operation adds: the pass costs about twice."""
 
@@ -33,6 +37,31 @@ def layers(case: Case) -> None:
     for step, state in ((0, start), (case.steps, case.end)):
         if all(bool(torch.isfinite(v).all()) for v in state.values() if v.is_floating_point()):
             case.write(activations(case, state) | gradients(case, state), step=step)
+    saddle(case)
+
+
+def saddle(case: Case) -> None:
+    """``end/gradient``: the gradient's norm at the end over that at the start; where hardly anything of it is left and little
+    was learned, ``curvature/negative`` and ``curvature/sharpness`` by Lanczos on Hessian-vector products."""
+    ends = [
+        math.hypot(*(float(column.values[k]) for column in case.history.under("gradient").values())) for k in (0, -1)
+    ]
+    if not ends[0] > 0 or not math.isfinite(ends[1]):
+        return
+    case.write({"end/gradient": ends[1] / ends[0]})
+    size = sum(p.numel() for p in case.twin.model.parameters())
+    inputs, targets = case.train.take(case.train.sample(CURVED_ROWS, seed=9))
+    cost = CURVED_STEPS * 5 * case.budget.forward(len(targets), 1)
+    stuck = case.history.last("train/error") > 0.8 * case.history.last("chance")
+    if ends[1] > 0.05 * ends[0] or not stuck or cost > 0.1 * case.budget.left or size > CURVED_SIZE:
+        return
+    case.budget.spend(cost)
+    model = case.twin.at(case.end, training=False)
+    parameters: list[torch.Tensor] = list(model.requires_grad_(True).parameters())
+    with quietly(0), differentiable_twice(model):
+        product = hessian_products(lambda: case.loss(model(inputs), targets), parameters)
+        found = spectrum(product, size, iterations=CURVED_STEPS, starts=1)
+    case.write({"curvature/sharpness": found[0], "curvature/negative": found[1]})
 
 
 def weights(case: Case, state: State) -> dict[str, float]:

@@ -18,11 +18,12 @@ import torch
 from thalweg.diagnose.causes.program import odd_settings
 from thalweg.diagnose.numbers import Numbers
 from thalweg.doctor.case import Case
-from thalweg.doctor.examples import flat
+from thalweg.doctor.examples import Examples, flat
 
 FEWEST, SHARE, LONGEST = 40, 8, 500
 LEAST = 5
 """Steps below which a trial tells nothing."""
+FEW_ROWS, FEW_STEPS = 16, 100
 UNSURE = 0.1
 EXTRA = ("slower", "faster")
 """Tried only where enough is left for more steps."""
@@ -59,6 +60,7 @@ def trials(case: Case) -> None:
     for name, change in _changes(case):
         if case.budget.fits(steps * per_step + (0.3 * kept if name in EXTRA else 0.0)):
             change(name, steps)
+    _one_batch(case)
     if sound:
         longer = min(longer, int(case.budget.left / per_step / (1 + _regularised(case))))
     if sound and longer >= min(LEAST, case.steps):
@@ -67,6 +69,36 @@ def trials(case: Case) -> None:
             case.tried(
                 "free", steps=longer, start=case.end, rate=lambda _step, group: case.top_rate(group), change=_free
             )
+
+
+def _one_batch(case: Case) -> None:
+    """``trial/one_batch/error``: what is left of 16 rows after ``FEW_STEPS`` steps of Adam on nothing else."""
+    if not Numbers(case.history).underfits or not case.budget.fits(3 * case.budget.steps(FEW_STEPS, FEW_ROWS)):
+        return
+    case.budget.spend(case.budget.steps(FEW_STEPS, FEW_ROWS))
+    pair = case.train.take(case.train.sample(FEW_ROWS, seed=10))
+
+    def alone(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        return _adam(_free_of_drops(model), optimizer)
+
+    few = Examples(*pair)
+    found = case.twin.train(
+        few,
+        case.loss,
+        lambda model: case.judge_on(model, pair),
+        steps=FEW_STEPS,
+        batch=len(few),
+        rate=None,
+        change=alone,
+    )
+    case.write({"trial/one_batch/loss": found.loss, "trial/one_batch/error": found.error})
+
+
+def _free_of_drops(model: torch.nn.Module) -> torch.nn.Module:
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return model
 
 
 def _changes(case: Case) -> list[tuple[str, Callable[[str, int], object]]]:
@@ -159,7 +191,5 @@ def _free(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.opt
     for group in optimizer.param_groups:
         if "weight_decay" in group:
             group["weight_decay"] = 0.0
-    for module in model.modules():
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            module.p = 0.0
+    _free_of_drops(model)
     return optimizer

@@ -78,10 +78,12 @@ class Twin:
         start: dict[str, torch.Tensor] | None = None,
         change: Change | None = None,
         shape: Callable[[Any], Any] | None = None,
+        times: float = 1.0,
         seed: int = 0,
     ) -> Tried:
         """A plain loop of ``steps`` over shuffled rows. ``rate(step, group)`` is the learning rate from step 1 on; None leaves
-        the optimizer's own. ``change`` may alter the copy and return another optimizer; ``shape`` alters the inputs."""
+        the optimizer's own. ``change`` may alter the copy and return another optimizer; ``shape`` alters the inputs; the loss
+        is taken ``times`` so many."""
         with quietly(seed):
             model, optimizer = self.copy()
             if start is not None:
@@ -95,7 +97,7 @@ class Twin:
                     for number, group in enumerate(optimizer.param_groups):
                         group["lr"] = rate(step, number)
                 inputs, targets = examples.take(index)
-                value = _stepped(model, optimizer, loss, shape(inputs) if shape else inputs, targets)
+                value = _stepped(model, optimizer, loss, shape(inputs) if shape else inputs, targets, times)
                 losses.append(value)
                 if not math.isfinite(value):
                     break
@@ -104,12 +106,17 @@ class Twin:
 
 
 def _stepped(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: Loss, inputs: Any, targets: torch.Tensor
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss,
+    inputs: Any,
+    targets: torch.Tensor,
+    times: float,
 ) -> float:
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         value = loss(model(inputs), targets)
-        value.backward()
+        (value if times == 1 else times * value).backward()
         return value
 
     if isinstance(optimizer, torch.optim.LBFGS):

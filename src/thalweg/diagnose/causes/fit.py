@@ -25,8 +25,14 @@ def high_bias(n: Numbers) -> Suspicion | None:
         said,
         0.6,
         "kernel ridge regression, left-out error",
-        n.these("train/error", "reference/train"),
+        n.these("train/error", "reference/train", "trial/one_batch/error") | _sizes(n),
     )
+
+
+def _sizes(n: Numbers) -> dict[str, float]:
+    """Bias and variance beside the best possible error: what is lost on the rows trained on, and from there to the dev rows."""
+    sizes = {"best possible": n.allowed, "bias": max(n.unfit, 0.0), "variance": n("dev/error") - n("train/error")}
+    return {name: size for name, size in sizes.items() if math.isfinite(size)}
 
 
 def over_regularised(n: Numbers) -> Suspicion | None:
@@ -71,7 +77,7 @@ def high_variance(n: Numbers) -> Suspicion | None:
             said,
             min(0.6 + gap, 0.9),
             "training and dev error",
-            n.these("train/error", "dev/error"),
+            n.these("train/error", "dev/error") | _sizes(n),
         )
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
+FEW_ROWS = 5
 WRONG = 1e-3
 """Ng's bound: above it a gradient check has failed."""
 
@@ -84,7 +85,31 @@ def wrong_mode(n: Numbers) -> Suspicion | None:
         return Suspicion(
             "wrong_mode", "the evaluation", said, 0.85, "mode of forward passes", n.these("loop/judged_training")
         )
+    lost = n("norm/eval_mode") - n("norm/train_mode")
+    if n.short and lost > 0.1 and n("n/steps") > 60:
+        said = (
+            f"The same training rows err {n('norm/eval_mode'):.3g} in evaluation mode and {n('norm/train_mode'):.3g} with "
+            f"each mini-batch's own mean and variance: batch normalisation's running ones do not fit."
+        )
+        evidence = n.these("norm/eval_mode", "norm/train_mode", "norm/rows")
+        return Suspicion("wrong_mode", "batch normalisation", said, 0.85, "the same rows in both modes", evidence)
+    if 0 < n("norm/rows") < FEW_ROWS:
+        said = f"Batch normalisation averages over {n('norm/rows'):.0f} numbers: too few for a mean and a variance."
+        evidence = n.these("norm/rows", "norm/eval_mode", "norm/train_mode")
+        return Suspicion(
+            "wrong_mode", "batch normalisation", said, 0.5, "size of the mini-batches", evidence, not n.short
+        )
     return None
+
+
+def decay_on_everything(n: Numbers) -> Suspicion | None:
+    """Weight decay on biases and on the scales of normalisation layers: a remark."""
+    vectors = n("optimizer/decayed_vectors")
+    if not vectors > 0 or not n("optimizer/weight_decay") >= 1e-3:
+        return None
+    said = f"Weight decay pulls at {vectors:.0f} biases and scales too: it belongs on weight matrices."
+    evidence = n.these("optimizer/weight_decay", "optimizer/decayed_vectors")
+    return Suspicion("over_regularised", "weight decay", said, 0.5, "parameter groups", evidence, True)
 
 
 def data_order(n: Numbers) -> Suspicion | None:

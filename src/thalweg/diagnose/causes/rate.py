@@ -17,6 +17,10 @@ BLOWN = 1e3
 """Outputs so many times their first size have run away; below it, numbers that are none come from the arithmetic."""
 
 
+NEGATIVE = 0.05
+"""Share of negative curvature above which a place without gradient is a saddle."""
+
+
 def nan(n: Numbers) -> Suspicion | None:
     """Numbers that are none, in the data or by the arithmetic of the loss."""
     for part, what in (("input", "inputs"), ("target", "targets")):
@@ -45,27 +49,45 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
     said = f"From the same start {factor} of the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
     evidence = n.these("trial/same/error", f"trial/{best}/error", "rate/top")
     sure = min(0.6 + 0.4 * gain, 0.95)
-    return Suspicion(
-        "lr_too_high", "the learning rate", said, sure, f"{factor} of the rate from the same start", evidence
+    where = "the learning rate"
+    if added := _added(n):
+        where, said = "gradient accumulation", f"{added} {said}"
+        evidence |= n.these("loop/passes", "loop/added")
+    return Suspicion("lr_too_high", where, said, sure, f"{factor} of the rate from the same start", evidence)
+
+
+def _added(n: Numbers) -> str:
+    """The sentence on gradients that are added over mini-batches where they should be averaged; empty where they are not."""
+    if not n("loop/added") > 1.5:
+        return ""
+    return (
+        f"A step adds the gradients of {n('loop/passes'):.0f} mini-batches without dividing by their number, which makes it "
+        f"{n('loop/added'):.2g} times as long."
     )
 
 
-def _resumed(n: Numbers) -> float:
-    """The share of what is missing that more steps of the same brought."""
-    return (n("train/error") - n("trial/more/error")) / max(n.unfit, 0.02)
+def accumulation(n: Numbers) -> Suspicion | None:
+    """Gradients that are added and not averaged, where that did no harm."""
+    said = _added(n)
+    if not said or (n.short and max(n.closes("slow"), n.closes("slower")) > 0.2):
+        return None
+    evidence = n.these("loop/passes", "loop/added")
+    return Suspicion(
+        "lr_too_high", "gradient accumulation", said, 0.5, "gradients of mini-batches against the loss", evidence, True
+    )
 
 
 def _few_steps(n: Numbers) -> bool:
     """Whether it was the number of steps and not their size: more of the same help, and steps as large as healthy ones
     (about 1e-3 of the weights) in few passes are the likelier cause than small ones in many."""
-    return _resumed(n) > 0.25 and n("update/first") / USUAL_PACE * USUAL_PASSES / n("passes") > 1
+    return n.resumed > 0.25 and n("update/first") / USUAL_PACE * USUAL_PASSES / n("passes") > 1
 
 
 def lr_too_low(n: Numbers) -> Suspicion | None:
     """Ten times the rate learns much more in as many steps, and more steps would not do."""
     gain = max((n.closes(t) for t in ("fast", "faster") if math.isfinite(n.closes(t))), default=math.nan)
     faster = min(n("trial/fast/error", math.inf), n("trial/faster/error", math.inf))
-    settled = faster > n("train/error") - 0.15 * n.unfit and _resumed(n) < 0.1  # slow, but it got where it was going
+    settled = faster > n("train/error") - 0.15 * n.unfit and n.resumed < 0.1  # slow, but it got where it was going
     crawls = n("update/first") < CRAWL and n("trial/fast/loss") < n("trial/same/loss")
     if not n.underfits or not (crawls or (gain > 0.3 and not settled)):
         return None
@@ -81,7 +103,7 @@ def lr_too_low(n: Numbers) -> Suspicion | None:
 
 def undertrained(n: Numbers) -> Suspicion | None:
     """More steps of the same go on learning."""
-    gain = _resumed(n)
+    gain = n.resumed
     if not n.underfits or not gain > 0.25:
         return None
     sure = min(0.75 + 0.2 * gain, 0.95) if _few_steps(n) else 0.6
@@ -93,9 +115,17 @@ def undertrained(n: Numbers) -> Suspicion | None:
 
 def plateau(n: Numbers) -> Suspicion | None:
     """A schedule that died, or a loss that stands still for no other reason."""
-    if n("rate/alive") < 0.5 and (n.underfits or n.gained("more") > 0.15):
+    enough = 0.15 if n("rate/alive") > 0.25 else 0.04
+    if n("rate/alive") < 0.5 and (n.underfits or n.gained("more") > enough):
         said = f"The learning rate was below a hundredth of its top for {1 - n('rate/alive'):.0%} of the run."
         return Suspicion(
             "plateau", "the schedule", said, 0.9, "rates of the run", n.these("rate/alive", "rate/top", "rate/last")
         )
+    if n.underfits and n("curvature/negative") > NEGATIVE and n("train/error") > 0.8 * n("chance"):
+        said = (
+            f"The gradient has all but vanished ({n('end/gradient'):.1e} of its first size) and "
+            f"{n('curvature/negative'):.2g} of the curvature is negative: a saddle, not a minimum."
+        )
+        evidence = n.these("end/gradient", "curvature/negative", "curvature/sharpness")
+        return Suspicion("plateau", "the end of the run", said, 0.7, "Hessian-vector products at the end", evidence)
     return None

@@ -86,7 +86,11 @@ def vanishing_gradient(n: Numbers) -> Suspicion | None:
         if 0 < ratio < 1e-2:  # nothing at all comes through units that are dead, which is another story
             said = f"{word} the gradient of {where} is {ratio:.1e} of the largest layer's."
             evidence = {"ratio": ratio, "gradient": smallest}
-            return Suspicion("vanishing_gradient", where, said, 0.9, "gradients by layer", evidence)
+            learns = (
+                max(n.closes("slow"), n.closes("slower")) > 0.4 or n.resumed > 0.5
+            )  # behind vanished gradients nothing does
+            sure = 0.5 if learns else 0.9
+            return Suspicion("vanishing_gradient", where, said, sure, "gradients by layer", evidence)
     return None
 
 
