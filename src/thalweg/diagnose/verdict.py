@@ -99,6 +99,8 @@ CAUSES: tuple[Cause, ...] = (
     fit.train_dev_mismatch,
     fit.high_variance,
     fit.high_bias,
+    rate.accumulation,
+    program.decay_on_everything,
 )
 SURE = 0.75
 """Causes at least so sure stand in the order of the table; the others follow, surest first."""
