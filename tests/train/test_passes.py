@@ -61,3 +61,28 @@ def test_weights_of_a_pass_come_back_and_later_passes_go(tmp_path: Path) -> None
     passes.clear()
     with pytest.raises(InputError, match="none is kept yet"):
         passes.check(1)
+
+
+class Counts:
+    """Something that checkpoints remember."""
+
+    def __init__(self) -> None:
+        self.found: list[dict] = []
+
+    def state_dict(self) -> dict:
+        return {"n": 1}
+
+    def load_state_dict(self, saved: dict) -> None:
+        self.found.append(saved)
+
+
+def test_checkpoints_from_before_runs_could_be_steered_are_resumed(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    remember: dict = {"model": model, "optimizer": optimizer}
+    Passes(tmp_path / "checkpoint.pt", remember=remember).save(State(model, optimizer, step=4))
+    steering, other = Counts(), Counts()
+    state, _ = Passes(tmp_path / "checkpoint.pt", remember=remember | {"steering": steering}).load(model, optimizer)
+    assert state.step == 4 and steering.found == []
+    with pytest.raises(InputError, match="cannot be resumed from"):
+        Passes(tmp_path / "checkpoint.pt", remember=remember | {"other": other}).load(model, optimizer)

@@ -11,6 +11,10 @@
       preprocessing.json   what was learned from the training part: means, categories …
       result.json          status, metrics, choices
       page.html            the report
+      steer/               commands to a run that goes, and its answers
+      interventions.jsonl  what was done to it by hand, and at which step; steered.toml repeats the run with it
+      passes/              checkpoints of a few passes to go back to, while the run goes
+      abandoned-1.jsonl    the history of a way that was left by going back
 
 Files are replaced whole or grow by lines, so a killed run leaves nothing half written.
 """
@@ -107,7 +111,9 @@ class Folder:
                 return cls(candidate)
             if (candidate / "study.toml").is_file():
                 if not (candidate / "best" / "spec.toml").is_file():
-                    raise InputError(f"the study {candidate} has no winner yet: let it finish, with thalweg tune --name")
+                    raise InputError(
+                        f"the study {candidate} has no winner yet: let it finish, with thalweg tune --name"
+                    )
                 return cls(candidate / "best")
         known = [folder.name for folder in Folder.all(runs)]
         hint = f"; the runs in {runs} are {', '.join(known[-5:])}" if known else ""
