@@ -200,7 +200,7 @@ def table(rows: list[Row], seeds: int) -> str:
         "| data | fault | first findings | healthy | faulty | improved | what helped | repaired | strictly | s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: CASES.index(row.case)):
         mark = ("yes" if row.near(row.repaired) else "**no**") if row.harmful else "no harm"
         strict = ("yes" if row.near(row.repaired, noise=False) else "no") if row.harmful else ""
         lines.append(
@@ -226,6 +226,9 @@ def main() -> None:
     arguments = parser.parse_args()
     words = [word for word in arguments.cases.split(",") if word]
     chosen = [case for case in CASES if not words or any(word in f"{case.data}: {case.fault}" for word in words)]
+    chosen.sort(
+        key=lambda case: [one for one in CASES if one.data == case.data].index(case)
+    )  # of each data set in turn
     folder = Path(tempfile.mkdtemp(prefix="repairs-"))
     before = Path.cwd()
     rows: list[Row] = []
