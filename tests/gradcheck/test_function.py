@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
+import thalweg
 from thalweg.errors import InputError
 from thalweg.gradcheck import check_function
 from thalweg.gradcheck.verdict import verdict_of
@@ -147,3 +149,46 @@ class TestRefusals:
             check_function(cost, lambda p: p["W"], AT)
         with pytest.raises(InputError, match=r'the gradient of "w" has shape \(1,\), the parameter \(2,\)'):
             check_function(lambda w: float(w.sum()), lambda w: np.ones(1), np.ones(2))
+
+
+class TestOneNameForAll:
+    """``thalweg.gradcheck(…)`` is the room itself, called."""
+
+    def test_a_module(self) -> None:
+        model = torch.nn.Linear(3, 2).double()
+        inputs = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).double()
+        found = thalweg.gradcheck(lambda: model(inputs).square().mean(), model)  # type: ignore[operator]
+        assert found.verdict == "great" and [one.parameter for one in found.parameters] == ["weight", "bias"]
+
+    def test_tensors_without_names_are_called_by_their_place(self) -> None:
+        model = torch.nn.Linear(3, 2).double()
+        inputs = torch.ones(5, 3).double()
+        found = thalweg.gradcheck(lambda: model(inputs).square().mean(), list(model.parameters()))  # type: ignore[operator]
+        assert found.ok and [one.parameter for one in found.parameters] == ["0", "1"]
+
+    def test_an_autograd_function(self) -> None:
+        class Cube(torch.autograd.Function):
+            @staticmethod
+            def forward(context, x):
+                context.save_for_backward(x)
+                return x**3
+
+            @staticmethod
+            def backward(context, gradient):
+                return 2 * context.saved_tensors[0] ** 2 * gradient
+
+        x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+        found = thalweg.gradcheck(lambda: Cube.apply(x).sum(), {"x": x})  # type: ignore[operator]
+        assert found.verdict == "wrong" and found.worst.parameter == "x"
+        assert (found.worst.given, found.worst.measured) == pytest.approx((8.0, 12.0))
+
+    def test_a_pair_of_numpy_functions(self) -> None:
+        assert thalweg.gradcheck((cost, derivative), AT) == check_function(cost, derivative, AT)  # type: ignore[operator]
+
+    def test_what_is_neither_is_said(self) -> None:
+        with pytest.raises(InputError, match="pair"):
+            thalweg.gradcheck(cost, np.ones(3))  # type: ignore[operator]
+        with pytest.raises(InputError, match="pair"):
+            thalweg.gradcheck((cost, derivative, cost), AT)  # type: ignore[operator]
+        with pytest.raises(InputError, match="hold int"):
+            thalweg.gradcheck(lambda: torch.ones(()), [3])  # type: ignore[operator]

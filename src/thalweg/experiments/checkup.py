@@ -26,6 +26,8 @@ class Suggestion:
     settings: dict[str, Any]
     layers: tuple[Layer, ...]
     sentence: str
+    cures: bool
+    """Whether nothing is left to remark about signals."""
 
     @property
     def words(self) -> str:

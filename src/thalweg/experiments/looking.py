@@ -121,7 +121,7 @@ def suggest(r: Rehearsal, work: Work, found: tuple[judged.Layer, ...]) -> Sugges
         except (InputError, RuntimeError, ValueError):  # a scheme that this network cannot be given
             continue
         measured.append((change, own))
-        if judged.activations(own).status == "passed" and judged.gradients(own).status == "passed":
+        if _cured(own):
             break
     if not measured:
         return None
@@ -129,8 +129,11 @@ def suggest(r: Rehearsal, work: Work, found: tuple[judged.Layer, ...]) -> Sugges
     was, now = judged.unevenness(found), judged.unevenness(own)
     if not now < 0.6 * was:
         return None
-    words = ", ".join(f"{name} = {value}" for name, value in change.items())
-    return Suggestion(change, own, f"With {words}, measured beside it: {judged.summary(own)}.")
+    return Suggestion(change, own, f"measured so, {judged.summary(own)}.", _cured(own))
+
+
+def _cured(layers: tuple[judged.Layer, ...]) -> bool:
+    return judged.activations(layers).status == judged.gradients(layers).status == "passed"
 
 
 def _changed(r: Rehearsal, change: dict[str, Any], *, built_in: bool) -> torch.nn.Module:
@@ -149,7 +152,8 @@ def advised(check: Check, suggestion: Suggestion | None) -> Check:
     """A check of signals with what was found to help."""
     if check.status in ("passed", "skipped") or suggestion is None:
         return check
-    return replace(check, remedy=f"Set {suggestion.words}. {suggestion.sentence}")
+    begin = "Set" if suggestion.cures else f"{check.remedy} A part of the way goes"
+    return replace(check, remedy=f"{begin} {suggestion.words}: {suggestion.sentence}")
 
 
 def reach(r: Rehearsal) -> program.Reach:

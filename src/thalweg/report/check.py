@@ -87,9 +87,10 @@ def _answers(report: CheckReport) -> Section | None:
 
 
 def _card(check: Check) -> str:
-    where = " · ".join(text(part) for part in (WORDS[check.status], check.kind.replace("_", " "), check.where) if part)
+    place = f"layer {check.where}" if check.where.replace(".", "").isdigit() else check.where
+    where = " · ".join(text(part) for part in (WORDS[check.status], check.kind.replace("_", " "), place) if part)
     shown = {
-        name: Shown(value, number(value, digits=3))
+        name.replace("/", " "): Shown(value, number(value, digits=3))
         for name, value in check.evidence.items()
         if not isinstance(value, str)
     }
@@ -113,13 +114,9 @@ def _signals(sheet: Sheet, report: CheckReport) -> Section | None:
         _by_layer("gradient", "Gradient by layer", "gradient norm", report,
                   "The norm of the loss's gradient at each layer's outputs, of one row. Training moves layers by it."),
     ])  # fmt: skip
-    multiples = [sheet.chart(figure) for figure in (_outputs(drawn), _sizes(drawn)) if figure is not None]
-    return section(
-        "Signals before the first step",
-        "signals",
-        charts,
-        f'<div class="findings" style="margin-top:18px">{"".join(multiples)}</div>',
-    )
+    multiples = sheet.charts([_outputs(drawn), _sizes(drawn)])
+    below = f'<div style="margin-top:18px">{multiples}</div>' if multiples else ""
+    return section("Signals before the first step", "signals", charts, below)
 
 
 def _chosen(layers: Sequence[Layer]) -> list[Layer]:
@@ -150,7 +147,7 @@ def _by_layer(what: str, title: str, named: str, report: CheckReport, caption: s
     low, high = (low, high) if high - low >= 2 else (low - 1, high + 1 if high == low else high)
     count = max(len(values) for _, values in curves)
     layout: dict[str, Any] = {
-        "xaxis": axis("layer with weights", dtick=max(1, count // 10), range=[0.8, count + 0.2]),
+        "xaxis": axis("layer with weights, first to last", dtick=max(1, count // 10), range=[0.8, count + 0.2]),
         "yaxis": axis(named, log=True, values=10.0 ** np.array([low, high]), range=[low, high]),
         "hovermode": "closest",
         "showlegend": len(curves) > 1,

@@ -99,11 +99,11 @@ def judge(found: RangeTest, *, given: float | None, learns: bool = False) -> Che
         first, low = float(known[0]), float(known.min())
         if learns:  # deep nets with dropout need more steps than a range test has
             said = f"{len(found.rates)} steps are too few to tell: the loss goes from {first:.4g} to {low:.4g}."
-            return Check(name, "skipped", said, evidence=evidence)
+            return Check(name, "skipped", said, evidence={"first": first, "lowest": low})
         said = f"No rate from {found.rates[0]:.2g} to {found.rates[-1]:.2g} teaches it anything: "
         said += f"the loss goes from {first:.4g} to {low:.4g}."
         remedy = "Look at the checks above: gradients, output and loss, inputs; a rate alone does not help."
-        return Check(name, "warned", said, "", "the learning rate", remedy, evidence)
+        return Check(name, "warned", said, "", "the learning rate", remedy, {"first": first, "lowest": low})
     ends = (
         f"diverges at {found.diverges:.2g}"
         if math.isfinite(found.diverges)
