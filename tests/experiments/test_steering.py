@@ -127,6 +127,28 @@ def test_a_steered_run_is_repeated_from_its_record_to_the_same_bits(script, tabl
     assert np.array_equal(numbers[0].column("batch/loss").values, numbers[1].column("batch/loss").values)
 
 
+@pytest.mark.parametrize("schedule", ["plateau(0.5, patience=1)", "warmup(5) >> plateau(0.3, patience=1)"])
+def test_a_schedule_that_reacts_is_steered_too(schedule, table, tmp_path, always_kept) -> None:
+    asked = spec(table, tmp_path, name="steered", schedule=schedule, epochs=12)
+    back = Command(back_to=3, settings={"lr": 0.02})
+    says = {9: Command(settings={"lr": 0.05}), 41: back, 50: Command(settings={"epochs": 14})}
+    steered, _ = start(asked, Person(says, tmp_path / "runs/steered"))
+    assert [answer["error"] for answer in answers(steered)] == ["", "", ""]
+    repeated, _ = start(Spec.read(steered.path / "steered.toml", name="repeated"), Silent())
+    assert same(steered, repeated)
+    rates = [History.read(folder.history).column("lr").values for folder in (steered, repeated)]
+    assert np.array_equal(*rates) and len(set(rates[0].tolist())) >= 3
+
+
+def test_the_way_left_by_going_back_is_kept(table, tmp_path, always_kept) -> None:
+    folder, _ = start(spec(table, tmp_path, name="a"), Person({26: Command(back_to=2)}, tmp_path / "runs/a"))
+    steps = History.read(folder.history).column("train/loss").steps.tolist()
+    left = History.read(folder.path / "abandoned-1.jsonl")
+    done = read_record(folder.path / "interventions.jsonl")[0].step
+    assert steps == [6 * epoch for epoch in range(9)]
+    assert left.column("train/loss").steps.tolist() == [18, 24] and left.column("lr").steps.max() == done
+
+
 @pytest.mark.parametrize(
     ("script", "at"), [("numbers", 14), ("numbers", 27), ("back", 21), ("back", 40), ("epochs", 33)]
 )
