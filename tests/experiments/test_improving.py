@@ -112,6 +112,12 @@ def test_a_run_that_ends_in_numbers_that_are_none_has_the_score_of_its_best_pass
     assert by_loss.read(folder).score == -History.read(folder.history).column("dev/loss").values.min()
 
 
+def test_far_below_the_mean_is_as_bad_as_anything(home: Path) -> None:
+    trials = Trials(Folder(home / "good"), metric="r2", watcher=Silent())
+    assert [trials._score(value) for value in (-1e9, -1.5, -0.5, 0.9)] == [-1.0, -1.0, -0.5, 0.9]
+    assert Gain.of(dict.fromkeys((1, 2, 3), -1.0), {1: 0.5, 2: 0.45, 3: 0.55}).helps
+
+
 @pytest.mark.parametrize("n", range(2, 11))
 def test_the_interval_is_students(n: int) -> None:
     generator = np.random.default_rng(n)

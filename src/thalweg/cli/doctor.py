@@ -63,7 +63,11 @@ def show_improvement(found: Improvement) -> None:
     table.add_row("the run as it was", "", f"{mean:.4f}", "", "", str(len(found.original)))
     for attempt in found.attempts:
         gain = attempt.gain
-        interval = f"{gain.low:+.4f} to {gain.high:+.4f}" if math.isfinite(gain.low) else plain(attempt.said)[:60]
+        interval = (
+            f"{gain.low:+.4f} to {gain.high:+.4f}"
+            if math.isfinite(gain.low)
+            else plain(attempt.said or "one seed")[:60]
+        )
         style = "bold" if attempt is found.best else ""
         table.add_row(
             Text(attempt.words), Text(attempt.kind), f"{_mean(attempt.scores):.4f}", f"{gain.mean:+.4f}", interval,

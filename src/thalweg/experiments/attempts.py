@@ -111,7 +111,8 @@ class Round:
     def _made(self, seed: int) -> None:
         """The spec itself with another seed."""
         if seed not in self.original:
-            self.original[seed] = self.trials.make(self.spec.replace(seed=seed), "original").score
+            score = self.trials.make(self.spec.replace(seed=seed), "original").score
+            self.original[seed] = score if math.isfinite(score) else NOTHING
 
     def _ranked(self, attempts: list[Attempt]) -> list[Attempt]:
         """Best first. Those within the noise of the dev part come in the order of the findings."""

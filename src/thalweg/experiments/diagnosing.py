@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from thalweg.doctor.replay import Record
 
 FIRST = 32
-"""Steps made again: as many as the tape looks at one by one."""
+"""Steps made again: as far as the tape looks closely."""
 AT_MOST = 1.0
 """What the tests cost at most, in times of the run's own steps (``doctor.budget``)."""
 LONGEST = 4500

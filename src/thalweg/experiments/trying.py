@@ -30,6 +30,8 @@ from thalweg.history import History
 from thalweg.train import State
 from thalweg.train.metrics import higher_is_better
 
+WORST_R2 = -1.0
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -102,6 +104,8 @@ class Trials:
         return Trial(folder, spec, max(scores, default=math.nan), result["status"])
 
     def _score(self, value: float) -> float:
+        if self.metric == "r2":  # how far it is below what the mean achieves says nothing, and would drown all else
+            return max(value, WORST_R2)
         return value if higher_is_better(self.metric) else -value
 
 
