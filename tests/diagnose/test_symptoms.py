@@ -208,6 +208,14 @@ class TestPlateau:
     def test_a_slow_start_is_none(self) -> None:
         assert plateau(history(train__loss=[2.32, 2.303, 2.303, 1.9, 1.2, 0.6, 0.3, 0.2, 0.2, 0.2, 0.2]), TEN) is None
 
+    def test_measurements_close_together_at_the_start_are_none(self) -> None:
+        run = History()
+        for step, loss in zip(
+            (0, 1, 2, 4, 8, 16, 32, 64, 128, 256), (2.32, *[2.303] * 5, 1.9, 1.2, 0.6, 0.3), strict=True
+        ):
+            run.record(step, {"train/loss": loss})
+        assert plateau(run, TEN) is None
+
     def test_a_settled_regression_is_none(self) -> None:
         facts = Facts(task="regression", n_train=300, n_dev=100)
         run = history(train__loss=[1.0, *[0.45] * 10], train__r2=[0.0, *[0.55] * 10])

@@ -170,14 +170,15 @@ def plateau(history: History, facts: Facts) -> Finding | None:
     near = np.abs(losses[1:] - losses[1]) < FLAT * abs(losses[1])
     unlearned = learned[1:] < 0.05
     still = int(np.argmin(np.append(near & unlearned, False)))
-    if not max(len(losses) / 3, FEWEST) <= still < len(losses) - 1:
-        return None
     end = int(steps[still])
+    share = float((end - steps[0]) / max(steps[-1] - steps[0], 1))
+    if not (FEWEST <= still < len(losses) - 1 and share >= 1 / 3):
+        return None
     return Finding(
         "plateau",
         f"The loss stood still at {losses[1]:.3g} until step {end:,}, then fell to {losses[-1]:.3g}.",
         "train/loss",
-        {"loss": float(losses[1]), "share of the run": still / (len(losses) - 1)},
+        {"loss": float(losses[1]), "share of the run": share},
         0.7,
         "Break the symmetry or flatness at the start: initialise at random for the activation (init = auto), raise the "
         "learning rate or add momentum, use batch normalisation.",
