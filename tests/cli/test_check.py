@@ -57,6 +57,16 @@ class TestTheCommand:
         assert finished.status == 1
         assert {c["kind"] for c in finished.json["checks"] if c["status"] == "failed"} == {"lr_too_high"}
 
+    def test_a_column_that_knows_the_target(self, thalweg) -> None:
+        lines = [f"{i % 7},{(i * i) % 11},{3 * ((i * 5) % 13)},{(i * 5) % 13}" for i in range(200)]
+        (thalweg.folder / "t.csv").write_text("a,b,leak,price\n" + "\n".join(lines))
+        finished = thalweg("check", "t.csv", "--target", "price", "--json")
+        assert finished.status == 1
+        first = finished.json["checks"][0]
+        assert (first["name"], first["status"], first["kind"]) == ("data", "failed", "leakage") and "leak" in first[
+            "sentence"
+        ]
+
     def test_nonsense_is_one_sentence(self, thalweg) -> None:
         assert "--data" in thalweg.fails("check", "net.py:build")
         assert "nowhere.csv" in thalweg.fails("check", "nowhere.csv")

@@ -181,16 +181,24 @@ def classes(counts: Sequence[int], *, weighted: bool) -> Check:
     return passed("classes", f"{said}{', weighted' if weighted else ''}.", **evidence)
 
 
+OF_DATA = {
+    "copy of the target": ("failed", "leakage"),
+    "gives the target away": ("failed", "leakage"),
+    "repeated across parts": ("failed", "leakage"),
+    "label noise": ("warned", "label_noise"),
+    "imbalance": ("warned", "class_imbalance"),
+}
+"""What a suspicion about data means, by its kind; the others are worth a look and have no name. Gravest first."""
+
+
 def data(suspicions: Sequence[tuple[str, str]], *, rows: int, name: str) -> Check:
     """What the profile of the data found: (kind, sentence) of each."""
     if not suspicions:
         return passed("data", f"{name}: {rows:,} rows, nothing suspicious.")
-    kind, sentence = next(((k, s) for k, s in suspicions if k in LEAKS), suspicions[0])
-    more = f" And {len(suspicions) - 1} more." if len(suspicions) > 1 else ""
-    leaks = kind in LEAKS
-    remedy = "" if leaks else "Look at the whole list: thalweg data."
-    return Check("data", "failed" if leaks else "warned", sentence + more, "leakage" if leaks else "", "the data", remedy,
-                 {"suspicions": len(suspicions)})  # fmt: skip
-
-
-LEAKS = ("gives the answer away", "leak", "leakage", "copy of the target")
+    known = dict(reversed(suspicions))
+    first = next((kind for kind in OF_DATA if kind in known), suspicions[0][0])
+    status, named = OF_DATA.get(first, ("warned", ""))
+    more = f" And {len(suspicions) - 1} more: see thalweg data." if len(suspicions) > 1 else ""
+    remedy = "" if named else "Leave out what says nothing, with --drop; thalweg data shows the columns."
+    grave: Status = "failed" if status == "failed" else "warned"
+    return Check("data", grave, known[first] + more, named, "the data", remedy, {"suspicions": len(suspicions)})
