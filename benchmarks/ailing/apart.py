@@ -22,6 +22,7 @@ from ailing.nets import (
     biased,
     drawn,
     filled,
+    flat,
     held,
     mlp,
     rmsprop,
@@ -211,16 +212,16 @@ add("ap bias cnn", on_digits, "high_bias",
 add("ap bias bag", on_sine, "high_bias", lambda: mlp(1, 2, 1, act=nn.Tanh), lambda m: adam(m, 1e-2), epochs=100)
 add("ap bias spirals", on_spirals, "high_bias", lambda: mlp(2, 3, 3), lambda m: adam(m, 2e-2))
 add("ap decay cnn", on_digits, "over_regularised", Small, lambda m: adam(m, 2e-3, weight_decay=0.2), epochs=8)
-add("ap drop attention", on_tokens, "over_regularised", lambda: Attention(drop=0.92), lambda m: adam(m, 2e-3))
+add("ap drop sequences", on_cells, "over_regularised", lambda: flat(32, 64, 64, 4, drop=0.9), lambda m: adam(m, 2e-3))
 add("ap decay adamw", on_housing, "over_regularised", lambda: mlp(8, 64, 32, 1),
     lambda m: adamw(m, 3e-3, weight_decay=20.0))
 add("ap drop labels", on_three, "over_regularised", lambda: mlp(12, 64, 64, 3, drop=0.8), lambda m: adam(m, 3e-3),
     epochs=60)
 add("ap variance cnn", first(on_digits, 50), "high_variance", lambda: Small(32), lambda m: adam(m, 2e-3), epochs=100,
     batch=16)
-add("ap variance gru", first(on_cells, 24), "high_variance", lambda: Rows(nn.LSTM, 2, 96, 4), lambda m: adam(m, 5e-3),
+add("ap variance gru", first(on_cells, 12), "high_variance", lambda: Rows(nn.LSTM, 2, 96, 4), lambda m: adam(m, 5e-3),
     epochs=100, batch=16)
-add("ap variance table", first(on_table2, 40), "high_variance", lambda: mlp(20, 256, 128, 1), adam, epochs=150, batch=16)
+add("ap variance table", first(on_table, 60), "high_variance", lambda: mlp(20, 256, 128, 3), adam, epochs=150, batch=16)
 add("ap variance housing", first(on_housing, 60), "high_variance", lambda: mlp(8, 256, 256, 1), lambda m: adam(m, 2e-3),
     epochs=200, batch=16)
 add("ap noise cnn", flipped(on_digits, 0.25, 10), "label_noise", Small, lambda m: adam(m, 2e-3), epochs=15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.kernel_ridge import KernelRidge
 
@@ -57,3 +58,22 @@ def test_swapped_labels_are_contradicted_and_overlapping_classes_are_not():
     swapped = torch.where(torch.rand(300, generator=g) < 0.25, 1 - y, y)
     noisy = Reference.fit(apart, swapped, classes=2)
     assert noisy.clear_disagreement() > 0.7 * noisy.left_out_error
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_amounts_far_off_are_counted_and_honest_noise_is_not(columns):
+    x, y = rows(300, 3)
+    g = torch.Generator().manual_seed(7)
+    y = y[:, None] + 0.5 * torch.randn(300, columns, generator=g, dtype=torch.float64)
+    assert Reference.fit(x, y, classes=0).far_off() < 0.01
+    wild = torch.rand(300, generator=g) < 0.1
+    y[wild] += 20 * torch.randn(int(wild.sum()), columns, generator=g, dtype=torch.float64)
+    assert 0.05 < Reference.fit(x, y, classes=0).far_off() < 0.12
+
+
+def test_a_column_of_targets_that_never_changes_is_left_out():
+    x, y = rows(100, 2)
+    both = torch.stack([y, torch.ones_like(y)], 1)
+    alone = Reference.fit(x, y, classes=0).far_off()
+    assert Reference.fit(x, both, classes=0).far_off() == pytest.approx(alone, abs=0.02)
+    assert Reference.fit(x, torch.ones(100, 1, dtype=torch.float64), classes=0).far_off() == 0

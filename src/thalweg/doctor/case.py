@@ -157,6 +157,8 @@ def reference(case: Case) -> None:
     targets = case.task.labels(case.train.targets[index])
     if not bool(torch.isfinite(features).all()) or not bool(torch.isfinite(targets.double()).all()):
         return
+    if targets.numel() == features.numel() and bool(torch.equal(targets.double().reshape(features.shape), features)):
+        return  # inputs are to be given back: what a narrow middle loses is no lack
     classes = int(case.task.labels(case.train.targets).max()) + 1 if case.task.is_classes else 0
 
     def error(answers: torch.Tensor, wanted: torch.Tensor) -> float:
