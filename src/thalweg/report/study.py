@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from thalweg.report import trials as charts
@@ -56,6 +57,11 @@ class StudyReport:
     seconds: float = math.nan
     storage_seconds: float = math.nan
     version: str = ""
+
+    @cached_property
+    def least(self) -> float:
+        """Where an error of zero is drawn on a logarithmic axis: at half of the least that is above."""
+        return min((1.0 - one.score for one in self.trials if one.score < 1.0 - 1e-12), default=1e-3) / 2
 
     @property
     def winner(self) -> Trial | None:

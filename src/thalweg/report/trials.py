@@ -125,13 +125,7 @@ def _short(value: object) -> str:
 
 def _cost(study: StudyReport, score: float) -> float:
     """What is drawn: the error where more is better, so that a logarithmic axis tells good trials apart."""
-    return max(1.0 - score, _floor(study)) if study.more else score
-
-
-def _floor(study: StudyReport) -> float:
-    """Where an error of zero is drawn: at half of the least that is above."""
-    above = [1.0 - t.score for t in study.trials if math.isfinite(t.score) and t.score < 1.0 - 1e-12]
-    return min(above, default=1e-3) / 2 if study.more else -math.inf
+    return max(1.0 - score, study.least) if study.more else score
 
 
 def _costs(study: StudyReport) -> np.ndarray:

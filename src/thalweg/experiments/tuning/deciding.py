@@ -27,6 +27,8 @@ from thalweg.experiments.tuning.engine import Laboratory, threads
 
 START = 6.0
 """Seconds until a worker has imported PyTorch and prepared the data."""
+SHORT = 5.0
+"""Seconds of a search below which a first look is enough."""
 MOST = 64
 """Members of a population beyond which no gain was seen on a processor."""
 POPULATION, WORKERS, HERE = "population", "workers", "one by one"
@@ -95,9 +97,11 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
     def make(number: int) -> object:
         return member(replace(experiment, model=copy.deepcopy(experiment.model)))
 
-    with threads(1):
-        one = probe(make, ks, batch_size=spec.batch_size, seconds=0.7 * seconds)  # type: ignore[arg-type]
     steps = candidates * spec.epochs * len(experiment.batches)
+    with threads(1):
+        one = probe(make, ks, batch_size=spec.batch_size, seconds=0.2 * seconds)  # type: ignore[arg-type]
+        if steps / max(one.rates.values()) > SHORT:
+            one = probe(make, ks, batch_size=spec.batch_size, seconds=0.7 * seconds)  # type: ignore[arg-type]
     alone_rate = one.rates[0] * cores
     best = max(one.rates.values())
     # Members in native code are dealt out to the threads: no two wait for each other.
@@ -116,7 +120,8 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
     gain = rates[way] / alone_rate
     members = 1
     if way != HERE and one.members > 1:  # a larger population prunes better, and does not hang on a measurement
-        members = max(k for k, rate in one.rates.items() if k and rate >= 0.5 * best)
+        fast = [k for k, rate in one.rates.items() if k and rate >= 0.5 * best]
+        members = min(candidates, MOST) if one.way == "compiled" else max(fast)
     if way == WORKERS and members > 1:
         members = max(1, min(members, candidates // cores))
     return Decision(

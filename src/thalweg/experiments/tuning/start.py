@@ -134,6 +134,7 @@ def search(
             "trials": len(study.results),
             "counts": dict(Counter(record["status"] for record in study.results)),
             "decision": asdict(decision),
+            "ended": time.time(),
             "seconds": round(time.monotonic() - began, 3),
             "storage_seconds": round(store.seconds, 3),
         }
@@ -234,14 +235,23 @@ def decided(plan: Plan, laboratory: Laboratory, spec: Spec, *, candidates: int) 
     if laboratory.device.type != "cpu":
         cores = 1
     found = decide(laboratory, spec, candidates=candidates, cores=cores)
-    if plan.workers is not None and plan.workers > 1 and laboratory.portable:
-        share = max(1, candidates // plan.workers)
-        found = replace(found, way=WORKERS, workers=plan.workers, members=min(found.members, share))
+    wanted = plan.workers or (cores if plan.engine == "ray" else 1)
+    if plan.engine == "ray" or (wanted > 1 and laboratory.portable):
+        share = max(1, candidates // wanted)
+        members = min(plan.members or found.members, share)
+        kind = "actors on a Ray cluster" if plan.engine == "ray" else "workers"
+        each = f"{members} candidates as one program" if members > 1 else "one candidate at a time"
+        sentence = f"{wanted} {kind}, as asked, {each} in each (without being told: {found.sentence})"
+        found = replace(found, way=WORKERS, workers=wanted, members=members, sentence=sentence)
     return found if plan.members is None else replace(found, members=plan.members)
 
 
 def engine_of(plan: Plan, decision: Decision, laboratory: Laboratory, materials: Materials) -> Engine:
     """The one that trains."""
+    if plan.engine == "ray":
+        from thalweg.experiments.tuning.cluster import Cluster
+
+        return Cluster(materials, decision.workers, laboratory.prune, plan.address)
     if decision.way == WORKERS:
         return Workers(materials, decision.workers, laboratory.prune)
     return Here(laboratory, threads=len(os.sched_getaffinity(0)))

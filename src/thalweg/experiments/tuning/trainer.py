@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
 from thalweg.errors import Diverged
+from thalweg.experiments.build import build_schedule
 from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.together import member, together
@@ -164,7 +166,7 @@ def _train_population(
         return leaving
 
     trained = train_population(
-        [replace(member(experiment), dev=dev) for experiment in experiments],
+        [replace(member(experiment), dev=dev, schedule=_rates(experiment)) for experiment in experiments],
         batch_size=spec.batch_size,
         epochs=spec.epochs,
         watch=watch,
@@ -176,6 +178,20 @@ def _train_population(
         left = stopped and not outcome.diverged and len(outcome.dev) < spec.epochs and place not in pruned
         if place not in ended and not left:
             end(place, outcome)
+
+
+def _rates(experiment: Experiment) -> Callable[[int], float]:
+    """The rate of each update, from a table that candidates of one schedule share: a thousand members ask for each step."""
+    spec, lr = experiment.spec, experiment.spec.lr
+    assert lr is not None
+    table = _factors(spec.schedule, spec.warmup, spec.epochs * len(experiment.batches))
+    return lambda step: lr * table[step]
+
+
+@lru_cache(maxsize=32)
+def _factors(schedule: str, warmup: float, steps: int) -> tuple[float, ...]:
+    factor = build_schedule(Spec(data="", schedule=schedule, warmup=warmup), steps=steps)
+    return tuple(factor(step) for step in range(steps))
 
 
 class _Follower(Hook):

@@ -88,8 +88,9 @@ def tune(
     ``model`` and ``data`` are what ``fit`` takes, loaders apart; a module starts each trial with the weights it has. ``space``
     is a ``Space``, or ranges by name as ``Space.parse`` reads them; without it, the settings left open that matter most.
     ``trials`` points are proposed by ``sampler`` and trained for ``epochs`` passes at most, bad ones ending early by ``prune``.
-    ``members`` train together and ``workers`` are processes, both measured where not given. ``storage`` keeps the trials (a file
-    in the study's folder where not given). The best is trained again on ``confirm`` fresh seeds. With the ``name`` of a study
+
+    ``members`` train together and ``workers`` are processes, both measured where not given. ``storage`` keeps the trials, in
+    the study's folder where not given. The best is trained again on ``confirm`` fresh seeds. With the ``name`` of a study
     that is there, it goes on. The other ``settings`` are those of ``fit``.
 
     Raises ``InputError`` for what cannot be searched or trained.
