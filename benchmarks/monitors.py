@@ -16,6 +16,7 @@ import argparse
 import itertools
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +93,9 @@ class Run:
         optimizer = torch.optim.SGD(self.model.parameters(), 0.01, momentum=0.9)
         self.state = State(self.model, optimizer)
         self.gradients = Autograd(self.model, nn.functional.cross_entropy)
-        self.hooks = hooks(self.model, self.batches, History())
+        self.folder = tempfile.TemporaryDirectory()
+        self.history = History(Path(self.folder.name) / "history.jsonl")  # as ``thalweg train`` keeps it
+        self.hooks = hooks(self.model, self.batches, self.history)
 
     def go(self) -> None:
         train(
@@ -107,6 +110,8 @@ class Run:
 
     def close(self) -> None:
         """Ends the run."""
+        self.history.close()
+        self.folder.cleanup()
 
 
 class Loop:
@@ -150,6 +155,17 @@ WHAT: dict[str, Pair] = {
     "GradientNorms": beside(lambda model, batches, history: (monitors.GradientNorms(history),)),
     "UpdateRatios": beside(lambda model, batches, history: (monitors.UpdateRatios(history),)),
     "ActivationStats": beside(lambda model, batches, history: (monitors.ActivationStats(history, model),)),
+    "GradCosine": beside(lambda model, batches, history: (monitors.GradCosine(history),)),
+    "NoiseScale": beside(
+        lambda model, batches, history: (
+            monitors.NoiseScale(history, nn.functional.cross_entropy, (batches.inputs[0], batches.targets[0])),
+        )
+    ),
+    "Curvature": beside(
+        lambda model, batches, history: (
+            monitors.Curvature(history, nn.functional.cross_entropy, (batches.inputs[0], batches.targets[0])),
+        )
+    ),
     "watch": lambda net: (Loop(net, watched=True), Loop(net, watched=False)),
 }
 

@@ -79,14 +79,11 @@ class History:
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Appends numbers under their names at ``step``. It reaches the disk at the next ``flush``."""
-        line = [f'{{"step":{step:d}']
-        for name, value in values.items():
-            number = float(value)
-            key = self._append(name, step, number)
-            # repr is the shortest text that reads back as the same number; JSON has other words for what is not finite
-            line.append(f",{key}:{number!r}" if number - number == 0.0 else f",{key}:{json.dumps(number)}")
+        record = [(self._append(name, step, number := float(value)), number) for name, value in values.items()]
         if self._file is not None:
-            self._file.write("".join([*line, "}\n"]).encode())
+            # repr is the shortest text that reads back as the same number; JSON has other words for what is not finite
+            numbers = [f",{key}:{n!r}" if n - n == 0.0 else f",{key}:{json.dumps(n)}" for key, n in record]
+            self._file.write(f'{{"step":{step:d}{"".join(numbers)}}}\n'.encode())
 
     def flush(self) -> int:
         """Hands everything recorded to the operating system; returns the length in bytes, which ``rewind`` takes."""

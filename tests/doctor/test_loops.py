@@ -176,7 +176,7 @@ def test_the_same_bits_and_no_fault_of_the_program(name):
 def test_what_a_step_with_a_closure_was_made_with_is_kept():
     _, doctor = run("adam with closures", watch=True)
     samples = doctor._tape.samples
-    assert len(samples) > 3 and all(sample.gradient for sample in samples)
+    assert len(samples) > 3 and all(sample.gradient and sample.pull is not None for sample in samples)
 
 
 def test_copies_and_files_of_a_watched_model_hear_nothing():

@@ -6,7 +6,7 @@ doctor: step 8: In 100% of the steps looked at, the gradient of the step before 
 >>> with thalweg.watch(model, optimizer, live=findings.append, quiet=True) as doctor:
 ...     ...
 
-It looks at the steps 8, 16, 32, …, at ``epoch_end`` and when a number is none. A healthy run hears nothing.
+It looks at the steps 8, 16, 32, … and when a number is none. A healthy run hears nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from thalweg.history import History
 LOG = logging.getLogger("thalweg.doctor")
 FIRST = 8
 """Before this step nothing is judged but numbers that are none."""
-UNITS = 128
-"""The step from which units are asked whether they live: it takes a forward pass of a copy."""
+UNITS = 64
+"""The step from which units are asked whether they live, at every second look: it takes a forward pass of a copy."""
 ROWS = 16
 CAUSES: tuple[Callable[[Numbers], Suspicion | None], ...] = (
     program.no_zero_grad,
@@ -63,7 +63,13 @@ class Live:
             return
         scratch = History()
         scratch.record(tape.steps, tape.counted() | {"loop/modal": float(self._modal)} | self._signals())
-        if tape.steps >= UNITS and not broken and self._twin is not None and "dead_relu" not in self._said:
+        if (
+            tape.steps >= UNITS
+            and tape.steps.bit_length() % 2
+            and not broken
+            and self._twin is not None
+            and "dead_relu" not in self._said
+        ):
             scratch.record(tape.steps, self._dead(self._twin))
         numbers = Numbers(scratch)
         found = (suspicion for cause in CAUSES if (suspicion := cause(numbers)) is not None and not suspicion.note)

@@ -26,12 +26,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from thalweg.doctor.examples import fingerprint, flat
 from thalweg.history import History
 from thalweg.monitors.attach import Attached
-from thalweg.monitors.plan import SPARSE
+from thalweg.monitors.plan import SPARSE, Plan
 from thalweg.monitors.signals import GradientNorms, norms
 from thalweg.train import Hook
 from thalweg.train import State as Moment
 
-LOOKS = SPARSE
+LOOKS, SIGNALS = SPARSE, Plan(dense=8)
+"""Where mini-batches are recognised; at half of these steps gradients and outputs are measured."""
 MEMORY = 256 * 2**20
 """Bytes of weights, gradients and mini-batches kept at most."""
 ASKED = 40
@@ -143,7 +144,7 @@ class Tape(Hook):
         self._named = dict(model.named_parameters())
         self._stepped = [p for group in optimizer.param_groups for p in group["params"]]
         self._looks, self._next = True, 1
-        self._signals = GradientNorms(history, plan=LOOKS)
+        self._signals = GradientNorms(history, plan=SIGNALS)
         self._attached = Attached(model, optimizer, self, failed=self._failed)
         self._forward = self._called.register_forward_hook(self._ear(self._after_forward), with_kwargs=True)
         self._full: torch.utils.hooks.RemovableHandle | None = None
@@ -226,9 +227,10 @@ class Tape(Hook):
                 return
             self.forwards["training" if model.training else "eval"] += 1
             self._since_step += 1
-            if self._looks or out.numel() <= SMALL:
+            looks = self._looks or self._sample is not None
+            if looks or out.numel() <= SMALL:
                 self._last.append((self.steps + 1, out.detach()))
-            if self._looks:
+            if looks:
                 self._look(self._given(args, kwargs), out)
         except Exception as error:
             self._failed("outputs", error)
@@ -239,9 +241,11 @@ class Tape(Hook):
             self.judged.append(fingerprint(inputs))
 
     def _look(self, inputs: tuple, out: torch.Tensor) -> None:
-        self._measure()
+        if SIGNALS.samples(self.steps + 1):
+            self._measure()
         self.sizes.append(len(out) if out.ndim else 1)
-        leaf = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
+        leaves = inputs if inputs and isinstance(inputs[0], torch.Tensor) else tree_leaves(inputs)
+        leaf = next((leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), None)
         if leaf is not None and leaf.numel() <= SMALL:
             batch = Batch(self.steps + 1, leaf.detach().clone())
         else:
@@ -303,13 +307,15 @@ class Tape(Hook):
             if self._since_step == 1:
                 sample.gradient = {n: p.grad.detach().clone() for n, p in self._named.items() if p.grad is not None}
                 self.samples.append(sample)
-        if self._looks:
+        if self._looks and SIGNALS.samples(step):
             self._signals.on_gradient(state)
             self.looked += 1
             for name, parameter in self._named.items():
                 if parameter.grad is None:
                     self.no_gradient[name] = self.no_gradient.get(name, 0) + 1
-            self.history.record(step, {"lr": max(rates, default=0.0)})
+            rate = max(rates, default=0.0)
+            if not step & (step - 1) or rate != self.history.last("lr"):
+                self.history.record(step, {"lr": rate})
 
     def on_step(self, state: Moment) -> None:
         step = self.steps = state.step

@@ -87,8 +87,6 @@ class Doctor:
     def epoch_end(self) -> None:
         """Marks the end of a pass over the data."""
         self._epochs += 1
-        if self._live is not None and self._verdict is None:
-            self._live.look()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
