@@ -61,7 +61,8 @@ class TestEachStore:
             tickets = store.ask(SAMPLER, 5)
             assert tickets == [Ticket(n, values) for n, values in enumerate(SAMPLER.suggest([], [], 5))]
             assert store.running() == [Asked(ticket.number, ticket.values) for ticket in tickets]
-            store.report({1: {1: 0.3, 3: 0.6}, 2: {1: math.nan}})
+            store.report({1: {1: 0.3}, 2: {1: math.nan}})
+            store.report({1: {3: 0.6}})
             told = [
                 Told(0, "finished", (0.9, 12.0), {"run": "runs/0", "seconds": 1.5}),
                 Told(1, "pruned", (0.6, 4.0)),
@@ -165,6 +166,23 @@ class TestEachStore:
     def test_a_trial_that_was_never_asked(self, where: str) -> None:
         with opened(where) as store, pytest.raises(InputError, match=r'the study "s" has no trial 7: tell those'):
             store.tell([Told(7, "finished", (1.0,))])
+
+    def test_reports_are_written_after_a_second_or_with_what_is_told(self, where: str) -> None:
+        with opened(where) as store, opened(where) as other:
+            store.ask(SAMPLER, 2)
+
+            def seen() -> list[dict[int, float]]:
+                return [trial.intermediate_values for trial in other._trials()]
+
+            store.report({0: {1: 0.5}, 1: {1: 0.6}})
+            assert seen() == [{}, {}]
+            store._beaten -= 1.0
+            store.report({0: {2: 0.4}})
+            assert seen() == [{1: 0.5, 2: 0.4}, {1: 0.6}]
+            store.report({0: {3: 0.3}, 1: {3: 0.5}})
+            store.tell([Told(0, "pruned", (0.3,))])
+            assert seen() == [{1: 0.5, 2: 0.4, 3: 0.3}, {1: 0.6, 3: 0.5}]
+            assert store.finished()[0].pruned_at == 3
 
 
 class TestOpening:

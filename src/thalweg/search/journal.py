@@ -88,8 +88,8 @@ class Journal:
             trial._trial_id: trial for trial in self.storage.get_all_trials(batch.study_id, deepcopy=False)
         }  # fmt: skip
         ends = dict.fromkeys(change.trial_id for change in batch.changes if change.state is not None)
-        first = next((one.number for one in trials.values() if one.system_attrs.get(BEGUN) == worker), len(trials))
-        return Written([one for one in ends if trials[one].system_attrs.get(ENDED) == worker], first)
+        new = {one.number: place for place, one in trials.items() if one.system_attrs.get(BEGUN) == worker}
+        return Written([one for one in ends if trials[one].system_attrs.get(ENDED) == worker], new)
 
     def close(self) -> None:
         pass

@@ -30,12 +30,19 @@ from thalweg.search.dimensions import Choices, Fixed, Range
 from thalweg.search.samplers import Asked, Finished, Sampler
 from thalweg.search.shelves import Batch, Change, open_shelf
 from thalweg.search.space import Point, Space
-from thalweg.search.store import Direction, Ticket, Told, as_finished, room
+from thalweg.search.store import Direction, End, Ticket, Told, as_finished, room
 
 WORKER, ATTEMPT, LEASE_OF = "thalweg:worker", "thalweg:attempt", "thalweg:lease:"
 SPACE, OBJECTIVES, STOPPED = "thalweg:space", "thalweg:objectives", "stopped"
 METRIC_NAMES = "study:metric_names"
 """Where Optuna keeps the names of the objectives; its own setter warns that it is experimental."""
+STATES: dict[End, TrialState] = {
+    "finished": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+EVERY = 1.0
+"""Seconds between writes of what is only reported: a trial that is interrupted is run again from its start anyway."""
 ATTEMPTS = 3
 """How often a trial is begun: one that brings its process down each time is not the process's bad luck."""
 
@@ -95,6 +102,8 @@ class Kept:
         """What asking, telling and reading have cost so far, samplers included."""
         self._beaten = -1e9
         self._ids: dict[int, int] = {}
+        self._unwritten: dict[int, dict[int, float]] = {}
+        self._over: dict[int, Finished] = {}
         self._kinds = {name: _distribution(space, name) for name in space.searched}
         try:
             with self.shelf.alone(name):
@@ -141,55 +150,63 @@ class Kept:
             taken = [
                 Ticket(trial.number, self._point(trial), trial.system_attrs.get(ATTEMPT, 1) + 1) for trial in again
             ]
-            ended = [_failed(trial) for trial in gone]
-            over = [trial for trial in trials if trial.state.is_finished()]
-            finished = sorted(
-                [*map(self._finished, over), *(self._finished(trial) for trial in gone)], key=lambda one: one.number
-            )
-            gone_numbers = {trial.number for trial in gone}
+            lost = {trial.number: self._point(trial) for trial in gone}
+            finished = [self._finished(trial) for trial in trials if trial.state.is_finished()]
+            finished += [
+                as_finished(Told(number, "failed"), point, self.objectives, 0) for number, point in lost.items()
+            ]
             running = [
                 Asked(trial.number, self._point(trial))
                 for trial in trials
-                if trial.state == TrialState.RUNNING and trial.number not in gone_numbers
+                if trial.state == TrialState.RUNNING and trial.number not in lost
             ]
+            finished.sort(key=lambda trial: trial.number)
             points = sampler.suggest(finished, running, room(n - len(taken), len(trials), most))
             mine = [
                 Change(trial._trial_id, system={WORKER: self.worker, ATTEMPT: ticket.attempt})
                 for trial, ticket in zip(again, taken, strict=True)
             ]
+            ended = [_failed(trial) for trial in gone]
             batch = Batch(self.study_id, self._life(), [self._template(point) for point in points], [*mine, *ended])
             if points or batch.changes:
-                first = self.shelf.write(batch).first
-                taken += [Ticket(first + place, point) for place, point in enumerate(points)]
+                new = self.shelf.write(batch).new
+                self._ids.update(new)
+                taken += [Ticket(number, point) for number, point in zip(sorted(new), points, strict=True)]
         self.seconds += time.perf_counter() - began
         return taken
 
     def report(self, curves: Mapping[int, Mapping[int, float]]) -> None:
-        began = time.perf_counter()
-        changes = [Change(self._id(number), steps=dict(curve)) for number, curve in curves.items() if curve]
-        self.shelf.write(Batch(self.study_id, self._life(), changes=changes))
-        self.seconds += time.perf_counter() - began
+        for number, curve in curves.items():
+            self._unwritten.setdefault(number, {}).update(curve)
+        if time.monotonic() - self._beaten > EVERY:
+            self._write({})
 
     def tell(self, results: Sequence[Told]) -> list[int]:
+        first: dict[int, Told] = {}
+        for told in results:
+            first.setdefault(told.number, told.kept)
+        return self._write(first)
+
+    def _write(self, results: Mapping[int, Told]) -> list[int]:
+        """Writes what was reported and told; the numbers of the trials that this has ended."""
         began = time.perf_counter()
-        numbers = {self._id(told.number): told.number for told in results}
-        states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        changes = [
-            Change(
-                self._id(told.number),
-                user=told.attrs,
-                state=states[told.end],
-                values=None if told.end == "failed" else told.scores,
-            )
-            for told in (one.kept for one in results)
-        ]
+        numbers = {self._id(number): number for number in {**results, **self._unwritten}}
+        changes = [self._change(trial_id, number, results.get(number)) for trial_id, number in numbers.items()]
         ended = self.shelf.write(Batch(self.study_id, self._life(), changes=changes)).ended
+        self._unwritten.clear()
         self.seconds += time.perf_counter() - began
         return [numbers[trial_id] for trial_id in ended]
 
+    def _change(self, trial_id: int, number: int, told: Told | None) -> Change:
+        steps = self._unwritten.get(number, {})
+        if told is None:
+            return Change(trial_id, steps=steps)
+        values = None if told.end == "failed" else told.scores
+        return Change(trial_id, steps=steps, user=told.attrs, state=STATES[told.end], values=values)
+
     def beat(self) -> None:
         if time.monotonic() - self._beaten > self.lease / 4:
-            self.shelf.write(Batch(self.study_id, self._life()))
+            self._write({})
 
     def finished(self) -> list[Finished]:
         return [self._finished(trial) for trial in self._trials() if trial.state.is_finished()]
@@ -198,6 +215,7 @@ class Kept:
         return [Asked(t.number, self._point(t)) for t in self._trials() if t.state == TrialState.RUNNING]
 
     def close(self) -> None:
+        self._write({})
         self.shelf.write(Batch(self.study_id, {LEASE_OF + self.worker: None}))
         self.shelf.close()
 
@@ -250,9 +268,11 @@ class Kept:
         return self.space.active({**fixed, **trial.params})
 
     def _finished(self, trial: FrozenTrial) -> Finished:
-        ends = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned"}
-        told = Told(trial.number, ends.get(trial.state, "failed"), tuple(trial.values or ()))  # type: ignore[arg-type]
-        return as_finished(told.kept, self._point(trial), self.objectives, trial.last_step or 0)
+        if trial.number not in self._over:
+            end = next(end for end, state in STATES.items() if state == trial.state)
+            told = Told(trial.number, end, tuple(trial.values or ()))
+            self._over[trial.number] = as_finished(told.kept, self._point(trial), self.objectives, trial.last_step or 0)
+        return self._over[trial.number]
 
     def _template(self, point: Point) -> FrozenTrial:
         kinds = {name: kind for name, kind in self._kinds.items() if name in point}

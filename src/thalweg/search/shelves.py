@@ -41,10 +41,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of a batch: the ids of the trials that it ended, and the number of its first new trial (the others follow)."""
+    """What came of a batch: the ids of the trials that it ended, and those of its new trials by number."""
 
     ended: list[int]
-    first: int
+    new: dict[int, int]
 
 
 @dataclass(frozen=True)

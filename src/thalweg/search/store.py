@@ -77,7 +77,9 @@ class Store(Protocol):
         ...
 
     def report(self, curves: Mapping[int, Mapping[int, float]]) -> None:
-        """Measurements of running trials on the way: by trial and step, of the first objective."""
+        """Measurements of running trials on the way: by trial and step, of the first objective. Cheap: they are written at most
+        once a second, and with whatever is told.
+        """
         ...
 
     def tell(self, results: Sequence[Told]) -> list[int]:

@@ -73,8 +73,8 @@ class Tables:
             if batch.system:
                 rows = [{"study_id": batch.study_id, **row} for row in _attributes(batch.system)]
                 _replace(connection, STUDY_SYSTEM, rows, ("study_id", "key"))
-            first = _create(connection, batch.study_id, batch.new) if batch.new else 0
-            return Written(_change(connection, batch.changes), first)
+            new = _create(connection, batch.study_id, batch.new) if batch.new else {}
+            return Written(_change(connection, batch.changes), new)
 
     def close(self) -> None:
         self.storage.remove_session()
@@ -96,8 +96,8 @@ def _connected(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sa.Connection, study_id: int, trials: Sequence[FrozenTrial]) -> int:
-    """Returns the number of the first."""
+def _create(connection: sa.Connection, study_id: int, trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """Returns the ids by number."""
     here = TRIALS.c.study_id == study_id
     # Optuna takes the same lock where it numbers a trial, so its processes and ours never give a number twice.
     connection.execute(
@@ -132,7 +132,7 @@ def _create(connection: sa.Connection, study_id: int, trials: Sequence[FrozenTri
         connection.execute(sa.insert(PARAMETERS), parameters)
     if system:
         connection.execute(sa.insert(SYSTEM), system)
-    return start
+    return ids
 
 
 def _change(connection: sa.Connection, changes: Sequence[Change]) -> list[int]:

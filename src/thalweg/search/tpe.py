@@ -1,11 +1,12 @@
 """The tree-structured Parzen estimator, for many points at a time.
 
->>> Tpe(space, seed=0).suggest(finished, running, 64)      # 60 ms, where asking Optuna 64 times takes 500
+>>> Tpe(space, seed=0).suggest(finished, running, 64)      # a sixth of the time of asking Optuna 64 times
+>>> run_study(objective, Tpe(space), trials=256, at_once=64)
 
-Trials are split into the best tenth and the rest, a mixture of Gaussians is fitted to each (``l`` and ``g``), and of 24 draws
+Trials are split into the best tenth and the rest, a mixture of Gaussians is fitted to each (``l`` and ``g``), and of some draws
 from ``l`` the one where ``l/g`` is highest comes next (Bergstra et al. 2011). One after another, each point costs two fits and
 a look at all trials. Here a batch is drawn in eight parts: the points of a part share the fits, each is the best of its own
-24 draws, and with the part before they count among the rest, so that the next part keeps away from them (constant liar).
+draws, and with the parts before they count among the rest, so that the next part keeps away from them (constant liar).
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from thalweg.search.space import Point, Space
 if TYPE_CHECKING:
     import optuna
 
-PARTS = 8
-"""Parts of a batch: at equal trials as good as one point after another (measured on functions of two to six dimensions)."""
-DRAWS = 24
+PARTS, DRAWS = 8, 12
+"""Parts of a batch, and draws for each point. With 256 trials, 64 at a time, in 2 to 6 dimensions, 8 parts find as good a point
+as 64, and 12 draws as good a one as Optuna's 24, for half the time."""
 
 
 @dataclass(frozen=True)
