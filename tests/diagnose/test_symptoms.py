@@ -308,13 +308,24 @@ NUMBER = st.floats(allow_nan=True, allow_infinity=True, width=32)
 NAME = st.sampled_from([
     "batch/loss", "train/loss", "dev/loss", "train/accuracy", "dev/accuracy", "train/r2", "dev/r2", "lr", "epoch",
     "grad_norm", "grad_norm/0.weight", "grad_norm/2.weight", "update_ratio/0.weight", "update_ratio/2.weight",
+    "activation/0/zeros", "activation/1/zeros", "activation/1/dead", "activation/1/saturated", "train/balanced_accuracy",
+    "train_dev/accuracy", "curvature/sharpness", "curvature/negative",
 ])  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.dictionaries(NAME, NUMBER, max_size=8), max_size=14),
-    st.sampled_from([TEN, Facts(task="regression"), Facts(task="binary", class_shares=(1.0, 0.0)), Facts()]),
+    st.sampled_from(
+        [
+            TEN,
+            Facts(task="regression"),
+            Facts(task="binary", class_shares=(1.0, 0.0)),
+            Facts(),
+            Facts(task=""),
+            Facts(classes=3, schedule="cosine", stable_product=2.0),
+        ]
+    ),
 )
 def test_any_numbers_can_be_examined(records: list[dict[str, float]], facts: Facts) -> None:
     run = History()
