@@ -282,6 +282,10 @@ def test_who_steers_gets_an_answer_or_a_sentence(tmp_path) -> None:
         Mailbox(folder).answer(3, error="it has ended")
         with pytest.raises(InputError, match="it has ended"):
             send(folder, Command(stop=True), patience=5)
+        folder.write_json(folder.result, {"status": "finished"})
+    with pytest.raises(InputError, match="has finished: it cannot be steered"):
+        send(folder, Command(stop=True), patience=60)
+    folder.result.unlink()
     folder.write(folder.spec, Spec(data="digits", folds=3).to_toml())
     with pytest.raises(InputError, match="is a cross-validation"):
         check_steerable(folder)

@@ -193,8 +193,7 @@ class Mailbox:
 def check_steerable(folder: Folder) -> Spec:
     """The settings of a run that can be steered. Raises ``InputError`` for one that has finished, or does not go."""
     spec = Spec.read(folder.spec)
-    status = folder.read_json(folder.result)["status"] if folder.result.exists() else "running"
-    if status == "finished":
+    if _ended(folder):
         raise InputError(f"the run {folder.path} has finished: it cannot be steered; see {folder.page}")
     if spec.folds is not None:
         raise InputError(f"{folder.path} is a cross-validation, whose folds are not steered: steer a single run")
@@ -204,6 +203,10 @@ def check_steerable(folder: Folder) -> Spec:
     except InputError:
         return spec
     raise InputError(f"nobody trains the run {folder.path} now: go on with it first, by thalweg resume {folder.path}")
+
+
+def _ended(folder: Folder) -> bool:
+    return folder.result.exists() and folder.read_json(folder.result)["status"] == "finished"
 
 
 def send(folder: Folder, command: Command, *, patience: float = 20.0) -> str | None:
@@ -218,13 +221,17 @@ def send(folder: Folder, command: Command, *, patience: float = 20.0) -> str | N
     mailbox = Mailbox(folder)
     number = mailbox.put(command)
     until = time.monotonic() + patience
-    while time.monotonic() < until:
+    while True:
+        over = time.monotonic() >= until or _ended(folder)
         answer = mailbox.answered(number)
         if answer is not None:
             if answer["error"]:
                 raise InputError(answer["error"])
             return answer["said"]
+        if over:
+            break
         time.sleep(0.05)
+    check_steerable(folder)  # it may have ended in the meantime
     return None
 
 
