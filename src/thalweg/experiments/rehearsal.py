@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from thalweg.doctor.examples import Examples
+from thalweg.doctor.tape import first_float
 from thalweg.doctor.twin import Loss, quietly
 from thalweg.experiments.build import build_objective
 from thalweg.experiments.experiment import Experiment
@@ -101,15 +102,25 @@ class Work:
 
     @classmethod
     def of(cls, rehearsal: Rehearsal) -> Work:
-        from torch.utils.flop_counter import FlopCounterMode
-
         model = copy.deepcopy(rehearsal.model).eval()
         inputs, _ = rehearsal.examples(2).take(torch.arange(2))
-        with quietly(0), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        counted = [0.0]
+
+        def count(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+            out = first_float(output)
+            for p in module.parameters(recurse=False) if out is not None else ():
+                if (
+                    p.ndim >= 2
+                ):  # a convolution's weights work at every place of an image, a recurrent net's at every step
+                    counted[0] += 2.0 * p.numel() * max(out.numel() / (len(out) * p.shape[0]), 1.0)
+
+        for module in model.modules():
+            module.register_forward_hook(count)
+        with quietly(0), torch.no_grad():
             model(inputs)
         weights = sum(p.numel() for p in model.parameters())
         budget = BUDGET * (1 if inputs.device.type == "cpu" else ACCELERATED)
-        return cls(max(counter.get_total_flops() / 2, 2.0 * weights, 1.0), weights, budget)
+        return cls(max(counted[0], 2.0 * weights, 1.0), weights, budget)
 
     def rows(self, most: int, *, passes: float = 3.0) -> int:
         """Rows that so many forward passes may have, at least 4."""

@@ -86,10 +86,16 @@ def activations(layers: tuple[Layer, ...]) -> Check:
     if stuck := _stuck(layers, MOST):
         return stuck
     if len(weighted) < 2:
-        return passed(name, "One layer: there is nothing to fade between.")
+        return passed(name, _alone(layers, "there is nothing to fade between"))
     first, last = weighted[0], weighted[-1]
     said = f"Rows differ by {first.spread:.2g} at the first layer and {last.spread:.2g} at the output; none is dead."
     return passed(name, said, first=first.spread, last=last.spread)
+
+
+def _alone(layers: tuple[Layer, ...], said: str) -> str:
+    """Of a net with one layer that signals go through."""
+    others = sum(layer.weighted for layer in layers) > 1
+    return f"One layer: {said}" + ("; the others stand in a branch that begins at zero." if others else ".")
 
 
 def _stuck(layers: tuple[Layer, ...], most: float) -> Check | None:
@@ -134,7 +140,7 @@ def gradients(layers: tuple[Layer, ...]) -> Check:
         said = f"The gradient at {bad[0].label} is not finite before the first step."
         return Check(name, "failed", said, "exploding_gradient", bad[0].name)
     if len(weighted) < 2:
-        return passed(name, "One layer: its gradient has no way to go.")
+        return passed(name, _alone(layers, "its gradient has no way to go"))
     first, last = weighted[0], weighted[-1]
     early = min(weighted[: len(weighted) // 2 + 1], key=lambda layer: layer.gradient)
     loudest = max(weighted, key=lambda layer: layer.gradient)
