@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -78,6 +79,8 @@ class Steering(Hook):
         self.paused = False
         self.back: int | None = None
         self.due = 0.0
+        self.busy = True
+        """Whether something waits to be done, now or at a later step."""
 
     @property
     def wanted(self) -> set[int]:
@@ -110,9 +113,9 @@ class Steering(Hook):
         self._work(state)
 
     def on_step(self, state: State) -> None:
-        if self.ranks.alone and time.monotonic() >= self.due:
+        if monotonic() >= self.due:
             self._listen()
-        if self.asked or self.script or self.done < len(self.recorded) or self.paused:
+        if self.busy:
             self._work(state)
 
     def on_epoch(self, state: State) -> None:
@@ -159,7 +162,7 @@ class Steering(Hook):
     # Commands.
 
     def _listen(self) -> None:
-        self.due = time.monotonic() + EVERY
+        self.due = monotonic() + EVERY if self.ranks.alone else math.inf
         for command in self.ranks.tell(self.mailbox.new() if self.ranks.first else None):
             self._take(command)
 
@@ -172,6 +175,7 @@ class Steering(Hook):
             return
         self.said[command.number] = []
         self.asked += [(command.number, *act) for act in command.acts()]
+        self.busy = True
 
     def _check(self, command: Command) -> None:
         """What only the run itself knows."""
@@ -195,6 +199,7 @@ class Steering(Hook):
             while not state.stop and (act := self._next(state)) is not None:
                 self._do(state, *act)
             if not self.paused or state.stop or self.ranks.tell(self.interrupted()):
+                self.busy = bool(self.asked or self.script or self.done < len(self.recorded) or self.paused)
                 return
             time.sleep(0.1)
             self._listen()
