@@ -91,6 +91,8 @@ class Trials:
     def begin(self, number: int, values: Mapping[str, Value], spec: Spec) -> None:
         """Makes the folder of a trial; what an earlier attempt at it left is dropped."""
         trial = self.folder.trial(number)
+        if number in self._open:
+            self._open.pop(number)[0].close()
         if trial.path.exists():
             shutil.rmtree(trial.path)
         trial.path.mkdir()
