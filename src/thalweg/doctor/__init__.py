@@ -14,8 +14,8 @@ A healthy run has no findings:
 
 What is plain to see is said while the loop still goes, once, by the logger ``thalweg.doctor``. ``doctor.page("doctor.html")``
 writes it all as a page, ``doctor.to_tensorboard("runs/one")`` for TensorBoard. ``doctor.lightning`` and ``doctor.huggingface``
-have a callback each. A compiled or parallel model is given as the loop calls it. An error or Ctrl-C in the loop passes through at
-once: what the tape has is judged, nothing is tried, and ``doctor.examine()`` does that if you want it.
+have a callback each. A compiled or parallel model is given as the loop calls it. An error or Ctrl-C in the loop passes through
+at once: what the tape has is judged, nothing is tried, and ``doctor.examine()`` does that if you want it.
 
 Three steps. ``tape`` listens: a few numbers a step, weights at the steps 1, 2, 4, …. When the loop has ended, the probes
 look at what was kept: activations and gradients at the start and the end, the loss's answer to ideal outputs, the order of
