@@ -93,7 +93,7 @@ def causes(r: Rehearsal, work: Work) -> list[Finding]:
     model = copy.deepcopy(r.model)
     case, _ = before(
         model,
-        torch.optim.SGD(model.parameters(), lr=1.0),
+        r.build_optimizer(model, lr=1e-3)[0],
         loss=r.plain,
         train=r.examples(work.rows(2000, passes=PROBING)),
     )

@@ -108,10 +108,10 @@ class Work:
 
         def count(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
             out = first_float(output)
-            for p in module.parameters(recurse=False) if out is not None else ():
-                if (
-                    p.ndim >= 2
-                ):  # a convolution's weights work at every place of an image, a recurrent net's at every step
+            if out is None:
+                return
+            for p in module.parameters(recurse=False):
+                if p.ndim >= 2:  # a convolution's weights work at every place of an image
                     counted[0] += 2.0 * p.numel() * max(out.numel() / (len(out) * p.shape[0]), 1.0)
 
         for module in model.modules():
