@@ -46,7 +46,7 @@ class Tpe:
 
     def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
         package = with_optuna("a search by TPE")
-        if len(finished) < self.startup or not self.space.searched:
+        if len(finished) < max(self.startup, 1) or not self.space.searched:
             return Random(self.space, self.seed).suggest(finished, running, n)
         if self.space.when or len(finished[0].scores) > 1:
 
