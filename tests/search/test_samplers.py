@@ -264,6 +264,10 @@ class TestTpe:
 
         assert near(running) < near([])
 
+    def test_without_a_start(self) -> None:
+        pytest.importorskip("optuna")
+        assert Tpe(PLAIN, startup=0).suggest([], [], 2) == Random(PLAIN).suggest([], [], 2)
+
     def test_what_was_pruned_counts_as_worse(self) -> None:
         pytest.importorskip("optuna")
         space = Space.parse({"x": "0.0..1.0"})
