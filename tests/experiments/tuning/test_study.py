@@ -13,9 +13,10 @@ import thalweg
 from thalweg.errors import InputError
 from thalweg.experiments import Folder, Spec, start
 from thalweg.experiments.tuning import Plan, start_study
+from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import Ended, Event, Passed
 from thalweg.experiments.watcher import Silent
-from thalweg.search import Space
+from thalweg.search import Random, Space, Told, open_store
 
 RATES = Space.parse({"lr": "1e-3..0.1:log", "beta1": "0.8..0.98:one-minus"})
 
@@ -179,3 +180,32 @@ def test_what_makes_no_sense_is_said(tmp_path: Path, more: dict, sentence: str) 
     with pytest.raises(InputError, match=sentence):
         tuned(tmp_path, **more)
     assert not list(tmp_path.glob("*/trials/*"))
+
+
+def test_trials_of_another_machine_count(tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    def elsewhere(event: Event, study: Study) -> None:
+        if isinstance(event, Passed) and not taken:
+            place = str(study.folder.log)
+            with open_store(place, name="shared", space=RATES, objectives={"accuracy": "maximize"}) as other:
+                tickets = other.ask(Random(RATES, 1), 2, most=12)
+                taken.extend(ticket.number for ticket in tickets)
+                other.tell([Told(number, "finished", (0.99,)) for number in taken])
+
+    more = {"sampler": "tpe", "prune": "none", "trials": 12}
+    found = tuned(tmp_path, name="shared", members=3, confirm=0, on_event=elsewhere, **more)
+    assert len(taken) == 2
+    assert [one["number"] for one in found.trials] == list(range(12))
+    assert [one["number"] for one in found.trials if one["why"] == "trained on another machine"] == taken
+    assert found.values == found.trials[taken[0]]["values"]
+    assert found.metrics["dev"]["accuracy"] < 0.99  # its weights were elsewhere: trained again here
+    assert found.folder.page.exists()
+
+
+def test_other_settings_or_data_are_another_study(tmp_path: Path) -> None:
+    tuned(tmp_path, name="one", trials=2, epochs=2, confirm=0)
+    with pytest.raises(InputError, match="made with another epochs"):
+        tuned(tmp_path, name="one", trials=2, epochs=3, confirm=0)
+    with pytest.raises(InputError, match="searches another space"):
+        tuned(tmp_path, name="one", trials=2, epochs=2, confirm=0, space={"lr": "1e-3..0.2:log"})

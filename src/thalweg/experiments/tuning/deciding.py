@@ -31,6 +31,8 @@ SHORT = 5.0
 """Seconds of a search below which a first look is enough."""
 MOST = 64
 """Members of a population beyond which no gain was seen on a processor."""
+MANY = 512
+"""The same for an accelerator."""
 POPULATION, WORKERS, HERE = "population", "workers", "one by one"
 
 
@@ -92,7 +94,8 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
 
     spec = experiment.spec
     assert spec.batch_size is not None
-    ks = sorted({k for k in (4, 16, MOST) if k < candidates} | {min(candidates, MOST)})
+    most = MOST if laboratory.device.type == "cpu" else MANY
+    ks = sorted({k for k in (4, 16, MOST, MANY) if k < min(candidates, most)} | {min(candidates, most)})
 
     def make(number: int) -> object:
         return member(replace(experiment, model=copy.deepcopy(experiment.model)))

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -89,7 +90,8 @@ def search(
     watch = spec.watch or ("loss" if prepared.task == "regression" else "accuracy")
     spec = spec.replace(watch=watch)
     folder = StudyFolder.of(spec.runs, spec.name, data.name)
-    folder.write(folder.study, settings_of(spec, plan, space))
+    _check_same(folder, spec, data.fingerprint)
+    folder.write(folder.study, settings_of(spec, plan, space, data.fingerprint))
     for sentence in stated(spec, plan, space, new=plan.space is None):
         watcher.note(sentence)
     began = time.monotonic()
@@ -124,6 +126,7 @@ def search(
         study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
         if interrupted():
             raise StudyStopped(folder)
+        study.gather()
         result = {
             "status": "finished",
             "created": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -140,7 +143,8 @@ def search(
         }
         experiment = None
         if study.best is not None:
-            experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
+            with folder.alone():  # several processes may have searched together
+                experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
     folder.write_json(folder.result, result)
     write_study_page(folder)
     return folder, result | {"records": sorted(study.results, key=lambda one: one["number"])}, experiment
@@ -156,9 +160,14 @@ def _crowned(
 ) -> Experiment:
     """The best trial on fresh seeds, then its own weights on the test part; both go into ``result``."""
     best, folder = result["best"], study.folder
-    spec = Spec.read(folder.trial(best["number"]).spec)
+    trial = folder.trial(best["number"])
+    spec = Spec.read(trial.spec) if trial.spec.exists() else candidate(study.spec, best["values"])
     folder.write(folder.best, spec.replace(name=None, threads=study.spec.threads).to_toml())
-    if plan.confirm:
+    before = folder.read_json(folder.result) if folder.result.exists() else {}
+    seeds = before.get("confirmed", {}).get("seeds", ())
+    if before.get("best", {}).get("number") == best["number"] and len(seeds) == plan.confirm:
+        result |= {"confirmed": before["confirmed"]} if plan.confirm else {}
+    elif plan.confirm:
         watcher.stage(f"training the best trial on {plan.confirm} fresh seeds")
         found = confirm(laboratory, spec, watch=study.watch, seeds=plan.confirm, stop=interrupted)
         if found is None:
@@ -204,13 +213,30 @@ def shown(text: object) -> str:
     return f"[{', '.join(map(str, text))}]" if isinstance(text, list) else str(text)
 
 
-def settings_of(spec: Spec, plan: Plan, space: Space) -> str:
+def _check_same(folder: StudyFolder, spec: Spec, fingerprint: str) -> None:
+    """Raises ``InputError`` where the study that is there has other settings or data: trials could not be compared."""
+    if not folder.study.exists():
+        return
+    before = tomllib.loads(folder.study.read_text(encoding="utf-8"))
+    search, _ = before.pop("search"), before.pop("space")
+    now = tomllib.loads(spec.to_toml())
+    other = sorted(name for name in {*before, *now} - {"name", "runs", "threads"} if before.get(name) != now.get(name))
+    if other:
+        raise InputError(
+            f"the study {folder.path} was made with another {other[0]}: give another --name, or its own settings"
+        )
+    if search["fingerprint"] != fingerprint:
+        raise InputError(f"the data {spec.data} have changed since the study {folder.path} began: give another --name")
+
+
+def settings_of(spec: Spec, plan: Plan, space: Space, fingerprint: str) -> str:
     """The study as TOML: its settings, its space, how it goes."""
     import tomli_w
 
     own = {name: value for name, value in asdict(plan).items() if name != "space" and value is not None}
     if plan.storage is not None:
         own["storage"] = re.sub(r"//[^@/]*@", "//…@", plan.storage)  # no password in a file that is shown
+    own["fingerprint"] = fingerprint
     return spec.to_toml() + "\n" + tomli_w.dumps({"search": own, "space": space.to_dict()})
 
 

@@ -20,7 +20,18 @@ from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.candidate import candidate, group_of
 from thalweg.experiments.tuning.engine import Engine
 from thalweg.experiments.tuning.folder import StudyFolder, Trials
-from thalweg.experiments.tuning.trainer import FAILED, FINISHED, PRUNED, Ended, Event, Job, Lost, Passed, score_of
+from thalweg.experiments.tuning.trainer import (
+    ABOVE,
+    FAILED,
+    FINISHED,
+    PRUNED,
+    Ended,
+    Event,
+    Job,
+    Lost,
+    Passed,
+    score_of,
+)
 from thalweg.search.samplers import Sampler
 from thalweg.search.space import Point
 from thalweg.search.store import Store, Told
@@ -81,6 +92,22 @@ class Study:
         finally:
             self.flush()
             self.kept.close()
+
+    def gather(self) -> None:
+        """Takes in the trials that other processes have trained meanwhile, on this machine or another."""
+        known = {record["number"]: record for record in self.kept.read()}
+        for one in self.store.finished():
+            if one.number not in known:
+                status = PRUNED if one.pruned_at is not None else FINISHED if one.succeeded else FAILED
+                value = -one.score if self.watch in ABOVE else one.score
+                score = score_of({self.watch: value}, self.watch) if one.succeeded else None
+                known[one.number] = {
+                    "number": one.number, "values": one.values, "status": status, "score": score,
+                    "why": "trained on another machine", "epochs": one.pruned_at or self.spec.epochs, "best_epoch": 0,
+                    "metrics": {"dev": {self.watch: value} if one.succeeded else {}}, "created": "", "ended": math.nan,
+                    "seconds": 0.0,
+                }  # fmt: skip
+        self.results = [known[number] for number in sorted(known)]
 
     def next_job(self) -> Job | None:
         """The next candidates of one architecture; None where nothing is to be done for now."""
