@@ -114,6 +114,7 @@ def _vanishing(spec: Settings, _evidence: Mapping[str, float | str]) -> list[Cha
     fresh: Change = {"init": _drawn(spec), **smooth}
     return [
         {**fresh, "norm": "batch", "lr": None},
+        {**fresh, "hidden": None, "skip": None, "dropout": None, "lr": None},
         {**fresh, "lr": None},
         {**fresh, "residual": True, "lr": None},
         {"norm": "batch"},
