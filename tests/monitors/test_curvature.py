@@ -134,3 +134,28 @@ class TestCurvature:
             Attached(model, torch.optim.SGD(model.parameters())).state
         )
         assert history.columns == ()
+
+    def test_sparse_embeddings_and_frozen_parameters_are_left_out(self) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(10, 4, sparse=True), nn.Flatten(), nn.Tanh(), nn.Linear(12, 3))
+        model[3].bias.requires_grad_(False)
+        X, y = torch.randint(0, 10, (30, 3)), torch.randint(0, 3, (30,))
+        history = History()
+        hook = Curvature(history, LOSS, (X, y), iterations=36)
+        hook.on_gradient(Attached(model, torch.optim.SGD(model.parameters())).state)
+        weight = model[3].weight.detach().double()
+        inside, bias = model[:3](X).detach().double(), model[3].bias.double()
+
+        def loss(flat: torch.Tensor) -> torch.Tensor:
+            return LOSS(inside @ flat.reshape(3, 12).T + bias, y)
+
+        largest = np.linalg.eigvalsh(torch.autograd.functional.hessian(loss, weight.reshape(-1)).numpy())[-1]
+        assert history.last("curvature/sharpness") == pytest.approx(largest, rel=1e-3)
+
+    def test_a_gradient_that_is_not_finite_ends_nothing(self) -> None:
+        model, history = nn.Linear(4, 1), History()
+        nn.init.zeros_(model.weight)
+        nn.init.zeros_(model.bias)
+        hook = Curvature(history, lambda out, y: out.abs().sqrt().sum(), rows())
+        hook.on_gradient(Attached(model, torch.optim.SGD(model.parameters())).state)
+        assert history.columns == ()

@@ -31,7 +31,7 @@ from thalweg.history import History
 LOG = logging.getLogger("thalweg.doctor")
 FIRST = 8
 """Before this step nothing is judged but numbers that are none."""
-UNITS = 64
+UNITS = 256
 """The step from which units are asked whether they live, at every second look: it takes a forward pass of a copy."""
 ROWS = 16
 CAUSES: tuple[Callable[[Numbers], Suspicion | None], ...] = (

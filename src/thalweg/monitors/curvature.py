@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.monitors.plan import Plan
 from thalweg.surfaces import hessian_products
@@ -36,7 +37,8 @@ Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 class Curvature(Hook):
     """Writes ``curvature/sharpness`` and ``curvature/negative`` of ``loss(model(X), y)`` on a fixed batch ``(X, y)``.
 
-    The model is asked in evaluation mode (no dropout, running statistics) and left as it was; weights, gradients and random
+    Over the parameters that need a gradient, but those whose gradients are sparse: these cannot be differentiated twice. The
+    model is asked in evaluation mode (no dropout, running statistics) and left as it was; weights, gradients and random
     state are not touched. Where the gradient is not finite nothing is written.
     """
 
@@ -66,18 +68,20 @@ class Curvature(Hook):
     def _look(self, state: State) -> None:
         inputs, targets = self._batch
         model = state.model
-        parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
+        sparse = {
+            id(p) for part in model.modules() if getattr(part, "sparse", False) is True for p in part.parameters()
+        }
+        parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in sparse]
         with differentiable_twice(model):
             loss = self._loss(model(inputs), targets)
-            if not bool(torch.isfinite(loss.detach())):
+            if not parameters or not bool(torch.isfinite(loss.detach())):
                 return
-            found = spectrum(
-                hessian_products(lambda: loss, parameters),
-                sum(p.numel() for p in parameters),
-                iterations=self._iterations,
-                starts=self._starts,
-                seed=self._seed,
-            )
+            try:
+                product = hessian_products(lambda: loss, parameters)
+            except InputError:  # a gradient that is not finite: others write that down, and the run goes on
+                return
+            size = sum(p.numel() for p in parameters)
+            found = spectrum(product, size, iterations=self._iterations, starts=self._starts, seed=self._seed)
         self.history.record(state.step, {"curvature/sharpness": found[0], "curvature/negative": found[1]})
 
 
