@@ -35,9 +35,9 @@ def wrong_gradient(n: Numbers) -> Suspicion | None:
         said = f"The gradient of {where} differs from finite differences: ratio {failed[where]:.2g} (at most 1e-5 is right)."
         return Suspicion("wrong_gradient", where, said, 0.97, "float64 gradient check", {"ratio": failed[where]})
     turned = {name: min(pair) for name, pair in n.under("taken/parameter").items() if min(pair) < 0}
-    penalty = (
-        n("taken/left") < 0.1 and n("taken/scale") > 0
-    )  # the loss's own gradient and a cost on the weights: all there is
+    left = n.history.column("taken/left").values
+    # the loss's own gradient and a cost on the weights may be all there is, and then at each step looked at
+    penalty = max(left, default=1.0) < 0.1 and n("taken/scale") > 0
     if turned and n("loop/stale") < 0.5 and not penalty:
         where = min(turned, key=lambda name: turned[name])
         said = (
