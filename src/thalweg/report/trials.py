@@ -3,7 +3,7 @@
 >>> best_so_far(study)[0].caption
 'The best came after 41 of 64 trials.'
 >>> [figure.key for figure in slices(study)]
-['slice-lr', 'slice-hidden']
+['slice-0', 'slice-1']
 
 Parallel coordinates are plain lines: Plotly's own need a program made at run time, which the page's policy forbids.
 """
@@ -171,7 +171,7 @@ def importance(study: StudyReport) -> Figure | None:
 def slices(study: StudyReport) -> list[Figure]:
     """The metric against each hyperparameter, on the scale it was searched on."""
     figures = []
-    for one in study.axes:
+    for at, one in enumerate(study.axes):
         name = str(one["name"])
         having = [trial for trial in study.trials if name in trial.values]
         if not having:
@@ -187,14 +187,14 @@ def slices(study: StudyReport) -> list[Figure]:
         elif all(isinstance(value, int) for value in values) and len(set(values)) < 12 and scale == "linear":
             across = axis(plain(name), dtick=1)
         elif scale == "one-minus":
-            across = axis(f"1 − {plain(name)}", log=True, values=np.array(x), autorange="reversed")
+            across = axis(f"1 − {plain(name)}", log=True, values=np.array(x), dtick="D2", autorange="reversed")
         elif scale == "choices":
             texts = [str(tick["text"]) for tick in one["ticks"]]
             across = axis(plain(name), type="category", categoryorder="array", categoryarray=texts)
             x = [str(value) for value in values]
         layout = {"xaxis": across, "yaxis": _scores(study), "hovermode": "closest", "showlegend": False}
         drawn = _points(study, list(zip(x, having, strict=True)))
-        figures.append(Figure(f"slice-{name}", plain(name), "", drawn, layout, 280))
+        figures.append(Figure(f"slice-{at}", name, "", drawn, layout, 280))
     return figures
 
 

@@ -149,6 +149,7 @@ class Study:
             for group in groups.values()
             for start in range(0, len(group), self.members)
         ]
+        parts.sort(key=len, reverse=True)  # a candidate alone is better compared with those that were many
         return [Job(tuple(number for number, _ in part), tuple(spec for _, spec in part)) for part in parts]
 
     def tell(self, event: Event) -> None:
