@@ -25,6 +25,8 @@ from thalweg.monitors.signals import norms
 from thalweg.train.hooks import Hook, State
 
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]
+RARE = Plan(dense=4)
+"""For what costs several steps."""
 RECENT = 8
 """Looks averaged over: signal and noise are each estimated without bias, their quotient only where both are steady."""
 
@@ -50,7 +52,7 @@ class NoiseScale(Hook):
         *,
         rows: int = 8,
         parts: int = 4,
-        plan: Plan = SPARSE,
+        plan: Plan = RARE,
         seed: int = 0,
     ) -> None:
         if rows < 1 or parts < 2:
