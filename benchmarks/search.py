@@ -11,7 +11,8 @@ workers included (imports of the driver apart):
 * *optuna*: one trial after another in this process, SQLite, the loop a careful person writes: tensors indexed, fused AdamW;
 * *optuna × cores*: the same in one process for each core on one SQLite study;
 * *ray*: Ray Tune, one actor for each core, reused;
-* *jax*: the population step alone, ``jax.vmap`` of a scan over the mini-batches, jitted, compilation included.
+* *jax*: the population step alone, ``jax.vmap`` of a scan over the mini-batches, jitted, compilation included;
+* *population step*: the same training by ``train_population``, its members' making included: what jax is held against.
 
 For nets in which arithmetic is all there is, what is compared is one process for each core.
 """
@@ -324,6 +325,35 @@ def with_jax(case: Case, parts: Prepared) -> tuple[float, float]:
     return whole, time.perf_counter() - clock
 
 
+def with_population(case: Case, parts: Prepared) -> float:
+    """Seconds of all candidates' training as ``train_population`` does it; nothing is measured on dev."""
+    from thalweg.optim import AdamW
+    from thalweg.population import Member, Part, train_population
+    from thalweg.train.objectives import CrossEntropy
+
+    drawn = np.random.default_rng(0).random((case.trials, 3))
+    part = Part(*parts.train)
+    steps = case.epochs * -(-len(part) // case.batch)
+    table = [0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+
+    def member(a: float, b: float, c: float) -> Member:
+        rate, decay, beta = 10 ** (-4 + 3 * a), 10 ** (-4 + 3 * b), 1 - 10 ** (math.log10(0.02) + c)
+        return Member(
+            build(case, 1),
+            lambda p: AdamW(p, lr=rate, betas=(beta, 0.999), weight_decay=decay, clip_norm=1.0),
+            CrossEntropy(),
+            part,
+            schedule=lambda step: rate * table[step],
+        )
+
+    torch.set_num_threads(CORES)
+    clock = time.perf_counter()
+    train_population([member(*row) for row in drawn.tolist()], batch_size=case.batch, epochs=case.epochs)
+    seconds = time.perf_counter() - clock
+    torch.set_num_threads(1)
+    return seconds
+
+
 def best_by(race: Race, seconds: float) -> float:
     """The best dev error of trials that had ended by then; 1 where none had."""
     return min((error for at, error in race if at <= seconds), default=1.0)
@@ -353,6 +383,8 @@ def compare(name: str, rounds: int, others: set[str]) -> dict[str, Any]:
                 races.setdefault(who, []).append(run)
             if "jax" in others and not case.large:
                 taken.setdefault("jax", []).append(with_jax(case, parts)[0])
+            if not case.large:
+                taken.setdefault("population step", []).append(with_population(case, parts))
     own = taken["thalweg"]
     rows = {}
     for who, seconds in taken.items():

@@ -106,7 +106,7 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
         if steps / max(one.rates.values()) > SHORT:
             one = probe(make, ks, batch_size=spec.batch_size, seconds=0.7 * seconds)  # type: ignore[arg-type]
     alone_rate = one.rates[0] * cores
-    best = max(one.rates.values())
+    best = max(one.rates.values()) if one.members > 1 else one.rates[0]
     # Members in native code are dealt out to the threads: no two wait for each other.
     rates = {HERE: one.rates[0], WORKERS: best * cores}
     if one.way == "compiled":
