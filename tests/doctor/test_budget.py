@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import thalweg
-from thalweg.doctor.budget import FLOOR, SHARE, Budget
+from thalweg.doctor.budget import CALL, FLOOR, SHARE, Budget
 
 
 def of(model: nn.Module, inputs: torch.Tensor, *, steps: int = 0) -> Budget:
@@ -26,6 +26,11 @@ def of(model: nn.Module, inputs: torch.Tensor, *, steps: int = 0) -> Budget:
 )
 def test_a_row_costs_two_operations_for_each_weight_at_each_place(model, inputs, row):
     assert of(model, inputs).row == pytest.approx(row)
+
+
+def test_a_recurrent_layer_is_called_moment_by_moment():
+    short, long = (of(nn.GRU(3, 5, batch_first=True), torch.zeros(4, n, 3)).call for n in (10, 20))
+    assert long - short == pytest.approx(10 * CALL)
 
 
 def test_short_runs_are_allowed_a_floor_and_long_ones_a_share_of_themselves():

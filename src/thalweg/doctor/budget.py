@@ -41,7 +41,9 @@ class Budget:
         """From one forward pass of ``rows`` rows of ``inputs`` through a copy that is thrown away."""
         weights = sum(p.numel() for p in model.parameters())
         layers = 1 + sum(not any(True for _ in m.children()) for m in model.modules())
-        budget = cls(_operations(model, inputs) / max(rows, 1), CALL * layers, 5.0 * weights, batch, 0.0, 0.0)
+        operations, moments = _operations(model, inputs)
+        call = CALL * (layers + moments)
+        budget = cls(operations / max(rows, 1), call, 5.0 * weights, batch, 0.0, 0.0)
         budget.total = budget.left = max(FLOOR, SHARE * budget.steps(steps))
         return budget
 
@@ -64,9 +66,11 @@ class Budget:
         return cost <= self.left
 
 
-def _operations(model: torch.nn.Module, inputs: Any) -> float:
-    """Of one forward pass: two for each weight of each module, at each place it is applied."""
+def _operations(model: torch.nn.Module, inputs: Any) -> tuple[float, int]:
+    """Of one forward pass: two for each weight of each module, at each place it is applied; and the moments that recurrent
+    layers go through one after the other."""
     counted: list[float] = []
+    moments = [0]
 
     def count(module: torch.nn.Module, given: tuple, output: Any) -> None:
         own = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
@@ -77,6 +81,8 @@ def _operations(model: torch.nn.Module, inputs: Any) -> float:
         else:
             first = next((x for x in given if isinstance(x, torch.Tensor)), None)
             places = 1.0 if first is None or first.ndim == 0 else first.numel() / max(first.shape[-1], 1)
+        if isinstance(module, torch.nn.RNNBase) and isinstance(output, tuple):
+            moments.append(output[0].shape[1 if module.batch_first and output[0].ndim == 3 else 0] * module.num_layers)
         counted.append(2 * places * sum(p.numel() for p in own))
 
     handles = [m.register_forward_hook(count) for m in model.modules()]
@@ -86,4 +92,4 @@ def _operations(model: torch.nn.Module, inputs: Any) -> float:
     finally:
         for handle in handles:
             handle.remove()
-    return sum(counted)
+    return sum(counted), sum(moments)

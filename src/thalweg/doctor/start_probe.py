@@ -65,18 +65,26 @@ def saddle(case: Case) -> None:
 
 
 def weights(case: Case, state: State) -> dict[str, float]:
-    """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3); ``same``: units alike; biases' size."""
+    """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3), of recurrent layers 1/√(3·hidden); ``same``: units alike; biases' size."""
     numbers: dict[str, float] = {}
     tables = {
         f"{n}.weight"
         for n, m in case.twin.model.named_modules()
         if isinstance(m, (torch.nn.Embedding, torch.nn.EmbeddingBag))
     }
+    hidden = {
+        f"{n}.{own}".removeprefix("."): m.hidden_size
+        for n, m in case.twin.model.named_modules()
+        if isinstance(m, (torch.nn.RNNBase, torch.nn.RNNCellBase))
+        for own, _ in m.named_parameters(recurse=False)
+    }
     for name, p in case.twin.model.named_parameters():
         value = state[name].double()
         if p.ndim >= 2 and name not in tables and p.shape[0] > 0:
             rows = value.reshape(len(value), -1)
-            numbers[f"weights/{name}/scale"] = float(value.square().mean().sqrt()) * math.sqrt(3 * rows.shape[1])
+            numbers[f"weights/{name}/scale"] = float(value.square().mean().sqrt()) * math.sqrt(
+                3 * hidden.get(name, rows.shape[1])
+            )
             if len(rows) > 1:
                 numbers[f"weights/{name}/unlike"] = float((rows - rows[:1]).abs().max() / (1e-12 + rows.abs().max()))
             numbers[f"weights/{name}/zero"] = float((rows == 0).all())
