@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,8 @@ from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquar
 
 if TYPE_CHECKING:
     from thalweg.data import Preprocessor
-    from thalweg.experiments.parts import Prepared
+    from thalweg.experiments.parts import Pair, Prepared
+    from thalweg.history import History
     from thalweg.schedules import Schedule
     from thalweg.train.parallel import Ranks
 
@@ -300,6 +301,26 @@ def build_regularisers(spec: Spec, optimizer: torch.optim.Optimizer, *, examples
     if spec.max_norm is not None:
         hooks.append(MaxNorm(spec.max_norm))
     return tuple(hooks)
+
+
+LOOKED_AT = 256
+"""Training rows on which activations and curvature are measured."""
+
+
+def build_monitors(
+    spec: Spec, model: torch.nn.Module, objective: Objective, sample: Pair, history: History
+) -> tuple[Hook, ...]:
+    """What is recorded beside the usual numbers, on some of the training rows ``sample``."""
+    from thalweg import monitors
+
+    rows = sample[0][:LOOKED_AT], sample[1][:LOOKED_AT]
+    made: dict[str, Callable[[], Hook]] = {
+        "activations": lambda: monitors.ActivationStats(history, model, rows=rows[0]),
+        "cosine": lambda: monitors.GradCosine(history),
+        "noise": lambda: monitors.NoiseScale(history, objective, sample, seed=spec.seed),
+        "curvature": lambda: monitors.Curvature(history, objective, rows, seed=spec.seed),
+    }
+    return tuple(made[name]() for name in spec.monitors or ())
 
 
 def averaged_weights(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:

@@ -25,6 +25,7 @@ from thalweg.errors import InputError
 from thalweg.experiments.build import (
     DTYPES,
     averaged_weights,
+    build_monitors,
     build_optimizer,
     build_regularisers,
     build_schedule,
@@ -314,7 +315,10 @@ def conduct(
             history.rewind(offset)
     watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
     every_run = (
-        *monitors.default(history),  # before whatever changes the gradient or ends the run: they see what was there
+        *monitors.default(history),
+        *build_monitors(
+            spec, model, objective, parts.sample, history
+        ),  # before whatever changes the gradient or ends the run: they see what was there
         *regularisers,
         *clipping,
         Guard(norm=norm),

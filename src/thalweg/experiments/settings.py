@@ -23,6 +23,7 @@ class Settings(TypedDict, total=False):
     scale: Scaling
     scale_target: Scaling
     augment: list[str] | str | None
+    monitors: list[str] | str | None
     hidden: list[int] | None
     activation: str
     depth: int | None

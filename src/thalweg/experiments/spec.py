@@ -149,6 +149,11 @@ class Spec(BaseModel):
         False,
         description="Split the model itself over the processes of torchrun (FSDP2), where it does not fit one.",
     )
+    monitors: list[Literal["activations", "cosine", "noise", "curvature"]] | None = Field(
+        None,
+        description="What is recorded beside the usual numbers: activations (of each layer), cosine (of consecutive gradients), "
+        "noise (the gradient noise scale), curvature (sharpness, and the share that is negative).",
+    )
     interventions: str | None = Field(
         None,
         description="A run's record of what was done to it by hand (interventions.jsonl): done again at the same steps.",
@@ -177,6 +182,8 @@ class Spec(BaseModel):
             raise ValueError(
                 f"shard does not go with {found}, which trains whole models in one process: leave out one of the two"
             )
+        if self.monitors and self.shard:
+            raise ValueError("monitors look at a whole model, and shard divides it: leave out one of the two")
         if self.interventions is not None and self.folds is not None:
             raise ValueError("interventions are of one run, and folds are several: leave out one of the two")
         if self.dropout is not None and not (self.dropout and all(0 <= share < 1 for share in self.dropout)):
@@ -227,7 +234,7 @@ class Spec(BaseModel):
         changed = dict(settings)
         if changed.get("clip_norm") in ("none", "None"):
             changed["clip_norm"] = None
-        for name in ("dropout", "augment", "drop"):
+        for name in ("dropout", "augment", "drop", "monitors"):
             if isinstance(changed.get(name), int | float | str):
                 changed[name] = [changed[name]]
         return changed

@@ -29,6 +29,7 @@ def together(experiment: Experiment) -> bool:
         spec.threads == 1
         and spec.precision == "float32"
         and not spec.augment
+        and not spec.monitors
         and not spec.stream
         and experiment.optimizer is None
         and not build_schedule(spec, steps=1).watches()

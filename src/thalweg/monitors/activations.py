@@ -31,7 +31,9 @@ RAILS: dict[type[torch.nn.Module], tuple[float, float]] = {
 class ActivationStats(Hook):
     """Writes ``activation/LAYER/mean``, ``/sd``, ``/zeros`` and, for activations with rails, ``/saturated``.
 
-    Looks at modules without children that put out one float tensor; at those in ``layers`` alone where names are given.
+    Looks at modules without children that put out one float tensor; at those in ``layers`` alone where names are given. What
+    the model puts out for its mini-batches in training is looked at, or, with ``rows``, what it puts out for these inputs in
+    evaluation mode: then nothing hangs on the model between two looks, and it may be trained without being called.
     """
 
     def __init__(
@@ -41,18 +43,24 @@ class ActivationStats(Hook):
         *,
         plan: Plan = SPARSE,
         layers: tuple[str, ...] | None = None,
+        rows: torch.Tensor | None = None,
     ) -> None:
-        self.history, self.plan = history, plan
+        self.history, self.plan, self.rows = history, plan, rows
         named = {name: module for name, module in model.named_modules() if name and not list(module.children())}
         self.layers = {name: module for name, module in named.items() if layers is None or name in layers}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._seen: dict[str, torch.Tensor] = {}
-        self._listen()  # the first forward pass comes before any moment of a hook
+        if rows is None:
+            self._listen()  # the first forward pass comes before any moment of a hook
 
     def _listen(self) -> None:
         def listen(name: str, module: torch.nn.Module) -> torch.utils.hooks.RemovableHandle:
             def see(_module: torch.nn.Module, _inputs: object, output: object) -> None:
-                if module.training and isinstance(output, torch.Tensor) and output.is_floating_point():
+                if (
+                    (module.training or self.rows is not None)
+                    and isinstance(output, torch.Tensor)
+                    and output.is_floating_point()
+                ):
                     self._seen[name] = output.detach()
 
             return module.register_forward_hook(see)
@@ -60,9 +68,12 @@ class ActivationStats(Hook):
         self._handles = [listen(name, module) for name, module in self.layers.items()]
 
     def on_gradient(self, state: State) -> None:
-        seen, self._seen = self._seen, {}
         step = state.step + 1
-        if not self.plan.samples(step):
+        looks = self.plan.samples(step)
+        if looks and self.rows is not None:
+            self._ask(state.model, self.rows)
+        seen, self._seen = self._seen, {}
+        if not looks:
             return
         record = {}
         for name, output in seen.items():
@@ -72,13 +83,28 @@ class ActivationStats(Hook):
             self.history.record(step, record)
 
     def on_step(self, state: State) -> None:
-        wanted = self.plan.samples(state.step + 1)
+        wanted = self.rows is None and self.plan.samples(state.step + 1)
         if wanted and not self._handles:
             self._listen()
         elif not wanted and self._handles:
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
+            self._leave()
+
+    def _leave(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _ask(self, model: torch.nn.Module, rows: torch.Tensor) -> None:
+        training = [module for module in model.modules() if module.training]
+        model.eval()
+        self._listen()
+        try:
+            with torch.no_grad():
+                model(rows)
+        finally:
+            self._leave()
+            for module in training:
+                module.training = True
 
 
 def statistics(output: torch.Tensor, *, rails: tuple[float, float] | None) -> dict[str, float]:
