@@ -7,6 +7,7 @@ import torch
 
 import thalweg
 from thalweg.errors import InputError
+from thalweg.experiments.spec import Spec
 
 SETTINGS = {"hidden": [16], "epochs": 3, "lr": 0.01, "batch_size": 64, "seed": 1}
 
@@ -31,8 +32,9 @@ def test_activations_are_those_of_training_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"), [({"monitors": "noises"}, "monitors"), ({"monitors": "noise", "shard": True}, "shard")]
+    ("settings", "said"),
+    [({"monitors": ["noises"]}, "monitors"), ({"monitors": ["noise"], "shard": True}, "shard divides")],
 )
-def test_a_word_that_is_none_is_named(settings, said) -> None:
+def test_what_cannot_be_monitored_is_said(settings, said) -> None:
     with pytest.raises(InputError, match=said):
-        thalweg.fit("mlp", "digits", **SETTINGS, **settings)
+        Spec(data="digits", **settings)
