@@ -209,3 +209,11 @@ def test_other_settings_or_data_are_another_study(tmp_path: Path) -> None:
         tuned(tmp_path, name="one", trials=2, epochs=3, confirm=0)
     with pytest.raises(InputError, match="searches another space"):
         tuned(tmp_path, name="one", trials=2, epochs=2, confirm=0, space={"lr": "1e-3..0.2:log"})
+
+
+def test_a_rate_that_is_neither_given_nor_searched_is_searched(tmp_path: Path) -> None:
+    found = tuned(tmp_path, space={"hidden": [4, 8]}, trials=2, epochs=2, confirm=0)
+    assert set(found.values) == {"lr", "hidden"}
+    fixed = tuned(tmp_path, space={"hidden": [4, 8]}, trials=2, epochs=2, confirm=0, lr=0.01)
+    assert set(fixed.values) == {"hidden"}
+    assert fixed.spec.lr == 0.01

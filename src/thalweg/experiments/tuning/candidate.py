@@ -100,6 +100,13 @@ def check_space(spec: Spec, space: Space) -> None:
         check_words(candidate(spec, values))
 
 
+def with_rate(spec: Spec, space: Space) -> Space:
+    """The space, and the rate in it first where it is neither given nor searched: one rate does not fit all candidates."""
+    if spec.lr is not None or "lr" in space:
+        return space
+    return Space({"lr": default_space(spec)["lr"], **space.dimensions}, space.when)
+
+
 def default_space(spec: Spec) -> Space:
     """What matters most comes first: the rate; then decay, momentum, batch size, width; then depth and dropout.
 

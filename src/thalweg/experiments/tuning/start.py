@@ -26,7 +26,7 @@ from thalweg.experiments.parts import prepare
 from thalweg.experiments.reading import read
 from thalweg.experiments.run import _anywhere, _interruptible
 from thalweg.experiments.spec import Spec
-from thalweg.experiments.tuning.candidate import candidate, check_space, default_space
+from thalweg.experiments.tuning.candidate import candidate, check_space, default_space, with_rate
 from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
 from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
@@ -83,7 +83,7 @@ def search(
 
     if spec.folds is not None or spec.shard:
         raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
-    space = plan.space if plan.space is not None else default_space(spec)
+    space = with_rate(spec, plan.space) if plan.space is not None else default_space(spec)
     check_space(spec, space)
     device = build_device(spec.device)
     prepared = prepare(data, spec, device=device)
@@ -124,11 +124,9 @@ def search(
             onlooker=on_event,
         )
         study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
-        if interrupted():
-            raise StudyStopped(folder)
         study.gather()
         result = {
-            "status": "finished",
+            "status": "stopped by the user" if interrupted() else "finished",
             "created": time.strftime("%Y-%m-%d %H:%M:%S"),
             "task": data.task,
             "fingerprint": data.fingerprint,
@@ -142,6 +140,10 @@ def search(
             "storage_seconds": round(store.seconds, 3),
         }
         experiment = None
+        if interrupted():
+            folder.write_json(folder.result, result)
+            write_study_page(folder)
+            raise StudyStopped(folder)
         if study.best is not None:
             with folder.alone():  # several processes may have searched together
                 experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
@@ -165,7 +167,7 @@ def _crowned(
     folder.write(folder.best, spec.replace(name=None, threads=study.spec.threads).to_toml())
     before = folder.read_json(folder.result) if folder.result.exists() else {}
     seeds = before.get("confirmed", {}).get("seeds", ())
-    if before.get("best", {}).get("number") == best["number"] and len(seeds) == plan.confirm:
+    if (before.get("best") or {}).get("number") == best["number"] and len(seeds) == plan.confirm:
         result |= {"confirmed": before["confirmed"]} if plan.confirm else {}
     elif plan.confirm:
         watcher.stage(f"training the best trial on {plan.confirm} fresh seeds")
