@@ -315,10 +315,8 @@ def conduct(
             history.rewind(offset)
     watcher.follow(history, epochs=spec.epochs, steps_per_epoch=len(experiment.batches))
     every_run = (
-        *monitors.default(history),
-        *build_monitors(
-            spec, model, objective, parts.sample, history
-        ),  # before whatever changes the gradient or ends the run: they see what was there
+        *monitors.default(history),  # before whatever changes the gradient or ends the run: they see what was there
+        *build_monitors(spec, model, objective, parts.sample, history),
         *regularisers,
         *clipping,
         Guard(norm=norm),

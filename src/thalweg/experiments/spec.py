@@ -151,8 +151,8 @@ class Spec(BaseModel):
     )
     monitors: list[Literal["activations", "cosine", "noise", "curvature"]] | None = Field(
         None,
-        description="What is recorded beside the usual numbers: activations (by layer), cosine (of consecutive gradients), noise "
-        "(the gradient noise scale), curvature (sharpness, and the share that is negative).",
+        description="Recorded beside the usual numbers: activations (by layer), cosine (of consecutive gradients), "
+        "noise (the gradient noise scale), curvature (sharpness, and the share that is negative).",
     )
     interventions: str | None = Field(
         None,
