@@ -65,7 +65,8 @@ def saddle(case: Case) -> None:
 
 
 def weights(case: Case, state: State) -> dict[str, float]:
-    """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3), of recurrent layers 1/√(3·hidden); ``same``: units alike; biases' size."""
+    """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3), of recurrent layers 1/√(3·hidden);
+    ``same``: units alike; biases' size."""
     numbers: dict[str, float] = {}
     tables = {
         f"{n}.weight"

@@ -10,9 +10,6 @@ import math
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
-FAR_OFF = 0.03
-"""Of rows beyond six robust spreads: a normal spread has none, Student's with three degrees of freedom 0.3 %."""
-
 
 def high_bias(n: Numbers) -> Suspicion | None:
     """It fits its own rows worse than kernel ridge regression answers rows it never saw."""
@@ -52,6 +49,15 @@ def over_regularised(n: Numbers) -> Suspicion | None:
     if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5:
         said = f"Decay shrank the weights to {n('weights_shrunk'):.2g} of their first size; the rows are not fitted."
         return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", evidence)
+    held = n("trial/more/loss") > 0.2 * abs(n("loss/null")) and n("trial/free/loss") < 0.25 * n("trial/more/loss")
+    if held and n("trial/free/dev_error") <= n("trial/more/dev_error"):  # what memorises wrong labels does worse there
+        said = (
+            f"More steps end at a loss of {n('trial/free/loss'):.3g} without decay and dropout, "
+            f"{n('trial/more/loss'):.3g} with them, and dev rows fare no worse."
+        )
+        evidence |= n.these("trial/free/loss", "trial/more/loss", "trial/free/dev_error", "trial/more/dev_error")
+        test = "more steps without regularisation"
+        return Suspicion("over_regularised", "the regularisation", said, 0.85, test, evidence)
     with_it = min(more, end)
     gain = (with_it - free) / missing
     if gain > 0.3:
@@ -89,15 +95,13 @@ def label_noise(n: Numbers) -> Suspicion | None:
         said = f"{n('labels/swapped'):.0%} of the rows were trained with another label than the one beside them."
         return Suspicion("label_noise", "the mini-batches", said, 0.95, "labels in the loss", n.these("labels/swapped"))
     far = n("reference/far_off")
-    if far > FAR_OFF:
+    if n.wrong_labels and math.isfinite(far):
         said = f"{far:.0%} of the targets lie far from what rows like theirs say: more than six robust spreads."
         evidence = n.these("reference/far_off")
         test = "left-out residuals, robustly fitted"
         return Suspicion("label_noise", "the targets", said, min(0.8 + far, 0.95), test, evidence)
     share = n("reference/clear_disagreement")
-    if share > 0.06 and share > 0.6 * n(
-        "reference/train"
-    ):  # where classes overlap, the sure ones are hardly contradicted
+    if n.wrong_labels:
         said = f"Of the rows whose neighbours agree most, {share:.0%} have another label."
         return Suspicion(
             "label_noise",
