@@ -31,8 +31,9 @@ MOST_LINES = 200
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial. ``score`` is the metric of its best pass (NaN: none), ``ended`` seconds since the study began, ``curve`` the metric
-    after each pass, ``places`` where its values stand on their axes (0 to 1).
+    """One trial. ``score`` is the metric of its best pass (NaN: none), ``ended`` seconds since the study began.
+
+    ``curve`` is the metric after each pass, ``places`` where the values stand on their axes (0 to 1).
     """
 
     number: int
@@ -70,8 +71,12 @@ def best_so_far(study: StudyReport) -> list[Figure]:
     by_count = np.arange(1, len(done) + 1)
     seconds = np.array([t.ended for t in done])
     return [
-        _race(study, "best-trials", "Best so far, by trials", "trials that have ended", by_count, running, done, caption),
-        _race(study, "best-time", "Best so far, by time", "seconds", seconds, running, done, "The same against the clock."),
+        _race(
+            study, "best-trials", "Best so far, by trials", "trials that have ended", by_count, running, done, caption
+        ),
+        _race(
+            study, "best-time", "Best so far, by time", "seconds", seconds, running, done, "The same against the clock."
+        ),
     ]
 
 
@@ -84,7 +89,14 @@ def _running(costs: Sequence[float]) -> list[float]:
 
 
 def _race(
-    study: StudyReport, key: str, title: str, unit: str, x: np.ndarray, running: list[float], done: list[Trial], caption: str
+    study: StudyReport,
+    key: str,
+    title: str,
+    unit: str,
+    x: np.ndarray,
+    running: list[float],
+    done: list[Trial],
+    caption: str,
 ) -> Figure:
     drawn = _points(study, [(float(at), trial) for at, trial in zip(x, done, strict=True)])
     drawn.append({
@@ -138,7 +150,9 @@ def _scores(study: StudyReport) -> dict[str, Any]:
     costs = _costs(study)
     log = len(costs) > 1 and costs.min() > 0 and costs.max() > 4 * costs.min()
     title = f"dev error (1 − {plain(name)})" if study.more else f"dev {plain(name)}"
-    return {"title": {"text": title}, "type": "log", "dtick": "D1" if costs.max() < 30 * costs.min() else 1} if log else axis(title)
+    if not log:
+        return axis(title)
+    return {"title": {"text": title}, "type": "log", "dtick": "D1" if costs.max() < 30 * costs.min() else 1}
 
 
 def importance(study: StudyReport) -> Figure | None:

@@ -17,8 +17,8 @@ from thalweg.experiments.tuning import Tuned, workers
 from thalweg.experiments.tuning.trainer import Ended, Event, Lost, Passed
 
 SETTINGS: dict = {
-    "space": {"lr": "1e-3..0.1:log"}, "trials": 6, "epochs": 4, "hidden": [8], "batch_size": 32, "skip": False, "dropout": [0.0],
-    "prune": "none", "confirm": 0,
+    "space": {"lr": "1e-3..0.1:log"}, "trials": 6, "epochs": 4, "hidden": [8], "batch_size": 32, "skip": False,
+    "dropout": [0.0], "prune": "none", "confirm": 0,
 }  # fmt: skip
 
 
