@@ -128,3 +128,23 @@ def test_few_rows_of_a_class_by_chance_are_no_imbalance():
 def test_every_kind_has_a_cause():
     assert len(CAUSES) >= len(KINDS)
     assert Numbers(history()).short is False
+
+
+ABSURD = BAD | {
+    "train/error": 0.9, "train/loss": 4.2, "trial/same/loss": 4.1, "trial/slow/loss": 2.6, "trial/slower/loss": 2.2,
+    "weights_shrunk": 0.0, "optimizer/weight_decay": 0.01,
+}  # fmt: skip
+
+
+def test_a_rate_of_which_a_hundredth_is_too_high_as_well_is_not_taken_for_decay():
+    assert kinds(**ABSURD)[0] == "lr_too_high"
+    assert "over_regularised" not in kinds(**ABSURD)
+    blank = {"train/loss": 2.31, "trial/same/loss": 2.31, "trial/slow/loss": 2.3, "trial/slower/loss": 2.29}
+    assert kinds(**ABSURD | blank)[0] == "over_regularised"
+    assert "lr_too_high" not in kinds(**ABSURD | blank)
+
+
+def test_an_optimizer_made_for_other_parameters_is_named_beside_what_it_leaves_unmoved():
+    none_moved = BAD | {"frozen/0.weight": 1.0, "frozen_share": 1.0, "frozen_why/optimizer": 1.0}
+    assert {"frozen_params", "wrong_optimizer"} <= set(kinds(**none_moved))
+    assert "wrong_optimizer" not in kinds(**none_moved | {"frozen_share": 0.8})

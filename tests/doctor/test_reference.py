@@ -77,3 +77,17 @@ def test_a_column_of_targets_that_never_changes_is_left_out():
     alone = Reference.fit(x, y, classes=0).far_off()
     assert Reference.fit(x, both, classes=0).far_off() == pytest.approx(alone, abs=0.02)
     assert Reference.fit(x, torch.ones(100, 1, dtype=torch.float64), classes=0).far_off() == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "steep", [lambda x: 2 * x[:, 0] + x[:, 1].square(), lambda x: x[:, 0].exp(), lambda x: x.prod(1)]
+)
+def test_steep_edges_of_exact_targets_are_not_far_off_and_swapped_targets_are(seed, steep):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(400, 3, generator=g, dtype=torch.float64)
+    y = steep(x)
+    assert Reference.fit(x, y, classes=0).far_off() < 0.02
+    wild = torch.rand(400, generator=g) < 0.1
+    y[wild] = -y[wild] + 2 * y.std()
+    assert Reference.fit(x, y, classes=0).far_off() > 0.04

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from thalweg.diagnose.causes.rate import WORSE
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
 
@@ -46,7 +47,8 @@ def over_regularised(n: Numbers) -> Suspicion | None:
         evidence = n.these("taken/decay", "taken/decay_sign", "trial/more/error")
         return Suspicion("over_regularised", "the penalty", said, 0.9, "more steps without the penalty", evidence)
     evidence = n.these("optimizer/weight_decay", "weights_shrunk", "trial/free/error", "trial/more/error")
-    if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5:
+    blank = not n("train/loss") > WORSE * abs(n("loss/null"))  # decay draws answers to none at all, not beyond
+    if n("optimizer/weight_decay") > 0 and n("weights_shrunk") < 0.5 and blank:
         said = f"Decay shrank the weights to {n('weights_shrunk'):.2g} of their first size; the rows are not fitted."
         return Suspicion("over_regularised", "weight decay", said, 0.9, "size of the weights", evidence)
     held = n("trial/more/loss") > 0.2 * abs(n("loss/null")) and n("trial/free/loss") < 0.25 * n("trial/more/loss")

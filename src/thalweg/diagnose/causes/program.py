@@ -143,6 +143,11 @@ def odd_settings(n: Numbers) -> list[str]:
 def wrong_optimizer(n: Numbers) -> Suspicion | None:
     """A setting far from any that works, confirmed by Adam at its defaults."""
     found = odd_settings(n)
+    if n("frozen_share") == 1.0 and n.flag("frozen_why/optimizer") and not n.broken:
+        said = "The optimizer holds none of the model's parameters: it was made for others."
+        return Suspicion(
+            "wrong_optimizer", "the parameters", said, 0.9, "weights at start and end", n.these("frozen_share")
+        )
     if not found:
         return None
     never = found[0] not in ("is_Rprop", "is_Adadelta")  # these two may do, by luck; the others never should be so

@@ -13,6 +13,8 @@ from thalweg.diagnose.numbers import Numbers, Suspicion
 USUAL_PACE, USUAL_PASSES = 5e-4, 5.0
 CRAWL = 1e-4
 """Of the weights in a step: below it nothing is learned in any usual number of steps."""
+WORSE = 1.2
+"""Of the blank answer's loss: beyond it the answers are worse than none."""
 BLOWN = 1e3
 """Outputs so many times their first size have run away; below it, numbers that are none come from the arithmetic."""
 
@@ -43,7 +45,7 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
     best = max(("slow", "slower"), key=lambda trial: n.closes(trial) if math.isfinite(n.closes(trial)) else -9.0)
     gain = n.closes(best)
     if not n.short or not gain > 0.2:
-        return None
+        return _astray(n)
     factor = {"slow": "a tenth", "slower": "a hundredth"}[best]
     ends = n(f"trial/{best}/error")
     said = f"From the same start {factor} of the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
@@ -54,6 +56,23 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
         where, said = "gradient accumulation", f"{added} {said}"
         evidence |= n.these("loop/passes", "loop/added")
     return Suspicion("lr_too_high", where, said, sure, f"{factor} of the rate from the same start", evidence)
+
+
+def _astray(n: Numbers) -> Suspicion | None:
+    """Steps that lead from a sound start to answers worse than none, the further the longer they are: a rate so absurd that a
+    hundredth of it is too high as well."""
+    worse = WORSE * abs(n("loss/null"))
+    ends, slow, slower = (n(f"trial/{trial}/loss") for trial in ("same", "slow", "slower"))
+    lost = n.underfits and n("train/error") > 0.6 * n("chance") and n("train/loss") > worse > n.first("train/loss")
+    if not lost or not ends > worse or not slower < slow < 0.8 * ends:
+        return None
+    said = (
+        f"The loss rose from {n.first('train/loss'):.3g} to {n('train/loss'):.3g}; at a hundredth of the rate less far."
+    )
+    evidence = n.these("trial/same/loss", "trial/slow/loss", "trial/slower/loss", "loss/null", "rate/top")
+    return Suspicion(
+        "lr_too_high", "the learning rate", said, 0.85, "a hundredth of the rate from the same start", evidence
+    )
 
 
 def _added(n: Numbers) -> str:
