@@ -106,7 +106,7 @@ class TestFolder:
             yield requested
 
         with monkeypatch.context() as patched:
-            patched.setattr(runs, "_interruptible", interruptible)
+            patched.setattr(runs, "interruptible", interruptible)
             with pytest.raises(Interrupted):
                 start(spec.replace(name="halved"), Silent())
         halved = Folder.open("halved", tmp_path)

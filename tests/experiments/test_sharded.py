@@ -72,11 +72,11 @@ def stopping(steps: int) -> Iterator[None]:
 
         yield request
 
-    before, run._interruptible = run._interruptible, counted  # type: ignore[assignment]
+    before, run.interruptible = run.interruptible, counted  # type: ignore[assignment]
     try:
         yield
     finally:
-        run._interruptible = before
+        run.interruptible = before
 
 
 def stopped(begin: Callable[[], Any]) -> None:

@@ -309,7 +309,7 @@ def test_a_record_that_is_not_there_is_said_before_anything_is_trained(table, tm
 def test_a_stop_while_paused_leaves_a_run_to_resume(table, tmp_path, monkeypatch) -> None:
     stop: list[bool] = []
     monkeypatch.setattr("thalweg.experiments.steering.time.sleep", lambda seconds: stop.append(True))
-    monkeypatch.setattr("thalweg.experiments.run._interruptible", _told(lambda: bool(stop)))
+    monkeypatch.setattr("thalweg.experiments.run.interruptible", _told(lambda: bool(stop)))
     with pytest.raises(Interrupted):
         start(spec(table, tmp_path, name="a"), Person({15: Command(pause=True)}, tmp_path / "runs/a"))
     monkeypatch.undo()

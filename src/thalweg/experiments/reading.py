@@ -8,9 +8,11 @@ Stream(…)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import InputError
+from thalweg.experiments.own_module import is_own
 from thalweg.experiments.spec import Spec
 
 if TYPE_CHECKING:
@@ -57,3 +59,18 @@ def _streamed(spec: Spec) -> Stream:
         if getattr(spec, name) is not None:
             raise InputError(f"{name} is not known for data that stream from disk: load them whole with --no-stream")
     return data.open_stream(spec.data, target=spec.target, task=spec.task, weights=spec.weights, drop=spec.drop or ())
+
+
+def anywhere(spec: Spec) -> Spec:
+    """The spec with whole paths: a run is repeated, resumed and used to predict from any folder."""
+    from thalweg.data import BUNDLED
+
+    changes: dict[str, Any] = {}
+    for name in ("data", "dev", "test", "interventions"):
+        path = getattr(spec, name)
+        if path is not None and path not in BUNDLED and Path(path).exists():
+            changes[name] = str(Path(path).resolve())
+    if is_own(spec.model):
+        file, _, function = spec.model.partition(":")
+        changes["model"] = f"{Path(file).resolve()}:{function}" if Path(file).is_file() else spec.model
+    return spec.replace(**changes)

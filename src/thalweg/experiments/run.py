@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,13 +28,13 @@ from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import ALONE, INTERRUPTED, Experiment, Outcome, conduct
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.interventions import read_record
-from thalweg.experiments.own_module import is_own
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.rate import find_rate
-from thalweg.experiments.reading import is_large, read
+from thalweg.experiments.reading import anywhere, is_large, read
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.steering import Steering
+from thalweg.experiments.stopping import interruptible
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 from thalweg.train.parallel import Ranks, whole
@@ -69,7 +68,7 @@ def start(spec: Spec, watcher: Watcher, *, ranks: Ranks = ALONE) -> tuple[Folder
     data = read(spec)
     build_device(spec.device)
     check_words(spec)
-    spec = _anywhere(spec)
+    spec = anywhere(spec)
     if spec.interventions is not None:
         read_record(Path(spec.interventions))  # what is no record is said now
     folder = Folder.create(spec.runs, spec.name, data.name) if ranks.first else _scratch()
@@ -112,21 +111,6 @@ def resume(
         return folder, _run(folder, spec, data, watcher, ranks)
 
 
-def _anywhere(spec: Spec) -> Spec:
-    """The spec with whole paths: a run is repeated, resumed and used to predict from any folder."""
-    from thalweg.data import BUNDLED
-
-    changes: dict[str, Any] = {}
-    for name in ("data", "dev", "test", "interventions"):
-        path = getattr(spec, name)
-        if path is not None and path not in BUNDLED and Path(path).exists():
-            changes[name] = str(Path(path).resolve())
-    if is_own(spec.model):
-        file, _, function = spec.model.partition(":")
-        changes["model"] = f"{Path(file).resolve()}:{function}" if Path(file).is_file() else spec.model
-    return spec.replace(**changes)
-
-
 def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, ranks: Ranks) -> dict[str, Any]:
     from thalweg.experiments.page import write_page
 
@@ -165,7 +149,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
         result["parts"] = prepared.sizes()
         folder.write_json(folder.preprocessing, prepared.preprocessor.to_dict())
         torch.set_num_threads(spec.threads or 1)
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             if spec.lr is None:
                 watcher.stage("finding a learning rate")
                 found = ranks.tell(_found_rate(experiment, watcher, interrupted, device) if ranks.first else None)
@@ -238,7 +222,7 @@ def _run_folds(
     folder.write_json(folder.result, result)
     clock = time.monotonic()
     try:
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             found = run_folds(spec, data, watcher=watcher, folder=folder.path, interrupted=interrupted)
     except Stopped:
         folder.write_json(folder.result, result | {"status": "stopped by the user"})
@@ -299,25 +283,3 @@ def _threads_of(spec: Spec) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop after the step under way; a second one stops at once."""
-    requested = False
-
-    def request(number: int, frame: object) -> None:
-        nonlocal requested
-        if requested:
-            raise KeyboardInterrupt
-        requested = True
-
-    try:
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        before = {}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

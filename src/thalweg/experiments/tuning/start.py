@@ -23,9 +23,9 @@ from thalweg.errors import InputError
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.parts import prepare
-from thalweg.experiments.reading import read
-from thalweg.experiments.run import _anywhere, _interruptible
+from thalweg.experiments.reading import anywhere, read
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.stopping import interruptible
 from thalweg.experiments.tuning.candidate import candidate, check_space, default_space, with_rate
 from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
@@ -60,7 +60,7 @@ def start_study(
 
     Raises ``InputError`` for what cannot be searched or trained, ``StudyStopped`` when the user stops it.
     """
-    spec = _anywhere(spec)
+    spec = anywhere(spec)
     folder, result, _ = search(spec, plan, read(spec), watcher=watcher, on_event=on_event)
     return folder, {name: value for name, value in result.items() if name != "records"}
 
@@ -109,7 +109,7 @@ def search(
             space=space,
             objectives={watch: "maximize" if watch in ABOVE else "minimize"},
         ) as store,
-        _interruptible() as interrupted,
+        interruptible() as interrupted,
     ):
         study = Study(
             folder,
