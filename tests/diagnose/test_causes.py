@@ -148,3 +148,24 @@ def test_an_optimizer_made_for_other_parameters_is_named_beside_what_it_leaves_u
     none_moved = BAD | {"frozen/0.weight": 1.0, "frozen_share": 1.0, "frozen_why/optimizer": 1.0}
     assert {"frozen_params", "wrong_optimizer"} <= set(kinds(**none_moved))
     assert "wrong_optimizer" not in kinds(**none_moved | {"frozen_share": 0.8})
+
+
+def test_few_slow_steps_that_beat_the_whole_run_tell_of_a_rate_too_high():
+    run = {"train/error": 0.09, "dev/error": 0.12, "trial/same/error": 0.013, "trial/slow/error": 0.016,
+           "trial/same/dev_error": 0.012, "trial/slow/dev_error": 0.012, "trial/slow/steps": 120.0}  # fmt: skip
+    assert kinds(**run | {"trial/more/error": 0.2})[:1] == ["lr_too_high"]
+    assert "lr_too_high" not in kinds(**run | {"trial/more/error": 0.02})
+    run = {"train/error": 0.20, "dev/error": 0.235, "reference/train": 0.18, "reference/dev": 0.195}
+    trial = {"trial/same/error": 0.64, "trial/slow/error": 0.22, "trial/slow/dev_error": 0.22, "trial/slow/steps": 40.0}
+    assert kinds(**run | trial) == ["lr_too_high"]
+    assert kinds(**run | trial | {"trial/slow/dev_error": 0.25}) == []
+    assert kinds(**run | trial | {"trial/slow/steps": 400.0}) == []
+
+
+def test_a_loss_without_slope_at_wrong_outputs_is_wrong():
+    assert kinds(**{"loss/pull_back": 0.0}) == ["wrong_loss"]
+    assert kinds(**{"loss/pull_back": 1e-3}) == []
+
+
+def test_too_few_rows_for_batch_normalisation_come_before_a_network_too_small():
+    assert kinds(**BAD | {"norm/rows": 2.0})[:2] == ["wrong_mode", "high_bias"]

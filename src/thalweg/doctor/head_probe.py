@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from thalweg.doctor.case import Case
-from thalweg.doctor.twin import outputs, quietly
+from thalweg.doctor.twin import Loss, outputs, quietly
 
 ENDS = {
     "SoftmaxBackward": "softmax", "LogSoftmaxBackward": "log_softmax", "SigmoidBackward": "sigmoid", "ReluBackward": "relu",
@@ -95,6 +95,8 @@ def _loss(case: Case, out: torch.Tensor, targets: torch.Tensor, last: str) -> di
             say("anti", 1 - _inside(ideal, low, high) if kind != "classes" else _inside(ideal, low, high)[turned])
         else:
             say("anti", -3 * ideal)
+        if math.isinf(low) and math.isinf(high):
+            numbers |= _pull_back(loss, -3 * ideal, targets)
     else:
         numbers["loss/best"] = say("ideal", ideal)
         low, high = RANGES.get(last, (-math.inf, math.inf))
@@ -112,6 +114,17 @@ def _loss(case: Case, out: torch.Tensor, targets: torch.Tensor, last: str) -> di
         if once and math.isfinite(once) and math.isfinite(twice):
             numbers["loss/doubling"] = twice / once
     return numbers
+
+
+def _pull_back(loss: Loss, wrong: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    """``loss/pull_back``: the norm of the loss's gradient where every output is wrong; 0 leaves them so."""
+    try:
+        with torch.enable_grad():
+            outputs = wrong.requires_grad_()
+            (slope,) = torch.autograd.grad(loss(outputs, targets).sum(), outputs)
+    except Exception:  # as above
+        return {}
+    return {"loss/pull_back": float(slope.norm())}
 
 
 def _inside(ideal: torch.Tensor, low: float, high: float) -> torch.Tensor:

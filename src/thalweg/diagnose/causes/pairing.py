@@ -88,6 +88,9 @@ def wrong_loss(n: Numbers) -> Suspicion | None:
     if best < -5 and n("loss/ideal_20") < 1.8 * n("loss/ideal_10") and not n.flag("head/log_softmax"):
         said = f"The loss falls without bound as outputs grow ({n('loss/ideal_20'):.3g} at 20): it expects log-probabilities."
         return Suspicion("wrong_loss", where, said, 0.95, "loss of ideal outputs", evidence)
+    if n("loss/pull_back") == 0:
+        said = "The loss has no slope where outputs are quite wrong: it expects probabilities and cuts all others off."
+        return Suspicion("wrong_loss", where, said, 0.9, "slope at wrong outputs", n.these("loss/pull_back"))
     if _regression_loss(n):
         said = "The loss punishes outputs that are surer than one: it is made for numbers, the targets are classes."
         return Suspicion(

@@ -97,7 +97,7 @@ def wrong_mode(n: Numbers) -> Suspicion | None:
         said = f"Batch normalisation averages over {n('norm/rows'):.0f} numbers: too few for a mean and a variance."
         evidence = n.these("norm/rows", "norm/eval_mode", "norm/train_mode")
         return Suspicion(
-            "wrong_mode", "batch normalisation", said, 0.5, "size of the mini-batches", evidence, not n.short
+            "wrong_mode", "batch normalisation", said, 0.7, "size of the mini-batches", evidence, not n.short
         )
     return None
 

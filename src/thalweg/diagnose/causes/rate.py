@@ -45,7 +45,7 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
     best = max(("slow", "slower"), key=lambda trial: n.closes(trial) if math.isfinite(n.closes(trial)) else -9.0)
     gain = n.closes(best)
     if not n.short or not gain > 0.2:
-        return _astray(n)
+        return _unsteady(n) or _astray(n)
     factor = {"slow": "a tenth", "slower": "a hundredth"}[best]
     ends = n(f"trial/{best}/error")
     said = f"From the same start {factor} of the rate ends at an error of {ends:.3g} instead of {n('trial/same/error'):.3g}."
@@ -56,6 +56,21 @@ def lr_too_high(n: Numbers) -> Suspicion | None:
         where, said = "gradient accumulation", f"{added} {said}"
         evidence |= n.these("loop/passes", "loop/added")
     return Suspicion("lr_too_high", where, said, sure, f"{factor} of the rate from the same start", evidence)
+
+
+def _unsteady(n: Numbers) -> Suspicion | None:
+    """Few steps at a tenth of the rate end where the whole run did not come."""
+    slow, same = n("trial/slow/error"), n("trial/same/error")
+    lost = n.underfits and n("trial/more/error") > n("train/error") > slow + 0.5 * max(n.unfit, 0.02)
+    thrown = n.closes("slow") > 0.5 and n("trial/slow/dev_error") <= n("dev/error")
+    if n("trial/slow/steps") > 0.5 * n("n/steps") or not (lost or thrown):
+        return None
+    said = (
+        f"{n('trial/slow/steps'):.0f} steps at a tenth of the rate end at an error of {slow:.3g} "
+        f"({same:.3g} at the rate itself), {n('n/steps'):.0f} steps of the run at {n('train/error'):.3g}."
+    )
+    evidence = n.these("trial/slow/error", "trial/slow/dev_error", "trial/same/error", "trial/more/error", "rate/top")
+    return Suspicion("lr_too_high", "the learning rate", said, 0.8, "a tenth of the rate from the same start", evidence)
 
 
 def _astray(n: Numbers) -> Suspicion | None:
