@@ -58,6 +58,48 @@ def test_running_statistics_that_lag_show_in_the_two_modes():
     assert ("wrong_mode", "batch normalisation") in [(f.kind, f.where) for f in doctor.findings()]
 
 
+class Skipping(nn.Module):
+    """A linear path of zeros beside a hidden layer that is drawn, or of zeros, too."""
+
+    def __init__(self, zeros: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.path, self.hidden, self.last = nn.Linear(4, 2), nn.Linear(4, 16), nn.Linear(16, 2)
+        for layer in (self.path, *([self.hidden] * zeros)):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.path(x) + self.last(self.hidden(x).relu())
+
+
+@pytest.mark.parametrize(("zeros", "alike"), [(False, []), (True, ["hidden.weight"])])
+def test_zeros_are_alike_where_their_gradients_are(zeros, alike):
+    model = Skipping(zeros)
+    doctor = watched(model, torch.optim.SGD(model.parameters(), 0.1))
+    found = [one.where for one in (*doctor.findings(), *doctor.notes()) if "same weights" in one.sentence]
+    assert found == alike
+
+
+def test_a_logit_that_starts_between_0_and_1_is_no_probability():
+    """Its error is that of its sign: with the cut at a half most of the rows would count as wrong."""
+    X, y = blobs()
+    y, cost = y.float()[:, None], nn.functional.binary_cross_entropy_with_logits
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    nn.init.normal_(model.weight, std=1e-3)
+    nn.init.constant_(model.bias, 0.1)
+    rule = torch.optim.SGD(model.parameters(), 0.03)
+    with thalweg.watch(model, rule, loss=cost, train=(X, y), quiet=True) as doctor:
+        for _ in range(8):
+            rule.zero_grad()
+            cost(model(X), y).backward()
+            rule.step()
+    wrong = ((model(X) > 0).float() != y).float().mean().item()
+    assert ((model(X) > 0.5).float() != y).float().mean().item() > wrong + 0.1
+    assert doctor.history.last("train/error") == pytest.approx(wrong, abs=1e-6)
+
+
 def test_decay_on_biases_is_a_remark():
     model = net()
     doctor = watched(model, torch.optim.SGD(model.parameters(), 0.1, weight_decay=1e-2))

@@ -66,7 +66,7 @@ def saddle(case: Case) -> None:
 
 def weights(case: Case, state: State) -> dict[str, float]:
     """``scale``: spread over 1/√(3·fan in), PyTorch's own (He √6, Xavier about √3), of recurrent layers 1/√(3·hidden);
-    ``same``: units alike; biases' size."""
+    ``unlike``: how far units differ, of zeros their gradients; biases' size."""
     numbers: dict[str, float] = {}
     tables = {
         f"{n}.weight"
@@ -86,8 +86,8 @@ def weights(case: Case, state: State) -> dict[str, float]:
             numbers[f"weights/{name}/scale"] = float(value.square().mean().sqrt()) * math.sqrt(
                 3 * hidden.get(name, rows.shape[1])
             )
-            if len(rows) > 1:
-                numbers[f"weights/{name}/unlike"] = float((rows - rows[:1]).abs().max() / (1e-12 + rows.abs().max()))
+            if len(rows) > 1 and bool(rows.any()):  # zeros may yet part: their gradients tell
+                numbers[f"weights/{name}/unlike"] = _unlike(rows)
             numbers[f"weights/{name}/zero"] = float((rows == 0).all())
         elif p.ndim == 1 and "bias" in name:
             numbers[f"weights/{name}/largest"] = float(value.abs().max())
@@ -144,4 +144,10 @@ def gradients(case: Case, state: State) -> dict[str, float]:
     given = [(n, g, named[n].detach()) for n, g in zip(named, found, strict=True) if g is not None]
     sizes = norms([g for _, g, _ in given]) + norms([w for _, _, w in given])
     numbers = {f"gradient/{n}": size for (n, _, _), size in zip(given, sizes, strict=False)}
+    numbers |= {f"weights/{n}/unlike": _unlike(g.flatten(1)) for n, g, w in given if len(w) > 1 and not bool(w.any())}
     return numbers | {f"size/{n}": size for (n, _, _), size in zip(given, sizes[len(given) :], strict=True)}
+
+
+def _unlike(rows: torch.Tensor) -> float:
+    """The largest difference from the first row, over the largest number."""
+    return float((rows - rows[:1]).abs().max() / (1e-12 + rows.abs().max()))

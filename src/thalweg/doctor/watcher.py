@@ -178,7 +178,9 @@ class Doctor:
             rows = train.sample(64)
             inputs, targets = train.take(rows)
             end = {n: v.detach().clone() for n, v in self._model.state_dict().items() if isinstance(v, torch.Tensor)}
-            out = outputs(self._twin.at(self._tape.snapshots[0]), inputs)
+            # A logit may start between 0 and 1 on every row, as a probability does; when the loop has ended it does not.
+            first, last = (outputs(self._twin.at(state), inputs) for state in (self._tape.snapshots[0], end))
+            out = torch.cat([first, last.to(first)])
             task = Task.of(out, train.targets) if len(targets) else Task("other")
             return Case(self.history, self._tape, self._twin, end, loss, train, dev, train_dev, task)
         except Exception as error:  # data that do not fit the model leave the tape

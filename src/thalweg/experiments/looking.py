@@ -26,7 +26,6 @@ from thalweg.diagnose.checks.check import Check
 from thalweg.doctor import one_batch as learning
 from thalweg.doctor.before import before, named
 from thalweg.doctor.signals import signals
-from thalweg.doctor.task import Task
 from thalweg.doctor.twin import outputs, quietly
 from thalweg.errors import InputError
 from thalweg.experiments.build import build_model, initialise
@@ -299,7 +298,7 @@ def by_heart(
     model = copy.deepcopy(r.model)
     with quietly(0):
         out = outputs(model.eval(), inputs)
-    task = Task.of(out, targets)
+    task = r.task(out, targets)
     found = learning.one_batch(
         model, r.unregularised, r.plain, (inputs, targets), train=rows, task=task, rates=tuple(tried), given=given,
         blank=_blank(r, out, targets), steps=steps,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
 from thalweg.doctor.examples import Examples
 from thalweg.doctor.tape import first_float
+from thalweg.doctor.task import Task
 from thalweg.doctor.twin import Loss, quietly
 from thalweg.experiments.build import build_objective
 from thalweg.experiments.experiment import Experiment
@@ -79,6 +80,12 @@ class Rehearsal(Experiment):
             if group.get("weight_decay"):
                 group["weight_decay"] = 0.0
         return optimizer
+
+    def task(self, outputs: torch.Tensor, targets: torch.Tensor) -> Task:
+        """What is asked for. The one output of two classes is a logit here, also where it happens to lie between 0 and 1."""
+        found = Task.of(outputs, targets)
+        two = self.prepared is not None and self.prepared.task == "binary" and not self.own_loss
+        return replace(found, cut=0.0) if two and found.kind == "binary" else found
 
     def examples(self, most: int) -> Examples:
         """At most so many training rows, with plain targets."""
