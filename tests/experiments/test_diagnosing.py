@@ -50,6 +50,7 @@ def test_a_healthy_run_has_no_findings(home: Path) -> None:
     found = diagnose_run(home / "good")
     assert found.tested and found.findings == ()
     assert not [note for note in found.notes if "otherwise than recorded" in note.sentence]
+    assert not [note for note in found.notes if "biases" in note.sentence]  # the groups are thalweg's, not the user's
 
 
 def test_the_first_steps_are_those_that_were_made(home: Path) -> None:
@@ -175,6 +176,15 @@ class TestWhatCannotBeExamined:
         (tmp_path / "good" / "history.jsonl").unlink()
         with pytest.raises(InputError, match="has no history yet"):
             diagnose_run(tmp_path / "good")
+
+    def test_weights_that_are_gone(self, home: Path, tmp_path: Path) -> None:
+        """The first weights in their place would make any run one that has learned nothing."""
+        shutil.copytree(home / "good", tmp_path / "good")
+        for path in (Folder(tmp_path / "good").model, Folder(tmp_path / "good").checkpoint):
+            path.unlink(missing_ok=True)
+        with pytest.raises(InputError, match=r"weights of the run .* are gone .* --recorded"):
+            diagnose_run(tmp_path / "good")
+        assert not diagnose_run(tmp_path / "good", recorded=True).tested
 
     def test_folds(self, home: Path, tmp_path: Path) -> None:
         folder = Folder.create(tmp_path, "folds", "x")

@@ -45,6 +45,8 @@ AT_MOST = 1.0
 LONGEST = 4500
 """Steps that all tests make together at most, for none is longer than 1000."""
 WEIGHTS = "The weights of the rows are left out in the tests: each row counts the same there."
+GROUPS = "weight decay"
+"""Where a remark on the optimizer's parameter groups stands: those of a run are ours, and no setting changes them."""
 PROBES = 2.0
 """Seconds for what is looked at without a step: kernels, gradients, rows."""
 
@@ -87,7 +89,11 @@ def diagnose_run(
     else:
         verdict = _tested(folder, spec, history, onlooker)
     chosen = chosen_by_us(folder)
-    verdict = replace(verdict, findings=tuple(_with_change(finding, spec, chosen) for finding in verdict.findings))
+    verdict = replace(
+        verdict,
+        findings=tuple(_with_change(finding, spec, chosen) for finding in verdict.findings),
+        notes=tuple(note for note in verdict.notes if note.where != GROUPS),
+    )
     content = write_findings(folder, verdict, history, tested=not recorded)
     write_page(folder)
     return Diagnosis(folder, verdict.findings, verdict.notes, not recorded, content)
@@ -222,6 +228,10 @@ def _weights(folder: Folder, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     if folder.checkpoint.exists():
         saved: dict[str, torch.Tensor] = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)["model"]
         return saved
+    if folder.result.exists() and folder.read_json(folder.result)["status"] == "finished":
+        raise InputError(
+            f"the weights of the run {folder.path} are gone ({folder.model.name}): only the history can be read: --recorded"
+        )
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
