@@ -102,6 +102,14 @@ def test_a_module_of_the_users_is_drawn_anew_only_by_name() -> None:
     assert all("hidden" not in change for change in remedies("high_bias", spec))
 
 
+def test_a_rate_alone_is_no_wider_net() -> None:
+    """Where the net was thalweg's own choice, giving it back changes nothing, and the rate that came with it is no answer."""
+    spec = Spec(data="digits", lr=0.1, hidden=[64], skip=True, dropout=[0.2]).model_dump()
+    found = remedies("high_bias", spec, chosen={"hidden", "skip", "dropout"})
+    assert found[0]["hidden"] == [256] and found[-1] == {"lr": None}
+    assert remedies("lr_too_high", spec)[1] == {"lr": None}
+
+
 def test_words() -> None:
     assert words({"lr": 0.03}) == "lr = 0.03"
     assert words({"hidden": None, "lr": None, "dropout": [0.5]}) == "dropout = 0.5, hidden and lr left to thalweg"

@@ -101,6 +101,7 @@ def test_a_page_without_any_number() -> None:
     ("name", "said"),
     [
         ("trial/free/dev_error", "dev error, more steps, unregularised"),
+        ("trial/one_batch/error", "error, one batch"),
         ("train/error", "training error"),
         ("optimizer/weight_decay", "optimizer weight decay"),
         ("start loss", "start loss"),

@@ -38,15 +38,17 @@ def remedies(
     if make is None:
         return []
     found: list[Change] = []
-    for change in make(spec, evidence or {}):
+    last: list[Change] = []
+    for whole in make(spec, evidence or {}):
         change = {
             name: value
-            for name, value in change.items()
+            for name, value in whole.items()
             if _fits(name, spec) and spec.get(name) != value and not (value is None and name in chosen)
         }
         if change and change not in found:
-            found.append(change)
-    return found
+            # Of "another net, and the rate for it" the rate alone is no remedy for the net: others come first.
+            (last if change == {"lr": None} != whole else found).append(change)
+    return found + [change for change in last[:1] if change not in found]
 
 
 def words(change: Settings) -> str:

@@ -63,7 +63,7 @@ def words(name: str) -> str:
     """The name of a number in a finding's evidence, for reading."""
     path = name.split("/")
     if path[0] == "trial" and len(path) == 3:
-        return f"{path[2].replace('_', ' ')}, {TRIALS.get(path[1], path[1])}"
+        return f"{path[2].replace('_', ' ')}, {TRIALS.get(path[1], path[1].replace('_', ' '))}"
     return WORDS.get(name, name.replace("/", " ").replace("_", " "))
 
 
