@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from commandline import CommandLine
+from thalweg.cli import commands
+from thalweg.cli.commands import Told
+from thalweg.experiments import improving
+from thalweg.experiments.improving import Stopped
 
 SETTINGS = (
     "--hidden",
@@ -62,6 +67,26 @@ def test_a_healthy_run(thalweg: CommandLine, data: str) -> None:
     assert found.status == 0 and "found nothing wrong" in found.out
     improved = thalweg("improve", "good", "--json")
     assert "there is nothing to improve" in improved.out and improved.json["improved"] is None
+
+
+@pytest.mark.parametrize("stop", [Stopped, KeyboardInterrupt])
+def test_a_stop_says_how_to_go_on(
+    stop: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    (folder / "spec.toml").write_text('data = "digits"\n')
+
+    def stopped(*_: object, **__: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(improving, "improve_run", stopped)
+    with pytest.raises(Told) as left:
+        commands.improve(str(folder), as_json=True)
+    assert left.value.code == 130
+    said = capsys.readouterr()
+    assert said.err == f"thalweg: stopped; go on with: thalweg improve '{folder}'\n"
+    assert json.loads(said.out) == {"run": str(folder), "status": "stopped by the user"}
 
 
 def test_what_is_no_run(thalweg: CommandLine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -315,12 +316,16 @@ def improve(
     """Try the remedies of what is wrong with a run, and write the spec of the one that helps."""
     from thalweg.cli.doctor import show_improvement
     from thalweg.cli.progress import watcher
+    from thalweg.experiments import Folder
     from thalweg.experiments.improving import Stopped, improve_run
 
     try:
         found = improve_run(run, runs=runs, seeds=seeds, watcher=watcher())
-    except Stopped:
-        print(f"thalweg: stopped; go on with: thalweg improve {run}", file=sys.stderr)
+    except (Stopped, KeyboardInterrupt):
+        folder = Folder.open(run, runs).path
+        print(f"thalweg: stopped; go on with: thalweg improve {shlex.quote(str(folder))}", file=sys.stderr)
+        if as_json:
+            _print_object({"run": str(folder), "status": "stopped by the user"})
         raise Told(130) from None
     show_improvement(found)
     if as_json:
