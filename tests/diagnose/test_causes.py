@@ -169,3 +169,14 @@ def test_a_loss_without_slope_at_wrong_outputs_is_wrong():
 
 def test_too_few_rows_for_batch_normalisation_come_before_a_network_too_small():
     assert kinds(**BAD | {"norm/rows": 2.0})[:2] == ["wrong_mode", "high_bias"]
+
+
+def test_a_run_still_at_chance_has_no_slack_where_nothing_but_trials_tells_what_is_allowed():
+    run = {"chance": 0.382, "train/error": 0.382, "dev/error": 0.373, "reference/train": math.nan, "reference/dev": math.nan,
+           "update/first": 4e-5, "trial/same/error": 0.386, "trial/fast/error": 0.382, "trial/same/loss": 0.668,
+           "trial/fast/loss": 0.658, "trial/faster/error": 0.323, "trial/faster/dev_error": 0.313}  # fmt: skip
+    untold = History()
+    for name, value in (HEALTHY | run).items():
+        if math.isfinite(value):
+            untold.record(600, {name: value})
+    assert [f.kind for f in examine(untold).findings][:1] == ["lr_too_low"]
