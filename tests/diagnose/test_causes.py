@@ -180,3 +180,9 @@ def test_a_run_still_at_chance_has_no_slack_where_nothing_but_trials_tells_what_
         if math.isfinite(value):
             untold.record(600, {name: value})
     assert [f.kind for f in examine(untold).findings][:1] == ["lr_too_low"]
+
+
+def test_labels_of_some_classes_swapped_in_training_only_are_wrong_labels():
+    run = {"reference/train": 0.253, "reference/clear_disagreement": 0.12, "train/error": 0.17, "dev/error": 0.13}
+    assert kinds(**run | {"reference/dev": 0.15})[:1] == ["label_noise"]
+    assert "label_noise" not in kinds(**run | {"reference/dev": 0.23})
