@@ -240,20 +240,32 @@ class TestInterrupted:
             store.tell(done(tickets[:2]))
         with opened(where) as store:
             again = store.ask(SAMPLER, 3)
-            assert again == [*(replace(one, attempt=2) for one in tickets[2:]), Ticket(4, again[2].values)]
+            assert again == [*tickets[2:], Ticket(4, again[2].values)]
             store.report({3: {1: 0.7}})  # the same step again, as it is run from the start
             assert store.tell(done(again)) == [2, 3, 4]
             assert len(store.finished()) == 5
 
     def test_given_up_in_the_end(self, where: str) -> None:
         for attempt in (1, 2, 3):
-            with opened(where) as store:
+            with pytest.raises(RuntimeError), opened(where) as store:
                 assert store.ask(SAMPLER, 1, most=1)[0].attempt == attempt
+                raise RuntimeError("the training broke")
         with opened(where) as store:
             assert store.ask(SAMPLER, 1, most=1) == []
             assert [trial.succeeded for trial in store.finished()] == [False]
             trial = optuna.load_study(study_name="s", storage=store.shelf.storage).trials[0]
             assert trial.user_attrs == {"stopped": "its process ended 3 times without a result"}
+
+    def test_given_back_in_good_order_counts_for_nothing(self, where: str) -> None:
+        for _ in range(5):
+            with contextlib.suppress(KeyboardInterrupt), opened(where) as store:
+                assert store.ask(SAMPLER, 1, most=1)[0].attempt == 1
+                raise KeyboardInterrupt
+        with pytest.raises(RuntimeError), opened(where) as store:
+            store.ask(SAMPLER, 1, most=1)
+            raise RuntimeError("the training broke")
+        with opened(where) as store:
+            assert store.ask(SAMPLER, 1, most=1)[0].attempt == 2
 
     def test_a_process_elsewhere_has_its_lease(self, where: str) -> None:
         with opened(where) as far, opened(where, lease=1.0) as near:

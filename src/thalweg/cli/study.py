@@ -17,6 +17,7 @@ from rich.table import Table
 from thalweg.cli.progress import _clock
 from thalweg.cli.show import NAMES, _console, _number
 from thalweg.experiments.tuning.folder import StudyFolder
+from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import Event
 from thalweg.experiments.watcher import Watcher
@@ -117,7 +118,9 @@ def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
             words = "  ".join(f"{NAMES.get(name, name)} {_number(name, value)}" for name, value in test.items())
             console.print(f"test  {words}", highlight=False, markup=False)
     counts = "  ".join(f"{count} {status}" for status, count in result["counts"].items())
-    console.print(f"{result['trials']} trials: {counts}; {result['seconds']:.1f} s", highlight=False, markup=False)
+    console.print(
+        f"{counted(result['trials'], 'trial')}: {counts}; {result['seconds']:.1f} s", highlight=False, markup=False
+    )
     if best is not None:
         console.print(f"again thalweg train {shlex.quote(str(folder.best))}", highlight=False, markup=False)
         console.print(

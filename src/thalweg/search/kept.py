@@ -215,15 +215,25 @@ class Kept:
         return [Asked(t.number, self._point(t)) for t in self._trials() if t.state == TrialState.RUNNING]
 
     def close(self) -> None:
+        self._close(given_back=True)
+
+    def _close(self, *, given_back: bool) -> None:
+        """What is given back in good order has not been begun: only what brought its process down counts as an attempt."""
         self._write({})
-        self.shelf.write(Batch(self.study_id, {LEASE_OF + self.worker: None}))
+        mine = [trial for trial in self._trials() if trial.state == TrialState.RUNNING] if given_back else []
+        again = [
+            Change(trial._trial_id, system={ATTEMPT: trial.system_attrs.get(ATTEMPT, 1) - 1})
+            for trial in mine
+            if trial.system_attrs.get(WORKER) == self.worker
+        ]
+        self.shelf.write(Batch(self.study_id, {LEASE_OF + self.worker: None}, changes=again))
         self.shelf.close()
 
     def __enter__(self) -> Kept:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._close(given_back=kind is None or not issubclass(kind, Exception))  # Ctrl-C is no Exception
 
     def _life(self) -> dict[str, Any]:
         """The sign of life that goes along with whatever is written."""

@@ -33,7 +33,7 @@ LEASE = 120.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """A trial to be run: its number from 0, its point, and whose turn it is (2 and more: it was interrupted before)."""
+    """A trial to be run: its number from 0, its point, and which attempt it is; what was given back in good order is none."""
 
     number: int
     values: Point

@@ -11,13 +11,14 @@ option of the rule.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.experiments.assemble import check_words
-from thalweg.experiments.build import BELONGS, look_up
+from thalweg.experiments.build import BELONGS, check_belongs, look_up
 from thalweg.experiments.own_module import is_own
 from thalweg.experiments.spec import Spec
 from thalweg.search.dimensions import Choices, Dimension, Range, Value
@@ -95,9 +96,30 @@ def check_space(spec: Spec, space: Space) -> None:
             raise InputError(f"{name} is the same for all candidates: give it as a setting, not in the space")
         if name == "layers" and spec.model != "mlp":
             raise InputError(f"layers belongs to mlp, and the model is {spec.model}: leave it out of the space")
-    for place in (0.0, 0.5, 1.0):
-        values = space.at(dict.fromkeys(space, place))
-        check_words(candidate(spec, values))
+    if "rule" not in space:
+        _check_known(spec, space)
+    middle = dict.fromkeys(space, 0.5)
+    corners = [dict.fromkeys(space, place) for place in (0.0, 0.5, 1.0)]
+    for name, kind in space.dimensions.items():
+        if isinstance(kind, Choices):
+            corners += [middle | {name: kind.place(value)} for value in kind.values]
+    for places in corners:
+        made = candidate(spec, space.at(places))
+        check_words(made)
+        check_belongs(made)
+
+
+def _check_known(spec: Spec, space: Space) -> None:
+    from thalweg import optim
+
+    options = set(inspect.signature(look_up(spec.rule, optim.NAMED, "rule")).parameters)
+    known = sorted((Spec.model_fields.keys() | options | {"layers", *BETAS}) - ONE_FOR_ALL - {"params"})
+    for name in space:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else "a space has settings of a run, layers, beta1, beta2 and"
+            hint += "" if near else f" what {spec.rule} takes"
+            raise InputError(f'there is no hyperparameter "{name}" of {spec.model} and {spec.rule}: {hint}')
 
 
 def with_rate(spec: Spec, space: Space) -> Space:

@@ -9,6 +9,7 @@ named by a path. An actor that is lost is told as ``Lost`` and replaced; its can
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -57,6 +58,8 @@ class Cluster:
             queue: Any = import_module("ray.util.queue")
         except ImportError:
             raise MissingDependency("ray", "a search on a cluster", extra="ray") from None
+        if self.address is not None:
+            _check_somebody(self.address)
         mine = not ray.is_initialized()
         if mine:
             try:
@@ -126,3 +129,15 @@ class Cluster:
                         error.cause if isinstance(error.cause, InputError) else InputError(str(error).splitlines()[-1])
                     )
                     raise cause from None
+
+
+def _check_somebody(address: str) -> None:
+    """Raises ``InputError`` where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto" and the like
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except OSError as error:
+        reason = error.strerror or "no answer in 5 seconds"
+        raise InputError(f"there is no Ray cluster at {address}: {reason.lower()}") from None

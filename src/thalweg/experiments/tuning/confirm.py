@@ -25,6 +25,7 @@ from thalweg.experiments.page import evidence_of, write_page
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.engine import Laboratory
 from thalweg.experiments.tuning.folder import StudyFolder
+from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.tuning.trainer import ABOVE, Ended, Event, Job, score_of, train_job
 from thalweg.search import refit
 from thalweg.train import evaluate
@@ -66,9 +67,9 @@ def said(confirmed: dict[str, Any], record: dict[str, Any], trials: int) -> str:
     metric, own = confirmed["metric"], record["metrics"]["dev"][confirmed["metric"]]
     flattery = score_of({metric: confirmed["mean"]}, metric) - score_of({metric: own}, metric)
     spread = f" ± {confirmed['sd']:.2g}" if math.isfinite(confirmed["sd"]) else ""
-    tail = f"the best of {trials} trials had {own:.4g}"
+    tail = f"the best of {counted(trials, 'trial')} had {own:.4g}"
     tail += f", which flatters it by {flattery:.2g}" if flattery > 0 else ", so it was no stroke of luck"
-    return f"dev {metric} {confirmed['mean']:.4g}{spread} on {len(confirmed['values'])} fresh seeds; {tail}"
+    return f"dev {metric} {confirmed['mean']:.4g}{spread} on {counted(len(confirmed['values']), 'fresh seed')}; {tail}"
 
 
 def crown(folder: StudyFolder, laboratory: Laboratory, record: dict[str, Any], spec: Spec) -> Experiment:

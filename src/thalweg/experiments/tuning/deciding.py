@@ -136,7 +136,7 @@ def _sentence(way: str, members: int, cores: int, inner: str, rate: float, gain:
     against = "one process per core, one candidate at a time" if cores > 1 else "one candidate at a time"
     speed = f"{rate:,.0f} member-steps a second, {gain:.3g} × {against}"
     if way == POPULATION:
-        return f"{members} candidates of one architecture as one program ({inner}): {speed}"
+        return f"up to {members} candidates train as one program ({inner}): {speed}"
     if way == WORKERS and members > 1:
         return f"{cores} workers, each with {members} candidates as one program ({inner}): {speed}"
     if way == WORKERS:

@@ -23,7 +23,8 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,26 @@ class StudyFolder(Folder):
     def trial(self, number: int) -> Folder:
         return Folder(self.trials / f"{number:04}")
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """What one process of several does at a time; waits for its turn."""
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(self.alone())
+                    break
+                except InputError:
+                    time.sleep(0.1)
+            yield
+
     @classmethod
     def of(cls, runs: str | Path, name: str | None, stem: str) -> StudyFolder:
         """The study of that name, where there is one; else a new one. Raises ``InputError`` where a run has the name."""
         path = Path(runs) / (name or "")
         if name is not None and path.is_dir():
-            if not (path / "study.toml").exists():
-                raise InputError(f"{path} is a run, not a study: choose another --name")
+            if not (path / "study.toml").exists() and any(path.iterdir()):  # empty: another process is making it
+                what = "a run" if (path / "spec.toml").exists() else "a folder of something else"
+                raise InputError(f"{path} is {what}, not a study: choose another --name")
             return cls(path)
         return cls(Folder.create(runs, name, f"{stem}-study").path)
 
@@ -86,7 +100,7 @@ class Trials:
     def __init__(self, folder: StudyFolder) -> None:
         self.folder = folder
         self._open: dict[int, tuple[History, float]] = {}
-        folder.trials.mkdir(exist_ok=True)
+        folder.trials.mkdir(parents=True, exist_ok=True)
 
     def begin(self, number: int, values: Mapping[str, Value], spec: Spec) -> None:
         """Makes the folder of a trial; what an earlier attempt at it left is dropped."""

@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.errors import InputError
+from thalweg.errors import InputError, MissingDependency
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import Experiment
-from thalweg.experiments.parts import prepare
+from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.reading import anywhere, read
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.stopping import interruptible
@@ -34,11 +35,12 @@ from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.record import write_study_page
 from thalweg.experiments.tuning.rungs import Rungs
+from thalweg.experiments.tuning.stated import counted, stated
 from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import ABOVE, Event
 from thalweg.experiments.tuning.workers import Workers
 from thalweg.experiments.watcher import Watcher
-from thalweg.search.samplers import Grid
+from thalweg.search.brains import with_optuna
 from thalweg.search.space import Space
 
 if TYPE_CHECKING:
@@ -79,8 +81,7 @@ def search(
 
     ``given`` are data that workers can't read again, ``model`` is the user's module.
     """
-    from thalweg.search.store import open_store
-
+    with_optuna("a search that is kept")
     if spec.folds is not None or spec.shard:
         raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
     space = with_rate(spec, plan.space) if plan.space is not None else default_space(spec)
@@ -90,11 +91,37 @@ def search(
     watch = spec.watch or ("loss" if prepared.task == "regression" else "accuracy")
     spec = spec.replace(watch=watch)
     folder = StudyFolder.of(spec.runs, spec.name, data.name)
-    _check_same(folder, spec, data.fingerprint)
-    folder.write(folder.study, settings_of(spec, plan, space, data.fingerprint))
+    with folder.turn():
+        going_on = folder.study.exists()
+        if going_on:
+            _check_same(folder, spec, plan, space, data.fingerprint)
+        folder.write(folder.study, settings_of(spec, plan, space, data.fingerprint))
     for sentence in stated(spec, plan, space, new=plan.space is None):
         watcher.note(sentence)
-    began = time.monotonic()
+    try:
+        return _searched(folder, spec, plan, space, prepared, data, watcher, on_event, model, given)
+    except (InputError, MissingDependency, KeyboardInterrupt):
+        if not going_on and not any(folder.trials.glob("*/spec.toml")):  # nothing was tried: no study to keep
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+
+
+def _searched(
+    folder: StudyFolder,
+    spec: Spec,
+    plan: Plan,
+    space: Space,
+    prepared: Prepared,
+    data: Data | Stream,
+    watcher: Watcher,
+    on_event: Callable[[Event, Study], None],
+    model: torch.nn.Module | None,
+    given: Data | None,
+) -> tuple[StudyFolder, dict[str, Any], Experiment | None]:
+    """The search in its folder."""
+    from thalweg.search.store import open_store
+
+    began, device, watch = time.monotonic(), build_device(spec.device), str(spec.watch)
     rungs = Rungs.of(plan.prune, epochs=spec.epochs)
     laboratory = Laboratory(prepared, device, rungs, model, portable=is_portable(model))
     middle = candidate(spec, space.at(dict.fromkeys(space, 0.5))).replace(threads=spec.threads or 1)
@@ -125,30 +152,31 @@ def search(
         )
         study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
         study.gather()
-        result = {
-            "status": "stopped by the user" if interrupted() else "finished",
-            "created": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "task": data.task,
-            "fingerprint": data.fingerprint,
-            "watch": watch,
-            "best": study.best,
-            "trials": len(study.results),
-            "counts": dict(Counter(record["status"] for record in study.results)),
-            "decision": asdict(decision),
-            "ended": time.time(),
-            "seconds": round(time.monotonic() - began, 3),
-            "storage_seconds": round(store.seconds, 3),
-        }
-        experiment = None
-        if interrupted():
+        with folder.turn():  # several processes may have searched together: the first confirms for all
+            result = {
+                "status": "finished",
+                "created": time.strftime("%Y-%m-%d %H:%M:%S"),
+                "task": data.task,
+                "fingerprint": data.fingerprint,
+                "watch": watch,
+                "best": study.best,
+                "trials": len(study.results),
+                "counts": dict(Counter(record["status"] for record in study.results)),
+                "decision": asdict(decision),
+                "ended": time.time(),
+                "seconds": round(time.monotonic() - began, 3),
+                "storage_seconds": round(store.seconds, 3),
+            }
+            experiment = None
+            if study.best is not None and not interrupted():
+                experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
+            stopped = interrupted() and experiment is None
+            if stopped:
+                result["status"] = "stopped by the user"
             folder.write_json(folder.result, result)
             write_study_page(folder)
-            raise StudyStopped(folder)
-        if study.best is not None:
-            with folder.alone():  # several processes may have searched together
-                experiment = _crowned(study, laboratory, plan, result, watcher, interrupted)
-    folder.write_json(folder.result, result)
-    write_study_page(folder)
+    if stopped:
+        raise StudyStopped(folder)
     return folder, result | {"records": sorted(study.results, key=lambda one: one["number"])}, experiment
 
 
@@ -159,8 +187,8 @@ def _crowned(
     result: dict[str, Any],
     watcher: Watcher,
     interrupted: Callable[[], bool],
-) -> Experiment:
-    """The best trial on fresh seeds, then its own weights on the test part; both go into ``result``."""
+) -> Experiment | None:
+    """The best trial on fresh seeds, then its own weights on the test part; both go into ``result``. None where stopped."""
     best, folder = result["best"], study.folder
     trial = folder.trial(best["number"])
     spec = Spec.read(trial.spec) if trial.spec.exists() else candidate(study.spec, best["values"])
@@ -170,57 +198,20 @@ def _crowned(
     if (before.get("best") or {}).get("number") == best["number"] and len(seeds) == plan.confirm:
         result |= {"confirmed": before["confirmed"]} if plan.confirm else {}
     elif plan.confirm:
-        watcher.stage(f"training the best trial on {plan.confirm} fresh seeds")
+        watcher.stage(f"training the best trial on {counted(plan.confirm, 'fresh seed')}")
         found = confirm(laboratory, spec, watch=study.watch, seeds=plan.confirm, stop=interrupted)
         if found is None:
-            raise StudyStopped(folder)
+            return None
         result["confirmed"] = found | {"sentence": said(found, best, len(study.results))}
     experiment = crown(folder, laboratory, best, spec)
     result["metrics"] = folder.winner.read_json(folder.winner.result)["metrics"]
     return experiment
 
 
-def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
-    """What is going to be searched and what it costs, before it starts."""
-    ranges = "; ".join(f"{name} in {shown(space[name].text)}" for name in space.searched)
-    said = [f"Searching {ranges}" + (": the default space, the most important first." if new else ".")]
-    sampler = plan.proposer(space, spec.seed)
-    trials = plan.trials
-    if isinstance(sampler, Grid):
-        sizes = " × ".join(str(len(space[name].grid(plan.points))) for name in space.searched)
-        more = (
-            f", of which the first {trials:,} are tried: --trials {sampler.size} tries all"
-            if sampler.size > trials
-            else ""
-        )
-        said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
-        trials = min(trials, sampler.size)
-    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
-    cost = f"{trials * spec.epochs:,} passes over the training part"
-    if plan.prune == "halving" and rungs.passes:
-        cost = f"about {rungs.cost(trials):,} passes, for after {_listed(rungs.passes)} the best third goes on"
-    if plan.prune == "median":
-        cost += " at most, for the worse half ends early"
-    said.append(f"{trials:,} trials of at most {spec.epochs:,} passes: {cost}.")
-    return said
-
-
-def _listed(passes: Sequence[int]) -> str:
-    *first, last = map(str, passes)
-    return f"pass {last}" if not first else f"passes {', '.join(first)} and {last}"
-
-
-def shown(text: object) -> str:
-    """A range or choices as the user would write them."""
-    return f"[{', '.join(map(str, text))}]" if isinstance(text, list) else str(text)
-
-
-def _check_same(folder: StudyFolder, spec: Spec, fingerprint: str) -> None:
+def _check_same(folder: StudyFolder, spec: Spec, plan: Plan, space: Space, fingerprint: str) -> None:
     """Raises ``InputError`` where the study that is there has other settings or data: trials could not be compared."""
-    if not folder.study.exists():
-        return
     before = tomllib.loads(folder.study.read_text(encoding="utf-8"))
-    search, _ = before.pop("search"), before.pop("space")
+    search, ranges = before.pop("search"), before.pop("space")
     now = tomllib.loads(spec.to_toml())
     other = sorted(name for name in {*before, *now} - {"name", "runs", "threads"} if before.get(name) != now.get(name))
     if other:
@@ -229,6 +220,16 @@ def _check_same(folder: StudyFolder, spec: Spec, fingerprint: str) -> None:
         )
     if search["fingerprint"] != fingerprint:
         raise InputError(f"the data {spec.data} have changed since the study {folder.path} began: give another --name")
+    if ranges != space.to_dict() or list(ranges) != list(space):
+        raise InputError(
+            f"the study {folder.path} searches another space, or one in another order: give another --name, or its own space"
+        )
+    kept = search.get("storage")
+    if kept != _shown_url(plan.storage):
+        raise InputError(
+            f"the study {folder.path} keeps its trials in {kept or 'its own folder'}: "
+            f"{f'give --storage {kept}' if kept else 'leave out --storage'}, or give another --name"
+        )
 
 
 def settings_of(spec: Spec, plan: Plan, space: Space, fingerprint: str) -> str:
@@ -237,9 +238,14 @@ def settings_of(spec: Spec, plan: Plan, space: Space, fingerprint: str) -> str:
 
     own = {name: value for name, value in asdict(plan).items() if name != "space" and value is not None}
     if plan.storage is not None:
-        own["storage"] = re.sub(r"//[^@/]*@", "//…@", plan.storage)  # no password in a file that is shown
+        own["storage"] = _shown_url(plan.storage)
     own["fingerprint"] = fingerprint
     return spec.to_toml() + "\n" + tomli_w.dumps({"search": own, "space": space.to_dict()})
+
+
+def _shown_url(storage: str | None) -> str | None:
+    """Where trials are kept, without a password: the file it goes into is shown."""
+    return None if storage is None else re.sub(r"//[^@/]*@", "//…@", storage)
 
 
 def alike(space: Space, trials: int) -> int:

@@ -129,7 +129,7 @@ class Study:
         numbers = []
         for ticket in self.store.ask(self.sampler, self.batch, most=self.trials):
             self.values[ticket.number] = ticket.values
-            left = self.kept.ended_before(ticket.number, ticket.values) if ticket.attempt > 1 else None
+            left = self.kept.ended_before(ticket.number, ticket.values)
             if left is None:
                 numbers.append(ticket.number)
             else:

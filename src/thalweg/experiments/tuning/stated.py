@@ -1,0 +1,72 @@
+"""What a search says before it starts: what is searched, and what it may cost.
+
+>>> stated(Spec(data="digits", epochs=9), Plan(trials=64), Space.parse({"lr": "1e-4..1:log"}), new=False)
+['Searching lr in 0.0001..1.0:log.', '64 trials of at most 9 passes: about 182 passes, for after passes 1 and 3 …']
+>>> counted(1, "fresh seed")
+'1 fresh seed'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from thalweg.experiments.spec import Spec
+from thalweg.experiments.tuning.plan import Plan
+from thalweg.experiments.tuning.rungs import Rungs
+from thalweg.search.samplers import Grid
+from thalweg.search.space import Space
+
+
+def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
+    """What is going to be searched and what it costs, before it starts."""
+    ranges = "; ".join(f"{name} in {shown(space[name].text)}" for name in space.searched)
+    said = [f"Searching {ranges}" + (": the default space, the most important first." if new else ".")]
+    said += [
+        f"{name} is searched: the {value} that is given for it is not used." for name, value in given_too(spec, space)
+    ]
+    sampler = plan.proposer(space, spec.seed)
+    trials = plan.trials
+    if isinstance(sampler, Grid):
+        sizes = " × ".join(str(len(space[name].grid(plan.points))) for name in space.searched)
+        more = (
+            f", of which the first {trials:,} are tried: --trials {sampler.size} tries all"
+            if sampler.size > trials
+            else ""
+        )
+        said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
+        trials = min(trials, sampler.size)
+    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
+    cost = f"{counted(trials * spec.epochs, 'pass', 'passes')} over the training part"
+    if plan.prune == "halving" and rungs.passes:
+        cost = f"about {rungs.cost(trials):,} passes, for after {_listed(rungs.passes)} the best third goes on"
+    if plan.prune == "median":
+        cost += " at most, for the worse half ends early"
+    said.append(f"{counted(trials, 'trial')} of at most {counted(spec.epochs, 'pass', 'passes')}: {cost}.")
+    return said
+
+
+def _listed(passes: Sequence[int]) -> str:
+    *first, last = map(str, passes)
+    return f"pass {last}" if not first else f"passes {', '.join(first)} and {last}"
+
+
+def shown(text: object) -> str:
+    """A range or choices as the user would write them."""
+    return f"[{', '.join(map(str, text))}]" if isinstance(text, list) else str(text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: ``1 trial``, ``1,024 passes``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def given_too(spec: Spec, space: Space) -> list[tuple[str, object]]:
+    """Settings that are given although they are searched: the space wins, and that is said."""
+    found = []
+    for name in space.searched:
+        if name in Spec.model_fields:
+            value, usual = getattr(spec, name), Spec.model_fields[name].get_default(call_default_factory=True)
+            found += [(name, value)] if value != usual else []
+        elif name in spec.options:
+            found.append((name, spec.options[name]))
+    return found
