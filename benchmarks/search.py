@@ -15,6 +15,11 @@ workers included (imports of the driver apart):
 * *population step*: the same training by ``train_population``, its members' making included: what jax is held against.
 
 For nets in which arithmetic is all there is, what is compared is one process for each core.
+
+    python benchmarks/search.py --paired --out benchmarks/results/search.md      # about eight minutes
+
+gives Optuna, one by one, the seconds that ``thalweg tune`` took, and compares the best dev error of the trials that ended in
+them, on five data sets and five seeds, with the same space, random sampler, mini-batches and epochs; a paired test is printed and put behind the file's tables.
 """
 
 from __future__ import annotations
@@ -55,6 +60,7 @@ class Case:
     epochs: int
     trials: int
     large: bool = False
+    metric: str = "accuracy"
 
 
 CASES = {
@@ -64,6 +70,16 @@ CASES = {
     "784-256-128-10": Case("fashion-mnist", (256, 128), 128, 2, 8, large=True),
     "two million": Case("digits", (1024, 1024, 768), 64, 5, 8, large=True),
 }
+
+
+PAIRED = {
+    "digits": Case("digits", (32, 32), 32, 30, 64),
+    "breast-cancer": Case("breast-cancer", (32, 32), 32, 20, 256),
+    "wine": Case("wine", (32, 32), 16, 20, 256),
+    "diabetes": Case("diabetes", (32, 32), 32, 20, 256, metric="r2"),
+    "fashion-mnist": Case("fashion-mnist", (64,), 128, 2, 16),
+}
+"""Searches of a few seconds: Optuna has as long as ``thalweg tune`` took for its ``trials``."""
 
 
 def small_conv(input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
@@ -77,7 +93,8 @@ def small_conv(input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
 def spec_of(case: Case, runs: str) -> Any:
     from thalweg.experiments.spec import Spec
 
-    common = {"data": case.data, "batch_size": case.batch, "epochs": case.epochs, "patience": 0, "runs": runs}
+    common = {"data": case.data, "batch_size": case.batch, "epochs": case.epochs, "patience": 0, "runs": runs,
+              "watch": case.metric}  # fmt: skip
     if not case.hidden:
         return Spec(model=f"{Path(__file__).resolve()}:small_conv", **common)
     return Spec(hidden=list(case.hidden), dropout=[0.0], skip=False, **common)
@@ -101,11 +118,11 @@ def parts_of(case: Case) -> Prepared:
     return Prepared(*flat)
 
 
-def build(case: Case, seed: int) -> nn.Module:
+def build(case: Case, seed: int, inputs: int = 0, outputs: int = 10) -> nn.Module:
     torch.manual_seed(seed)
     if not case.hidden:
         return small_conv((64,), 10)
-    widths = (784 if case.data == "fashion-mnist" else 64, *case.hidden, 10)
+    widths = (inputs or (784 if case.data == "fashion-mnist" else 64), *case.hidden, outputs)
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -113,25 +130,34 @@ def build(case: Case, seed: int) -> nn.Module:
 
 
 def trained(case: Case, parts: Prepared, lr: float, weight_decay: float, beta1: float) -> float:
-    """One trial as a careful person writes it: the best dev accuracy."""
-    model = build(case, 1)
+    """One trial as a careful person writes it: the best dev accuracy, or R²."""
+    (x, y), (dev_x, dev_y) = parts.train, parts.dev
+    numbers = case.metric == "r2"
+    several = 1 if numbers else max(int(y.max()) + 1, 2)
+    model = build(case, 1, x.shape[1], several)
+    y, dev_y = (y.reshape(len(y), 1), dev_y.reshape(len(dev_y), 1)) if numbers else (y.long(), dev_y.long())
+    loss = nn.functional.mse_loss if numbers else nn.functional.cross_entropy
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=lr, betas=(beta1, 0.999), weight_decay=weight_decay, fused=True
     )
-    (x, y), (dev_x, dev_y) = parts.train, parts.dev
     steps = case.epochs * -(-len(x) // case.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = torch.Generator().manual_seed(1)
-    best = 0.0
+    best = -math.inf
     for _ in range(case.epochs):
         for rows in torch.randperm(len(x), generator=generator).split(case.batch):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            loss(model(x[rows]), y[rows]).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
         with torch.no_grad():
-            best = max(best, float((model(dev_x).argmax(1) == dev_y).double().mean()))
+            told = model(dev_x)
+            if numbers:
+                good = 1 - ((told - dev_y) ** 2).sum() / ((dev_y - dev_y.mean()) ** 2).sum()
+            else:
+                good = (told.argmax(1) == dev_y).double().mean()
+            best = max(best, float(good))
     return best
 
 
@@ -150,7 +176,10 @@ def with_thalweg(case: Case, seed: int, where: str) -> tuple[float, Race, dict[s
     start = time.time()
     folder, result = start_study(spec, plan, Silent())
     seconds = result["ended"] - start  # the page comes after it, and has no counterpart
-    race = [(record["ended"] - start, record["score"] or 1.0) for record in Trials(folder).read()]
+    race = [
+        (record["ended"] - start, 1.0 if record["score"] is None else record["score"])
+        for record in Trials(folder).read()
+    ]
     return seconds, sorted(race), result
 
 
@@ -365,6 +394,53 @@ def best_by(race: Race, seconds: float) -> float:
     return min((error for at, error in race if at <= seconds), default=1.0)
 
 
+def theirs_in(case: Case, parts: Prepared, seed: int, seconds: float, where: str) -> Race:
+    """Optuna one by one in as many seconds."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    start = time.time()
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    study = optuna.create_study(storage=f"sqlite:///{where}/paired.db", sampler=sampler)
+    study.optimize(_objective(case, parts), timeout=seconds)
+    return [(one.datetime_complete.timestamp() - start, one.value) for one in study.trials if one.value is not None]
+
+
+def paired(seeds: int) -> list[str]:
+    """Best dev error at equal time, and whether the differences are luck."""
+    from scipy import stats
+
+    lines = [
+        "\n## At equal time\n",
+        "`python benchmarks/search.py --paired`: the best dev error (1 − accuracy, 1 − R² on diabetes) of the trials that ended in "
+        "the time that thalweg took, start, probe and storage included; the same space, random sampler, epochs and batches.\n",
+        "| data | seed | seconds | thalweg | Optuna one by one | trials | trials of Optuna |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    pairs: list[tuple[float, float]] = []
+    for name, case in PAIRED.items():
+        parts = parts_of(case)
+        for seed in range(1, seeds + 1):
+            with tempfile.TemporaryDirectory() as where:
+                seconds, ours, _ = with_thalweg(case, seed, where)
+                theirs = theirs_in(case, parts, seed, seconds, where)
+            theirs = [one for one in theirs if one[0] <= seconds]
+            pairs.append((best_by(ours, seconds), best_by(theirs, seconds)))
+            words = f"{seconds:.1f} | {pairs[-1][0]:.4f} | {pairs[-1][1]:.4f} | {len(ours)} | {len(theirs)}"
+            lines.append(f"| {name} | {seed} | {words} |")
+            print(lines[-1], flush=True)
+    better = sum(a < b for a, b in pairs)
+    worse = sum(a > b for a, b in pairs)
+    sign = stats.binomtest(better, max(better + worse, 1)).pvalue
+    differences = [a - b for a, b in pairs]
+    rank = stats.wilcoxon(differences).pvalue if any(differences) else 1.0
+    lines.append(
+        f"\nLower in {better} of {len(pairs)}, equal in {len(pairs) - better - worse}, higher in {worse}: sign test "
+        f"p = {sign:.2g}, Wilcoxon's signed-rank test p = {rank:.2g}. Mean difference {statistics.mean(differences):+.4f}."
+    )
+    return lines
+
+
 def compare(name: str, rounds: int, others: set[str]) -> dict[str, Any]:
     case, parts = CASES[name], parts_of(CASES[name])
     taken: dict[str, list[float]] = {}
@@ -428,12 +504,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="The three small nets, once each; under ten minutes.")
     parser.add_argument("--json", action="store_true", help="The last line is one JSON object.")
     parser.add_argument("--out", default="")
+    parser.add_argument("--paired", action="store_true", help="Best dev error at equal time, tested.")
+    parser.add_argument("--seeds", type=int, default=5, help="Seeds of each paired data set.")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.worker:
         name, seed, storage, trials = options.worker
         optuna_worker(name, int(seed), storage, int(trials))
+        return
+    if options.paired:
+        written = paired(options.seeds)
+        print(written[-1])
+        if options.out:
+            out = Path(options.out)
+            kept = (
+                out.read_text(encoding="utf-8").partition("\n## At equal time")[0] if out.exists() else "# Searches\n"
+            )
+            out.write_text(kept.rstrip("\n") + "\n" + "\n".join(written) + "\n", encoding="utf-8")
+        shutil.rmtree("unused", ignore_errors=True)
         return
     names = (
         options.cases.split(",")
