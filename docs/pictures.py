@@ -60,16 +60,25 @@ def speed() -> str:
 
 
 def main() -> None:
+    ailing = ["--activation", "sigmoid", "--hidden", "64,64,64,64,64,64", "--lr", "0.001", "--epochs", "15"]
     with tempfile.TemporaryDirectory() as place, Browser() as browser:
-        for words in (["digits"], [str(ROOT / "examples/diabetes.csv"), "--target", "progression"]):
-            subprocess.run([sys.executable, "-m", "thalweg", "train", *words], cwd=place, check=True)
-        digits, diabetes = (Path(place) / f"runs/{name}-1/page.html" for name in ("digits", "diabetes"))
+        for words in (
+            ["train", "digits"],
+            ["train", str(ROOT / "examples/diabetes.csv"), "--target", "progression"],
+            ["train", "digits", "--name", "ailing", *ailing],
+            ["diagnose", "ailing"],
+            ["tune", "digits", "--trials", "64", "--epochs", "20", "--members", "32", "--name", "study"],
+        ):
+            subprocess.run([sys.executable, "-m", "thalweg", *words], cwd=place, check=True)
+        digits, diabetes, ailing_page, study = (
+            Path(place) / f"runs/{name}/page.html" for name in ("digits-1", "diabetes-1", "ailing", "study")
+        )
         crop(browser, digits, "body", "#learning", ROOT / "docs/page.png")
         crop(browser, diabetes, "#errors", "#errors", ROOT / "docs/table.png")
-        crop(browser, digits, "#signals", "#signals", ROOT / "docs/signals.png")
+        crop(browser, ailing_page, "#findings", "#findings", ROOT / "docs/doctor.png")
         (Path(place) / "speed.html").write_text(speed(), encoding="utf-8")
         crop(browser, Path(place) / "speed.html", "h3", "#bars", ROOT / "docs/steps.png")
-        crop(browser, digits, "#rate", "#rate", ROOT / "docs/rate.png")
+        crop(browser, study, "#search", "#importance", ROOT / "docs/study.png")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def commands() -> list[tuple[str, list[str]]]:
 def shape(line: str) -> str:
     """A line without its numbers, and without what hangs on their last digit: whether a run stopped early."""
     line = re.sub(r", dev \w+ has not improved for \d+ epochs", "", line)
+    line = re.sub(r"(the best of \d+ trials had [\d.]+).*", r"\1", line)
     return re.sub(r"\s+", " ", re.sub(r"\d[\d.,e+-]*", "0", line)).strip()
 
 
@@ -53,7 +54,7 @@ def test_every_command_does_what_the_readme_says(tmp_path) -> None:
             assert [shape(line) for line in printed if line.strip()] == [shape(line) for line in expected], command
         ran += 1
     assert ran >= 7
-    first, second = ((tmp_path / f"runs/{run}/model.safetensors").read_bytes() for run in ("digits-1", "digits-3"))
+    first, second = ((tmp_path / f"runs/{run}/model.safetensors").read_bytes() for run in ("digits-1", "digits-2"))
     assert first == second, "the README promises the same bits"
 
 
