@@ -180,9 +180,23 @@ def test_a_run_still_at_chance_has_no_slack_where_nothing_but_trials_tells_what_
         if math.isfinite(value):
             untold.record(600, {name: value})
     assert [f.kind for f in examine(untold).findings][:1] == ["lr_too_low"]
+    untold.record(600, {"trial/faster/error": 0.37, "trial/faster/dev_error": 0.37})
+    assert [f.kind for f in examine(untold).findings] == ["lr_too_low"]
+    untold.record(600, {"update/first": 1e-3})
+    assert not examine(untold).findings
 
 
 def test_labels_of_some_classes_swapped_in_training_only_are_wrong_labels():
     run = {"reference/train": 0.253, "reference/clear_disagreement": 0.12, "train/error": 0.17, "dev/error": 0.13}
     assert kinds(**run | {"reference/dev": 0.15})[:1] == ["label_noise"]
     assert "label_noise" not in kinds(**run | {"reference/dev": 0.23})
+
+
+def test_first_moments_without_gradient_are_named_where_nothing_else_helps():
+    run = BAD | {"recurrent": 1.0, "moments/early": 1e-9, "trial/same/error": 0.6}
+    run |= {f"trial/{trial}/error": 0.6 for trial in ("slow", "slower", "fast", "faster")}
+    assert kinds(**run)[:1] == ["vanishing_gradient"]
+    assert kinds(**run | {"trial/fast/error": 0.1, "trial/fast/loss": 0.2, "trial/same/loss": 1.0})[:1] == [
+        "lr_too_low"
+    ]
+    assert "vanishing_gradient" not in kinds(**run | {"moments/early": 1e-2})

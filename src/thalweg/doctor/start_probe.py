@@ -8,6 +8,7 @@ array([0.02, 0.91])
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -130,7 +131,8 @@ def activations(case: Case, state: State) -> dict[str, float]:
 
 
 def gradients(case: Case, state: State) -> dict[str, float]:
-    """``gradient/NAME``: the norm of the gradient of each weight over the training rows judged; ``size/NAME`` of the weight."""
+    """``gradient/NAME``: the norm of the gradient of each weight over the training rows judged; ``size/NAME`` of the weight.
+    ``moments/early``: of a recurrent layer's input, the gradient of the first tenth of moments over the largest moment's."""
     model = case.twin.at(state, training=True)
     with quietly(0):
         for p in model.parameters():
@@ -138,14 +140,37 @@ def gradients(case: Case, state: State) -> dict[str, float]:
         most = max(case.batch, min(GRADIENT_ROWS, case.budget.rows(0.02) // 3))
         inputs, targets = case.train.take(case.train.sample(most, seed=2))
         case.budget.spend(3 * case.budget.forward(len(targets), 1))
+        fed = _fed(model)
         value = case.loss(model(inputs), targets)
         named = {n: p for n, p in model.named_parameters() if p.ndim >= 2}
-        found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
-    given = [(n, g, named[n].detach()) for n, g in zip(named, found, strict=True) if g is not None]
+        found = torch.autograd.grad(value, [*named.values(), *fed], allow_unused=True)
+    given = [(n, g, named[n].detach()) for n, g in zip(named, found, strict=False) if g is not None]
     sizes = norms([g for _, g, _ in given]) + norms([w for _, _, w in given])
     numbers = {f"gradient/{n}": size for (n, _, _), size in zip(given, sizes, strict=False)}
     numbers |= {f"weights/{n}/unlike": _unlike(g.flatten(1)) for n, g, w in given if len(w) > 1 and not bool(w.any())}
+    if fed and found[-1] is not None:
+        by_moment = found[-1].norm(dim=(0, 2))
+        early = by_moment[: max(len(by_moment) // 10, 1)].max() / by_moment.max().clamp(min=1e-30)
+        numbers["moments/early"] = float(early)
     return numbers | {f"size/{n}": size for (n, _, _), size in zip(given, sizes[len(given) :], strict=True)}
+
+
+def _fed(model: torch.nn.Module) -> list[torch.Tensor]:
+    """What the model's first recurrent layer is given, (rows, moments, columns), with a gradient; filled as the model runs."""
+    fed: list[torch.Tensor] = []
+    layer = next((m for m in model.modules() if isinstance(m, torch.nn.RNNBase)), None)
+
+    def listen(layer: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        rows = given[0]
+        if fed or not isinstance(rows, torch.Tensor) or rows.ndim != 3:
+            return None
+        first = rows if layer.batch_first else rows.transpose(0, 1)
+        fed.append(first if first.requires_grad else first.detach().requires_grad_())
+        return (fed[0] if layer.batch_first else fed[0].transpose(0, 1), *given[1:])
+
+    if layer is not None:
+        layer.register_forward_pre_hook(listen)
+    return fed
 
 
 def _unlike(rows: torch.Tensor) -> float:

@@ -123,7 +123,8 @@ def lr_too_low(n: Numbers) -> Suspicion | None:
     faster = min(n("trial/fast/error", math.inf), n("trial/faster/error", math.inf))
     settled = faster > n("train/error") - 0.15 * n.unfit and n.resumed < 0.1  # slow, but it got where it was going
     crawls = n("update/first") < CRAWL and n("trial/fast/loss") < n("trial/same/loss")
-    if not n.underfits or not (crawls or (gain > 0.3 and not settled)):
+    untold = math.isnan(n("reference/train")) and n("train/error") > 0.95 * n("chance")  # nobody knows what data allow
+    if not (n.underfits or (untold and crawls)) or not (crawls or (gain > 0.3 and not settled)):
         return None
     gain = max(gain, 0.5) if crawls else gain
     ends = n("trial/fast/error")

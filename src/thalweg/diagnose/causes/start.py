@@ -10,6 +10,8 @@ import math
 
 from thalweg.diagnose.numbers import Numbers, Suspicion
 
+FORGOTTEN = 1e-4
+"""Of the gradient of the moment that has most: below it the first moments are not learned from."""
 LARGE, SMALL = 5.0, 0.2
 """Of a weight's spread over 1/√(3·fan in): PyTorch draws 1, Xavier about 1.7, He 2.4."""
 
@@ -77,6 +79,14 @@ def vanishing_gradient(n: Numbers) -> Suspicion | None:
     if not n.short:
         return None
     stuck = n("train/error") > 0.6 * n("chance")
+    early = max(n.first("moments/early"), n("moments/early"))
+    if stuck and early < FORGOTTEN:
+        said = f"The gradient of the first moments is {early:.1e} of the largest moment's, before training and after."
+        trials = ("slow", "slower", "fast", "faster")
+        learns = max(n.closes(trial) for trial in trials) > 0.4 or n.resumed > 0.5 or n("update/first") < 1e-4
+        evidence = {"start": n.first("moments/early"), "end": n("moments/early")}
+        where = "the recurrent layer"
+        return Suspicion("vanishing_gradient", where, said, 0.5 if learns else 0.8, "gradients by moment", evidence)
     for moment, word in ((0, "At the start"), (1, "At the end"))[: 2 if stuck else 1]:
         chain = _chain(n, moment)
         if len(chain) < 4:
