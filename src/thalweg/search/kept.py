@@ -214,6 +214,9 @@ class Kept:
     def running(self) -> list[Asked]:
         return [Asked(t.number, self._point(t)) for t in self._trials() if t.state == TrialState.RUNNING]
 
+    def told(self) -> dict[int, dict[str, Any]]:
+        return {trial.number: trial.user_attrs for trial in self._trials()}
+
     def close(self) -> None:
         self._close(given_back=True)
 

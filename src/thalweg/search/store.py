@@ -98,6 +98,10 @@ class Store(Protocol):
         """The trials that run or were interrupted, by number."""
         ...
 
+    def told(self) -> Mapping[int, Mapping[str, Any]]:
+        """What was told beside the scores of each trial, by its number."""
+        ...
+
     def close(self) -> None:
         """Gives back the trials that still run."""
         ...
@@ -149,6 +153,9 @@ class Memory:
 
     def running(self) -> list[Asked]:
         return [Asked(number, self._running[number]) for number in sorted(self._running)]
+
+    def told(self) -> Mapping[int, Mapping[str, Any]]:
+        return self.attrs
 
     def close(self) -> None:
         pass

@@ -96,16 +96,19 @@ class Study:
     def gather(self) -> None:
         """Takes in the trials that other processes have trained meanwhile, on this machine or another."""
         known = {record["number"]: record for record in self.kept.read()}
+        told = self.store.told()
         for one in self.store.finished():
             if one.number not in known:
                 status = PRUNED if one.pruned_at is not None else FINISHED if one.succeeded else FAILED
                 value = -one.score if self.watch in ABOVE else one.score
                 score = score_of({self.watch: value}, self.watch) if one.succeeded else None
+                more = told.get(one.number, {})
                 known[one.number] = {
                     "number": one.number, "values": one.values, "status": status, "score": score,
-                    "why": "trained on another machine", "epochs": one.pruned_at or self.spec.epochs, "best_epoch": 0,
-                    "metrics": {"dev": {self.watch: value} if one.succeeded else {}}, "created": "", "ended": math.nan,
-                    "seconds": 0.0,
+                    "why": more.get("stopped") or "trained on another machine", "best_epoch": 0,
+                    "epochs": one.pruned_at or self.spec.epochs,
+                    "metrics": {"dev": more.get("dev", {self.watch: value}) if one.succeeded else {}},
+                    "created": "", "ended": math.nan, "seconds": more.get("seconds", 0.0),
                 }  # fmt: skip
         self.results = [known[number] for number in sorted(known)]
 
