@@ -19,7 +19,8 @@ For nets in which arithmetic is all there is, what is compared is one process fo
     python benchmarks/search.py --paired --out benchmarks/results/search.md      # about eight minutes
 
 gives Optuna, one by one, the seconds that ``thalweg tune`` took, and compares the best dev error of the trials that ended in
-them, on five data sets and five seeds, with the same space, random sampler, mini-batches and epochs; a paired test is printed and put behind the file's tables.
+them, on five data sets and five seeds, with the same space, random sampler, mini-batches and epochs; a paired test is printed
+and put behind the file's tables.
 """
 
 from __future__ import annotations
@@ -412,8 +413,8 @@ def paired(seeds: int) -> list[str]:
 
     lines = [
         "\n## At equal time\n",
-        "`python benchmarks/search.py --paired`: the best dev error (1 − accuracy, 1 − R² on diabetes) of the trials that ended in "
-        "the time that thalweg took, start, probe and storage included; the same space, random sampler, epochs and batches.\n",
+        "`python benchmarks/search.py --paired`: the best dev error (1 − accuracy, 1 − R² on diabetes) of trials ended in the "
+        "time that thalweg took, start, probe and storage included; the same space, random sampler, epochs and batches.\n",
         "| data | seed | seconds | thalweg | Optuna one by one | trials | trials of Optuna |",
         "|---|---|---|---|---|---|---|",
     ]
