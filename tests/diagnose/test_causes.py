@@ -200,3 +200,9 @@ def test_first_moments_without_gradient_are_named_where_nothing_else_helps():
         "lr_too_low"
     ]
     assert "vanishing_gradient" not in kinds(**run | {"moments/early": 1e-2})
+
+
+def test_rare_classes_that_dev_rows_are_full_of_must_be_recognised_better():
+    run = {"class/smallest": 0.0145, "class/count": 2.0, "class/recall_rare": 0.7, "class/recall_common": 1.0}
+    assert kinds(**run) == []
+    assert kinds(**run | {"domain/prior_distance": 0.38}) == ["class_imbalance"]
