@@ -145,7 +145,8 @@ def _advice(study: StudyReport) -> Section | None:
 
 
 def _way(study: StudyReport) -> str:
-    said = [study.way, *study.notes]
+    way = study.way.rstrip(".")
+    said = [f"{way[:1].upper()}{way[1:]}." if way else "", *study.notes]
     if math.isfinite(study.storage_seconds) and study.seconds > 0:
         share = study.storage_seconds / study.seconds
         said.append(f"Choosing points and keeping trials took {share:.1%} of the time.".replace("%", " %"))

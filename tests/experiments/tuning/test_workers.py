@@ -80,3 +80,29 @@ def test_a_cluster_finds_the_same(tmp_path: Path, here: Tuned) -> None:
     found = tuned(tmp_path, engine="ray", workers=1)
     assert scores(found) == scores(here)
     assert "Ray cluster" in found.folder.read_json(found.folder.result)["decision"]["sentence"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_actor_s_trials_are_asked_again(tmp_path: Path, here: Tuned) -> None:
+    killed: list[int] = []
+    lost: list[int] = []
+    ended: list[int] = []
+
+    def kill_one(event: Event, study: object) -> None:
+        if isinstance(event, Passed) and not killed:
+            from ray._private import state
+
+            actors = [one for one in state.actors().values() if one["ActorClassName"] == "Trainer"]
+            killed.extend(one["Pid"] for one in actors if one["State"] == "ALIVE")
+            os.kill(killed[0], signal.SIGKILL)
+        if isinstance(event, Lost):
+            lost.extend(event.numbers)
+        if isinstance(event, Ended):
+            ended.append(event.number)
+
+    found = tuned(tmp_path, engine="ray", workers=1, members=1, epochs=600, patience=0, trials=2, on_event=kill_one)
+    assert killed
+    assert len(lost) == 1
+    assert sorted(ended) == [0, 1]
+    assert scores(found) == scores(tuned(tmp_path / "alone", workers=1, members=1, epochs=600, patience=0, trials=2))

@@ -90,13 +90,14 @@ class Cluster:
         told, deaths = False, 0
 
         def listen() -> bool:
-            heard = events.get_nowait_batch(min(events.qsize(), 1000))
-            for event in heard:
-                assert isinstance(event, Passed | Ended)
-                if isinstance(event, Ended):
-                    ended.add(event.number)
-                tell(event)
-            return any(isinstance(event, Ended) for event in heard)
+            before = len(ended)
+            while waiting := events.qsize():  # all of them: what a lost actor still said is not asked again
+                for event in events.get_nowait_batch(min(waiting, 1000)):
+                    assert isinstance(event, Passed | Ended)
+                    if isinstance(event, Ended):
+                        ended.add(event.number)
+                    tell(event)
+            return len(ended) > before
 
         while True:
             if stop() and not told:
