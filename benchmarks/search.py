@@ -109,11 +109,12 @@ class Prepared:
     dev: tuple[torch.Tensor, torch.Tensor]
 
 
-def parts_of(case: Case) -> Prepared:
+def parts_of(case: Case, seed: int) -> Prepared:
+    """As ``thalweg tune`` divides them: by the seed."""
     from thalweg.experiments.parts import prepare
     from thalweg.experiments.reading import read
 
-    spec = spec_of(case, "unused")
+    spec = spec_of(case, "unused").replace(seed=seed)
     parts = prepare(read(spec), spec, device=torch.device("cpu")).parts
     flat = tuple((inputs.reshape(len(inputs), -1), targets) for inputs, targets in (parts.train, parts.dev))
     return Prepared(*flat)
@@ -219,7 +220,7 @@ def optuna_worker(name: str, seed: int, storage: str, trials: int) -> None:
     torch.set_num_threads(1)
     case = CASES[name]
     study = optuna.load_study(study_name="study", storage=storage, sampler=optuna.samplers.RandomSampler(seed=seed))
-    study.optimize(_objective(case, parts_of(case)), n_trials=trials)
+    study.optimize(_objective(case, parts_of(case, seed // 100)), n_trials=trials)
 
 
 def with_optuna_processes(name: str, case: Case, seed: int, where: str) -> tuple[float, Race]:
@@ -255,7 +256,7 @@ def with_ray(name: str, case: Case, seed: int, where: str) -> tuple[float, Race]
     class Trainable(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
             torch.set_num_threads(1)
-            self.parts = parts_of(case)
+            self.parts = parts_of(case, seed)
             self.values = config
 
         def reset_config(self, config: dict[str, Any]) -> bool:
@@ -420,8 +421,8 @@ def paired(seeds: int) -> list[str]:
     ]
     pairs: list[tuple[float, float]] = []
     for name, case in PAIRED.items():
-        parts = parts_of(case)
         for seed in range(1, seeds + 1):
+            parts = parts_of(case, seed)
             with tempfile.TemporaryDirectory() as where:
                 seconds, ours, _ = with_thalweg(case, seed, where)
                 theirs = theirs_in(case, parts, seed, seconds, where)
@@ -443,11 +444,12 @@ def paired(seeds: int) -> list[str]:
 
 
 def compare(name: str, rounds: int, others: set[str]) -> dict[str, Any]:
-    case, parts = CASES[name], parts_of(CASES[name])
+    case = CASES[name]
     taken: dict[str, list[float]] = {}
     races: dict[str, list[Race]] = {}
     shares, decision = [], ""
     for seed in range(1, rounds + 1):
+        parts = parts_of(case, seed)
         with tempfile.TemporaryDirectory() as where:
             seconds, race, result = with_thalweg(case, seed, where)
             taken.setdefault("thalweg", []).append(seconds)
