@@ -149,6 +149,15 @@ class TestOneThatMatters:
 
 
 class TestGrid:
+    def test_a_grid_with_conditions_is_counted_without_being_walked(self) -> None:
+        entries = {
+            "rule": ["sgd", "adam"],
+            "momentum": {"range": "0.5..0.9", "when": {"rule": "sgd"}},
+            **dict.fromkeys("abcdef", "0.0..1.0"),
+        }
+        assert Grid(Space.parse(entries), points=2).size == (2 + 1) * 2**6 == sum(1 for _ in _walked(entries, 2))
+        assert Grid(Space.parse(entries), points=1000).size == 1001 * 1000**6
+
     def test_says_its_number_first(self) -> None:
         assert (
             Grid(Space.parse({"a": "0.0..1.0", "b": "1..3", "c": [1, 2]}), points=5).formula == "5 × 3 × 2 = 30 trials"
@@ -295,3 +304,7 @@ class TestOrderOfTrials:
         trials = [Finished(0, {}, (0.5, 2.0)), Finished(1, {}, (math.inf, 3.0)), Finished(2, {}, (0.1, math.nan))]
         assert [trial.scores for trial in with_finite_scores(trials)] == [(0.5, 2.0), (0.5, 3.0), (0.1, 3.0)]
         assert with_finite_scores([Finished(0, {}, (math.inf,))])[0].scores == (1.0,)
+
+
+def _walked(entries: dict, points: int) -> list:
+    return Grid(Space.parse(entries), points=points).suggest([], [], 10**6)

@@ -157,9 +157,22 @@ class Grid:
     @property
     def size(self) -> int:
         """The number of trials."""
-        if not self.space.when:
-            return math.prod(len(self.space[name].grid(self.points)) for name in self.space)
-        return sum(1 for _ in self._all())
+        order = self.space.order()
+        asked = {other for conditions in self.space.when.values() for other in conditions}
+
+        def below(depth: int, point: Point) -> int:
+            """Counted without going through them: only what others depend on is told apart."""
+            if depth == len(order):
+                return 1
+            name = order[depth]
+            if not self.space.wants(name, point):
+                return below(depth + 1, point)
+            values = self.space[name].grid(self.points)
+            if name not in asked:
+                return len(values) * below(depth + 1, point)
+            return sum(below(depth + 1, {**point, name: value}) for value in values)
+
+        return below(0, {})
 
     @property
     def formula(self) -> str:

@@ -134,6 +134,16 @@ def test_a_setting_that_is_searched_and_given_is_said(tmp_path: Path) -> None:
     assert any(said.startswith("1 trial of at most 3 passes") for said in watcher.said)
 
 
+def test_what_is_asked_for_is_said(tmp_path: Path) -> None:
+    watcher = Remembers()
+    plan = Plan(RATES, trials=2, confirm=0, members=1, sampler="grid", points=20_000)
+    _, result = start_study(spec_in(tmp_path), plan, watcher)
+    assert any("the first 2 are tried: too many, so fewer --points" in said for said in watcher.said)
+    sentence = result["decision"]["sentence"]
+    assert sentence.startswith("one candidate at a time")
+    assert "1 candidates" not in sentence
+
+
 @pytest.mark.parametrize(
     ("space", "sentence"),
     [

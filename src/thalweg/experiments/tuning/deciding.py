@@ -135,6 +135,8 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
 def _sentence(way: str, members: int, cores: int, inner: str, rate: float, gain: float) -> str:
     against = "one process per core, one candidate at a time" if cores > 1 else "one candidate at a time"
     speed = f"{rate:,.0f} member-steps a second, {gain:.3g} × {against}"
+    if way == POPULATION and members == 1:
+        return f"one candidate at a time in this process ({inner}): {speed}"
     if way == POPULATION:
         return f"up to {members} candidates train as one program ({inner}): {speed}"
     if way == WORKERS and members > 1:

@@ -276,8 +276,12 @@ def decided(plan: Plan, laboratory: Laboratory, spec: Spec, *, candidates: int) 
         kind = "actors on a Ray cluster" if plan.engine == "ray" else "workers"
         each = f"{members} candidates as one program" if members > 1 else "one candidate at a time"
         sentence = f"{wanted} {kind}, as asked, {each} in each (without being told: {found.sentence})"
-        found = replace(found, way=WORKERS, workers=wanted, members=members, sentence=sentence)
-    return found if plan.members is None else replace(found, members=plan.members)
+        return replace(found, way=WORKERS, workers=wanted, members=members, sentence=sentence)
+    if plan.members in (None, found.members):
+        return found
+    each = f"up to {plan.members} candidates together" if plan.members > 1 else "one candidate at a time"
+    sentence = f"{each}, as asked (without being told: {found.sentence})"
+    return replace(found, members=plan.members, sentence=sentence)
 
 
 def engine_of(plan: Plan, decision: Decision, laboratory: Laboratory, materials: Materials) -> Engine:

@@ -16,6 +16,9 @@ from thalweg.experiments.tuning.rungs import Rungs
 from thalweg.search.samplers import Grid
 from thalweg.search.space import Space
 
+MANY = 10_000
+"""Points of a grid that nobody tries."""
+
 
 def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
     """What is going to be searched and what it costs, before it starts."""
@@ -28,11 +31,10 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
     trials = plan.trials
     if isinstance(sampler, Grid):
         sizes = " × ".join(str(len(space[name].grid(plan.points))) for name in space.searched)
-        more = (
-            f", of which the first {trials:,} are tried: --trials {sampler.size} tries all"
-            if sampler.size > trials
-            else ""
-        )
+        all_of_them = f"--trials {sampler.size} tries all"
+        if sampler.size > MANY:
+            all_of_them = "too many, so fewer --points or a random search would say more"
+        more = f", of which the first {trials:,} are tried: {all_of_them}" if sampler.size > trials else ""
         said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
         trials = min(trials, sampler.size)
     rungs = Rungs.of(plan.prune, epochs=spec.epochs)
