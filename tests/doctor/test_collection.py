@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # where the programs are
+sys.path.append(
+    str(Path(__file__).parents[2] / "benchmarks")
+)  # where the programs are; behind the tests, which have a module of the same name as one there
 
 from ailing import PROGRAMS, run
 
