@@ -20,17 +20,22 @@ def main() -> None:
     """Runs the command line and leaves with its exit status."""
     # Idle OpenMP threads wait asleep, not spinning: on a machine that does anything else, spinning costs a factor of ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from thalweg.cli.commands import Told, app
-
     as_json = "--json" in sys.argv[1:]
+    told = False
     try:
-        app()
+        from thalweg.cli.commands import Told, app
+
+        try:
+            app()
+        except Told:
+            told = True
+            raise
     except InputError as error:
         _leave(str(error), 2, as_json)
     except KeyboardInterrupt:
         _leave("stopped", 130, as_json)
     except SystemExit as leaving:  # Typer's own: it has said on standard error what is wrong with the words given
-        if as_json and leaving.code and not isinstance(leaving, Told):
+        if as_json and leaving.code and not told:
             sentence = "stopped" if leaving.code == 130 else "the command was not understood: see standard error"
             print(json.dumps({"error": sentence}))
         raise

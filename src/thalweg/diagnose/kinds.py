@@ -58,7 +58,9 @@ KINDS: dict[str, Kind] = {
         "Cohen et al., ICLR 2021; Bengio 2012",
     ),
     "lr_too_low": Kind(
-        "Learning rate too low", "Raise the learning rate tenfold.", "Bengio, Practical Recommendations, 2012"
+        "Learning rate too low",
+        "Raise the learning rate, tenfold at a time.",
+        "Bengio, Practical Recommendations, 2012",
     ),
     "undertrained": Kind(
         "Trained too briefly",

@@ -152,7 +152,9 @@ class Experiment:
         finally:
             self.model.train(training)
         if not isinstance(outputs, torch.Tensor):
-            raise InputError(f"the model gives {type(outputs).__name__}, not a tensor of outputs")
+            raise InputError(
+                f"the model gives {type(outputs).__name__}, not a tensor of outputs: let its forward return the tensor"
+            )
         self.objective.check(outputs, targets)
         known = ["loss", *self.objective.metrics(outputs, targets)]
         if (self.spec.watch or "loss") not in known:
