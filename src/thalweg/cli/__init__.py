@@ -35,9 +35,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _leave("stopped", 130, as_json)
     except SystemExit as leaving:  # Typer's own: it has said on standard error what is wrong with the words given
+        if leaving.code == 130 and not told:
+            _leave("stopped", 130, as_json)
         if as_json and leaving.code and not told:
-            sentence = "stopped" if leaving.code == 130 else "the command was not understood: see standard error"
-            print(json.dumps({"error": sentence}))
+            print(json.dumps({"error": "the command was not understood: see standard error"}))
         raise
     except BrokenPipeError:  # the reader of our output has gone, as in `thalweg runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
