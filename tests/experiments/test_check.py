@@ -233,13 +233,11 @@ def test_what_fit_refuses_is_refused() -> None:
 
 def test_the_work_of_a_forward_pass_by_hand() -> None:
     from thalweg.experiments.fitting import assembled
+    from thalweg.experiments.reading import Beside
     from thalweg.experiments.rehearsal import Rehearsal, Work
     from thalweg.experiments.watcher import Silent
 
     model = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
-    experiment, prepared = assembled(
-        model, (X, Y), dev=None, test=None, weights=None, groups=None, time=None, split_column=None, loss=None,
-        optimizer=None, watcher=Silent(), settings={},
-    )  # fmt: skip
+    experiment, prepared = assembled(model, (X, Y), Beside(), loss=None, optimizer=None, watcher=Silent(), settings={})
     work = Work.of(Rehearsal.of(experiment, prepared, own_loss=False))
     assert work.each == 2 * (4 * 9 * 36) + 2 * 1440 and work.weights == 40 + 1450

@@ -29,7 +29,7 @@ from thalweg.experiments.checkup import Checkup
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.fitting import assembled
 from thalweg.experiments.parts import Prepared, prepare
-from thalweg.experiments.reading import read
+from thalweg.experiments.reading import Beside, read
 from thalweg.experiments.rehearsal import Rehearsal, Work
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
@@ -62,9 +62,14 @@ def check(
     onlooker = Silent() if watcher is None else watcher
     with _as_they_were():
         experiment, prepared = assembled(
-            model, data, dev=dev, test=test, weights=weights, groups=groups, time=time, split_column=split_column,
-            loss=loss, optimizer=optimizer, watcher=onlooker, settings=settings | {"pretrain": False},
-        )  # fmt: skip
+            model,
+            data,
+            Beside(dev, test, weights, groups, time, split_column),
+            loss=loss,
+            optimizer=optimizer,
+            watcher=onlooker,
+            settings=settings | {"pretrain": False},
+        )
         return checkup(experiment, prepared, None, watcher=onlooker, own_loss=loss is not None)
 
 

@@ -12,7 +12,7 @@ trained in place, ends with its best weights and in evaluation mode.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -24,6 +24,7 @@ from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare, prepare_loaders
 from thalweg.experiments.rate import find_rate
+from thalweg.experiments.reading import Beside
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
@@ -97,9 +98,14 @@ def fit(
     before = torch.get_num_threads()
     try:
         experiment, prepared = assembled(
-            model, data, dev=dev, test=test, weights=weights, groups=groups, time=time, split_column=split_column,
-            loss=loss, optimizer=optimizer, watcher=onlooker, settings=settings,
-        )  # fmt: skip
+            model,
+            data,
+            Beside(dev, test, weights, groups, time, split_column),
+            loss=loss,
+            optimizer=optimizer,
+            watcher=onlooker,
+            settings=settings,
+        )
         torch.set_num_threads(experiment.spec.threads or before)
         if optimizer is None and experiment.spec.lr is None:
             onlooker.stage("finding a learning rate")
@@ -127,13 +133,8 @@ def fit(
 def assembled(
     model: torch.nn.Module | str,
     data: Any,
+    beside: Beside,
     *,
-    dev: Any,
-    test: Any,
-    weights: Any,
-    groups: Any,
-    time: Any,
-    split_column: Any,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None,
     optimizer: torch.optim.Optimizer | None,
     watcher: Watcher,
@@ -153,16 +154,18 @@ def assembled(
             raise InputError(f"{name} does not belong to an optimizer of your own: leave it out, or the optimizer")
     place = build_device(spec.device)
     if _is_batches(data):
-        if dev is None:
+        if beside.dev is None:
             raise InputError("a DataLoader needs a dev part beside it, to stop early by: give dev=, a loader or (X, y)")
-        brought = {"test": test, "weights": weights, "groups": groups, "time": time, "split_column": split_column}
-        for name in (*(name for name, given in brought.items() if given is not None), *_of_data(settings)):
+        brought = [
+            part.name for part in fields(beside) if part.name != "dev" and getattr(beside, part.name) is not None
+        ]
+        for name in (*brought, *_of_data(settings)):
             raise InputError(
                 f"{name} does not belong to a DataLoader, which brings finished batches: leave it out, or give arrays"
             )
-        prepared = prepare_loaders(data, dev, spec, device=place)
+        prepared = prepare_loaders(data, beside.dev, spec, device=place)
     else:
-        prepared = _prepared(data, spec, place, dev, test, weights, groups, time, split_column)
+        prepared = prepare(beside.read(data, spec), spec, device=place)
     experiment = assemble(
         spec,
         prepared,
@@ -191,32 +194,3 @@ def _is_batches(data: Any) -> bool:
         return False
     first = data if iter(data) is data else next(iter(data), data)
     return first is data or (isinstance(first, tuple | list) and len(first) == 2)
-
-
-def _prepared(
-    data: Any,
-    spec: Spec,
-    device: torch.device,
-    dev: Any,
-    test: Any,
-    weights: Any,
-    groups: Any,
-    time: Any,
-    split_column: Any,
-) -> Prepared:
-    from thalweg.data import load
-
-    loaded = load(
-        data,
-        target=spec.target,
-        task=spec.task,
-        delimiter=spec.delimiter,
-        dev=dev,
-        test=test,
-        weights=weights,
-        groups=groups,
-        time=time,
-        split_column=split_column,
-        drop=spec.drop or (),
-    )
-    return prepare(loaded, spec, device=device)

@@ -31,6 +31,7 @@ from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.predict import Predictor
 from thalweg.experiments.rate import find_rate
+from thalweg.experiments.reading import Beside
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.together import together, train_together
@@ -98,8 +99,6 @@ def cross_validate(
     ``model`` is the name of a built-in net or ``FILE.py:FUNCTION``. Raises ``InputError`` as ``fit`` does, and where the data
     cannot be divided into so many folds.
     """
-    from thalweg.data import load
-
     if not isinstance(model, str):
         raise InputError(
             "each fold needs a network of its own: give the model by name, as mlp or FILE.py:FUNCTION, not a module"
@@ -107,10 +106,7 @@ def cross_validate(
     check_keywords("cross_validate", settings)
     spec = Spec(data=data if isinstance(data, str) else "the data", model=model, folds=folds, **settings)
     check_words(spec)
-    loaded = load(
-        data, target=spec.target, task=spec.task, delimiter=spec.delimiter, weights=weights, groups=groups, time=time,
-        drop=spec.drop or (),
-    )  # fmt: skip
+    loaded = Beside(weights=weights, groups=groups, time=time).read(data, spec)
     return run_folds(spec, loaded, watcher=Silent() if watcher is None else watcher)
 
 

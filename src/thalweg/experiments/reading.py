@@ -8,6 +8,7 @@ Stream(…)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +36,41 @@ def read(spec: Spec) -> Data | Stream:
 
 def read_whole(spec: Spec) -> Data:
     """Reads the data into memory."""
-    from thalweg import data
+    return Beside(spec.dev, spec.test, spec.weights, spec.groups, spec.time, spec.split_column).read(spec.data, spec)
 
-    return data.load(
-        spec.data,
-        target=spec.target,
-        task=spec.task,
-        delimiter=spec.delimiter,
-        dev=spec.dev,
-        test=spec.test,
-        weights=spec.weights,
-        groups=spec.groups,
-        time=spec.time,
-        split_column=spec.split_column,
-        drop=spec.drop or (),
-    )
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the data: parts of their own, and columns (by name or as arrays) that say more about each row.
+
+    >>> Beside(groups=patients).read((X, y), spec)
+    Data(…)
+    """
+
+    dev: Any = None
+    test: Any = None
+    weights: Any = None
+    groups: Any = None
+    time: Any = None
+    split_column: Any = None
+
+    def read(self, data: Any, spec: Spec) -> Data:
+        """``data`` in any form that ``thalweg.data.load`` takes, as the spec says. Raises ``InputError`` as that does."""
+        from thalweg.data import load
+
+        return load(
+            data,
+            target=spec.target,
+            task=spec.task,
+            delimiter=spec.delimiter,
+            drop=spec.drop or (),
+            dev=self.dev,
+            test=self.test,
+            weights=self.weights,
+            groups=self.groups,
+            time=self.time,
+            split_column=self.split_column,
+        )
 
 
 def _streamed(spec: Spec) -> Stream:

@@ -16,6 +16,7 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.experiments.assemble import check_module
+from thalweg.experiments.reading import Beside
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.folder import StudyFolder
@@ -95,8 +96,6 @@ def tune(
 
     Raises ``InputError`` for what cannot be searched or trained.
     """
-    from thalweg.data import load
-
     check_keywords("tune", settings)
     if not isinstance(model, str):
         check_module(model, None)
@@ -109,19 +108,7 @@ def tune(
     )
     if isinstance(data, torch.utils.data.DataLoader):
         raise InputError("a search needs the data themselves, not a DataLoader: give arrays, a frame or a file")
-    loaded = load(
-        data,
-        target=spec.target,
-        task=spec.task,
-        delimiter=spec.delimiter,
-        dev=dev,
-        test=test,
-        weights=weights,
-        groups=groups,
-        time=time,
-        split_column=split_column,
-        drop=spec.drop or (),
-    )
+    loaded = Beside(dev, test, weights, groups, time, split_column).read(data, spec)
     plan = Plan(
         space=space if isinstance(space, Space) or space is None else Space.parse(space),
         trials=trials,
