@@ -14,58 +14,28 @@ With data it says more. Inputs are a dict of what the model is called with; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from thalweg.diagnose import Finding
+from thalweg.doctor.callback import Callback
 from thalweg.doctor.keywords import Keywords
-from thalweg.doctor.twin import Loss
-from thalweg.doctor.watcher import Doctor, unwrapped
+from thalweg.doctor.watcher import unwrapped
 from thalweg.errors import InputError
 
 
-class Watching:
-    """What the callback does. ``doctor`` is None until training begins."""
-
-    def __init__(
-        self,
-        *,
-        loss: Loss | None = None,
-        train: Any = None,
-        dev: Any = None,
-        train_dev: Any = None,
-        live: Callable[[Finding], None] | None = None,
-        quiet: bool = False,
-    ) -> None:
-        """The arguments are those of ``thalweg.watch``."""
-        super().__init__()
-        self.doctor: Doctor | None = None
-        self._loss, self._train, self._dev, self._train_dev = loss, train, dev, train_dev
-        self._live, self._quiet = live, quiet
+class Watching(Callback):
+    """The arguments are those of ``thalweg.watch``. ``doctor`` is None until training begins."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, *, model: Any, optimizer: Any, **_: Any) -> None:
-        self.doctor = Doctor(
-            Keywords(unwrapped(model)),
-            getattr(optimizer, "optimizer", optimizer),
-            loss=self._loss,
-            train=self._train,
-            dev=self._dev,
-            train_dev=self._train_dev,
-            live=self._live,
-            quiet=self._quiet,
-        )
-        self.doctor.__enter__()
+        self.begin(Keywords(unwrapped(model)), optimizer)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.doctor is not None:
-            self.doctor.epoch_end()
+        self.passed()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.doctor is not None:
-            self.doctor.__exit__(None, None, None)
+        self.end(None)
 
 
 @cache

@@ -24,15 +24,15 @@ from typing import Any
 import torch
 
 from thalweg.diagnose import Finding
+from thalweg.doctor.callback import Callback
 from thalweg.doctor.twin import Loss
-from thalweg.doctor.watcher import Doctor
 from thalweg.errors import InputError
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 
 
-class Watching:
-    """What the callback does, whichever package it is for. ``doctor`` is None until training begins."""
+class Watching(Callback):
+    """``loss``, ``train``, ``dev``, ``train_dev``, ``live``, ``quiet`` are those of ``thalweg.watch``."""
 
     def __init__(
         self,
@@ -46,48 +46,24 @@ class Watching:
         live: Callable[[Finding], None] | None = None,
         quiet: bool = False,
     ) -> None:
-        """``loss``, ``train``, ``dev``, ``train_dev``, ``live``, ``quiet`` are those of ``thalweg.watch``."""
-        super().__init__()
-        self.doctor: Doctor | None = None
-        self._loss, self._train, self._dev, self._train_dev = loss, train, dev, train_dev
-        self._module, self._optimizer, self._live, self._quiet = module, optimizer, live, quiet
-        self._watches = False
+        super().__init__(loss=loss, train=train, dev=dev, train_dev=train_dev, live=live, quiet=quiet)
+        self._module, self._optimizer = module, optimizer
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        optimizers = trainer.optimizers
-        if not self._optimizer < len(optimizers):
-            raise InputError(f"optimizer is {self._optimizer}, and the module has {len(optimizers)}: count from 0")
-        self.doctor = Doctor(
-            self._chosen(pl_module),
-            getattr(optimizers[self._optimizer], "optimizer", optimizers[self._optimizer]),
-            loss=self._loss,
-            train=self._train,
-            dev=self._dev,
-            train_dev=self._train_dev,
-            live=self._live,
-            quiet=self._quiet,
-        )
-        if len(optimizers) > 1:
-            self.doctor.note(
-                f"of {len(optimizers)} optimizers, number {self._optimizer} is watched: optimizer= names another"
-            )
-        self.doctor.__enter__()
-        self._watches = True
+        optimizers, chosen = trainer.optimizers, self._optimizer
+        if not chosen < len(optimizers):
+            raise InputError(f"optimizer is {chosen}, and the module has {len(optimizers)}: count from 0")
+        several = f"of {len(optimizers)} optimizers, number {chosen} is watched: optimizer= names another"
+        self.begin(self._chosen(pl_module), optimizers[chosen], note=several if len(optimizers) > 1 else "")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._watches and self.doctor is not None:
-            self.doctor.epoch_end()
+        self.passed()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._end(None)
+        self.end(None)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self._end(exception)
-
-    def _end(self, error: BaseException | None) -> None:
-        if self._watches and self.doctor is not None:
-            self._watches = False
-            self.doctor.__exit__(type(error) if error else None, error, None)
+        self.end(exception)
 
     def _chosen(self, pl_module: torch.nn.Module) -> torch.nn.Module:
         if self._module:
