@@ -13,6 +13,7 @@ import json
 import os
 import sys
 
+from thalweg.cli.leaving import Told
 from thalweg.errors import InputError
 
 
@@ -21,23 +22,20 @@ def main() -> None:
     # Idle OpenMP threads wait asleep, not spinning: on a machine that does anything else, spinning costs a factor of ten.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     as_json = "--json" in sys.argv[1:]
-    told = False
     try:
-        from thalweg.cli.commands import Told, app
+        from thalweg.cli.commands import app
 
-        try:
-            app()
-        except Told:
-            told = True
-            raise
+        app()
+    except Told:
+        raise
     except InputError as error:
         _leave(str(error), 2, as_json)
     except KeyboardInterrupt:
         _leave("stopped", 130, as_json)
     except SystemExit as leaving:  # Typer's own: it has said on standard error what is wrong with the words given
-        if leaving.code == 130 and not told:
+        if leaving.code == 130:
             _leave("stopped", 130, as_json)
-        if as_json and leaving.code and not told:
+        if as_json and leaving.code:
             print(json.dumps({"error": "the command was not understood: see standard error"}))
         raise
     except BrokenPipeError:  # the reader of our output has gone, as in `thalweg runs | head`

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
-from thalweg.cli.source import spec_of
+from thalweg.cli.source import Source, spec_of
 from thalweg.errors import plain
 
 if TYPE_CHECKING:
@@ -36,12 +37,7 @@ MOST_LAYERS = 24
 
 @with_settings
 def check(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
-        ),
-    ],
+    source: Source,
     settings: dict[str, Any],
     page: Annotated[
         str | None, typer.Option("--page", metavar="FILE.html", help="Write a page with the pictures, too.")
@@ -57,7 +53,6 @@ def check(
     thalweg check mymodel.py:build --data digits --lr 0.1
     thalweg check runs/digits-1/spec.toml --page check.html
     """
-    from thalweg.cli.commands import Told, _print_object
     from thalweg.cli.progress import watcher
     from thalweg.experiments.checking import check_spec
 
@@ -67,7 +62,7 @@ def check(
         found.page(page)
         print(f"page  {Path(page)}")
     if as_json:
-        _print_object(found.to_dict() | ({"page": page} if page is not None else {}))
+        print_object(found.to_dict() | ({"page": page} if page is not None else {}))
     if not found.ok:
         raise Told(1)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import sys
 from functools import partial
@@ -14,8 +12,9 @@ import typer
 
 from thalweg.cli import steer as steering
 from thalweg.cli.check import check
+from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
-from thalweg.cli.source import spec_of
+from thalweg.cli.source import Source, spec_of
 from thalweg.cli.tune import tune
 from thalweg.errors import InputError
 
@@ -38,23 +37,6 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, or i
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")]
 
 
-class Told(SystemExit):
-    """Leaves with a status after the JSON object has been printed."""
-
-
-def _print_object(value: dict[str, Any]) -> None:
-    """One line of JSON. It has no word for NaN (R² where all targets are equal): null."""
-    print(json.dumps(_without_nan(value), ensure_ascii=False, allow_nan=False))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         import thalweg
@@ -75,12 +57,7 @@ def _root(
 @app.command()
 @with_settings
 def train(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
-        ),
-    ],
+    source: Source,
     settings: dict[str, Any],
     live: Annotated[
         bool, typer.Option("--live", help="Show the run as it goes on the whole terminal; see thalweg steer.")
@@ -141,7 +118,7 @@ def steer(
     )
     print(done["said"] or "left for the run, which has not come to its next step yet")
     if as_json:
-        _print_object(done)
+        print_object(done)
 
 
 def _finish(train_it: Any, what: Any, *, as_json: bool, live: bool, **where: str) -> None:
@@ -169,7 +146,7 @@ def _finish(train_it: Any, what: Any, *, as_json: bool, live: bool, **where: str
             raise Told(130) from None
         print(f"thalweg: {stopped}", file=sys.stderr)
         if as_json:
-            _print_object({"run": str(stopped.folder.path), "status": "stopped by the user"})
+            print_object({"run": str(stopped.folder.path), "status": "stopped by the user"})
         raise Told(130) from None
     if "folds" in result:
         show_folds(folder, result)
@@ -177,7 +154,7 @@ def _finish(train_it: Any, what: Any, *, as_json: bool, live: bool, **where: str
         show_result(folder, result)
     if as_json:
         kept = {name: result[name] for name in ("task", "metrics", "mean", "sd", "folds") if name in result}
-        _print_object({"run": str(folder.path), **kept})
+        print_object({"run": str(folder.path), **kept})
 
 
 @app.command()
@@ -211,7 +188,7 @@ def predict(
     assert first is not None
     show_predictions(first, rows, path)
     if as_json:
-        _print_object({"run": str(predictor.source), "predictions": str(path), "rows": rows})
+        print_object({"run": str(predictor.source), "predictions": str(path), "rows": rows})
 
 
 def _beside(table: str) -> Path:
@@ -252,7 +229,7 @@ def export(
     (export_onnx if onnx else export_safetensors)(predictor, path, overwrite=overwrite)
     print(f"model  {path}")
     if as_json:
-        _print_object({"run": str(predictor.source), "model": str(path), "format": "onnx" if onnx else "safetensors"})
+        print_object({"run": str(predictor.source), "model": str(path), "format": "onnx" if onnx else "safetensors"})
 
 
 @app.command(name="runs")
@@ -266,7 +243,7 @@ def list_runs(
     rows = summaries(folder)
     show_runs(rows, folder)
     if as_json:
-        _print_object({"runs": rows})
+        print_object({"runs": rows})
 
 
 @app.command()
@@ -285,7 +262,7 @@ def report(run: Run, runs: Runs = "runs", as_json: AsJson = False) -> None:
         write_page(folder)
     print(f"page  {folder.page}")
     if as_json:
-        _print_object({"run": str(folder.path), "page": str(folder.page)})
+        print_object({"run": str(folder.path), "page": str(folder.page)})
 
 
 @app.command()
@@ -303,7 +280,7 @@ def diagnose(
     found = diagnose_run(run, runs=runs, recorded=recorded, watcher=watcher())
     show_diagnosis(found)
     if as_json:
-        _print_object({"run": str(found.folder.path), **found.content})
+        print_object({"run": str(found.folder.path), **found.content})
 
 
 @app.command()
@@ -325,11 +302,11 @@ def improve(
         folder = Folder.open(run, runs).path
         print(f"thalweg: stopped; go on with: thalweg improve {shlex.quote(str(folder))}", file=sys.stderr)
         if as_json:
-            _print_object({"run": str(folder), "status": "stopped by the user"})
+            print_object({"run": str(folder), "status": "stopped by the user"})
         raise Told(130) from None
     show_improvement(found)
     if as_json:
-        _print_object({"run": str(found.folder.path), **found.to_dict()})
+        print_object({"run": str(found.folder.path), **found.to_dict()})
 
 
 @app.command(name="schedule")
@@ -360,7 +337,7 @@ def draw_schedule(
         return
     found = draw(text, lr=lr, steps=steps, page=page)
     if as_json:
-        _print_object(found)
+        print_object(found)
 
 
 @app.command(name="data")
@@ -381,4 +358,4 @@ def describe_data(
 
     found = describe(Spec(data=source, **settings))
     if as_json:
-        _print_object(found)
+        print_object(found)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.cli.show import NAMES, _console
+from thalweg.cli.show import NAMES, output
 from thalweg.errors import plain
 from thalweg.experiments.attempts import Attempt
 from thalweg.experiments.diagnosing import Diagnosis
@@ -23,7 +23,7 @@ from thalweg.report.evidence import words
 
 def show_diagnosis(found: Diagnosis) -> None:
     """Findings with their evidence and remedy, then the notes."""
-    console = _console()
+    console = output()
     if not found.findings:
         said = "Tests on copies found nothing wrong." if found.tested else "Nothing in its history looks wrong."
         _line(console, said, "bold")
@@ -47,7 +47,7 @@ def show_diagnosis(found: Diagnosis) -> None:
 
 def show_improvement(found: Improvement) -> None:
     """The changes tried, best first, and the command that trains with the one that helps."""
-    console = _console()
+    console = output()
     if not found.kinds:
         _line(console, "The run is healthy: there is nothing to improve.", "bold")
         return

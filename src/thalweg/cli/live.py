@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from thalweg.averages import ewa
 from thalweg.cli.chart import chart
-from thalweg.cli.progress import Follower, Lines, _clock
+from thalweg.cli.progress import Follower, Lines, clock
 from thalweg.errors import InputError
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
@@ -110,7 +110,7 @@ class View(Follower):
         head.add_row(
             f"epoch {min(state.epoch + 1, self.epochs)}/{self.epochs}",
             ProgressBar(total=total, completed=state.step),
-            f"{self.throughput(state):,.0f}/s  {_clock(self.left(state))} left",
+            f"{self.throughput(state):,.0f}/s  {clock(self.left(state))} left",
         )
         numbers = Table.grid(padding=(0, 2))
         for word, value in self.numbers(state).items():

@@ -93,15 +93,15 @@ def _value(name: str, text: Any) -> Any:
             return text
         if list[str] in _arms(name):
             return [word.strip() for word in text.split(",") if word.strip()]
-        return [_number(word, name) for word in text.replace(" ", ",").split(",") if word]
+        return [number_of(word, name) for word in text.replace(" ", ",").split(",") if word]
     if kind is dict:
         return dict(_pair(item) for item in text)
     if name == "clip_norm" and text.lower() != "none":
-        return _number(text, name)
+        return number_of(text, name)
     return text
 
 
-def _number(word: str, name: str) -> int | float:
+def number_of(word: str, name: str) -> int | float:
     try:
         return int(word)
     except ValueError:

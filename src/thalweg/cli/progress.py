@@ -83,7 +83,7 @@ class Lines(Follower):
             return
         self.shown = time.monotonic()
         words = "  ".join(f"{name} {value}" for name, value in self.numbers(state).items())
-        line = f"epoch {state.epoch}/{self.epochs}  {words}  {speed:,.0f}/s  {_clock(self.left(state))} left"
+        line = f"epoch {state.epoch}/{self.epochs}  {words}  {speed:,.0f}/s  {clock(self.left(state))} left"
         print(line, file=sys.stderr, flush=True)
 
     def on_step(self, state: State) -> None:
@@ -152,13 +152,13 @@ class Bar(Follower):
         speed = self.throughput(state)
         words = "  ".join(f"{name} [bold]{value}[/bold]" for name, value in self.numbers(state).items())
         epoch = min(state.epoch + 1, self.epochs)
-        words = f"{words}  {speed:,.0f}/s  {_clock(self.left(state))} left"
+        words = f"{words}  {speed:,.0f}/s  {clock(self.left(state))} left"
         self._progress.update(
             self._task, description=f"epoch {epoch}/{self.epochs}", completed=state.step, words=words, refresh=True
         )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     whole = round(seconds)
     return (
         f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"

@@ -21,21 +21,21 @@ NAMES = {
 }  # fmt: skip
 
 
-def _console() -> Console:
+def output() -> Console:
     """Standard output; where it is no terminal, tables are as wide as they need to be."""
     return Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 def show_result(folder: Folder, result: dict[str, Any]) -> None:
     """What a run reached, what was chosen for it, and where its page is."""
-    console = _console()
+    console = output()
     parts = result["metrics"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for part in parts:
         table.add_column(f"{part} ({result['parts'][part]:,})" if "parts" in result else part, justify="right")
     for metric in next(iter(parts.values())):
-        table.add_row(NAMES.get(metric, metric), *(_number(metric, values[metric]) for values in parts.values()))
+        table.add_row(NAMES.get(metric, metric), *(shown(metric, values[metric]) for values in parts.values()))
     console.print(table)
     for finding in result.get("findings", []):
         console.print(f"doctor  {finding['title']}: {finding['sentence']}", markup=False, highlight=False)
@@ -49,15 +49,15 @@ def show_result(folder: Folder, result: dict[str, Any]) -> None:
 
 def show_folds(folder: Folder, result: dict[str, Any]) -> None:
     """Mean and spread over the folds, each fold, and where the predictions are."""
-    console = _console()
+    console = output()
     folds = result["folds"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for heading in ("mean", "sd", *(f"fold {number}" for number in range(1, min(len(folds), 10) + 1))):
         table.add_column(heading, justify="right")
     for metric, mean in result["mean"].items():
-        each = (_number(metric, fold["metrics"][metric]) for fold in folds[:10])
-        table.add_row(NAMES.get(metric, metric), _number(metric, mean), _number(metric, result["sd"][metric]), *each)
+        each = (shown(metric, fold["metrics"][metric]) for fold in folds[:10])
+        table.add_row(NAMES.get(metric, metric), shown(metric, mean), shown(metric, result["sd"][metric]), *each)
     console.print(table)
     rows = result["parts"]["held_out"]
     console.print(
@@ -69,7 +69,7 @@ def show_folds(folder: Folder, result: dict[str, Any]) -> None:
 
 def show_predictions(frame: polars.DataFrame, rows: int, path: Path) -> None:
     """The first predictions, of ``rows``, and where all are."""
-    console = _console()
+    console = output()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in frame.columns[:8]:
         table.add_column(name, justify="right")
@@ -105,7 +105,7 @@ def summaries(folder: str) -> list[dict[str, Any]]:
 
 def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
     """The runs as a table."""
-    console = _console()
+    console = output()
     if not rows:
         console.print(f"no runs in {folder} yet: try  thalweg train digits", highlight=False, markup=False)
         return
@@ -113,11 +113,11 @@ def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
     for name in ("run", "created", "task", "status", "result"):
         table.add_column(name)
     for row in rows:
-        numbers = "  ".join(f"{NAMES.get(name, name)} {_number(name, value)}" for name, value in row["metrics"].items())
+        numbers = "  ".join(f"{NAMES.get(name, name)} {shown(name, value)}" for name, value in row["metrics"].items())
         result = f"{row['part']}: {numbers}" if numbers else ""
         table.add_row(row["run"], row["created"], row["task"], row["status"], result)
     console.print(table)
 
 
-def _number(metric: str, value: float) -> str:
+def shown(metric: str, value: float) -> str:
     return f"{100 * value:.2f} %" if metric in ("accuracy", "balanced_accuracy") else f"{value:.4g}"

@@ -8,10 +8,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from thalweg.errors import InputError
 from thalweg.experiments.spec import Spec
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
+    ),
+]
 
 
 def spec_of(source: str, settings: dict[str, Any], verb: str) -> Spec:

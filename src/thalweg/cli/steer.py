@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thalweg.cli.options import _number
+from thalweg.cli.options import number_of
 from thalweg.errors import InputError
 
 Settings = Annotated[
@@ -64,7 +64,7 @@ def setting(text: str) -> tuple[str, Any]:
     if value.strip().lower() == "none":
         return name, None
     try:
-        numbers = [_number(word, "set") for word in value.replace(" ", "").split(",")]
+        numbers = [number_of(word, "set") for word in value.replace(" ", "").split(",")]
     except InputError:
         raise InputError(f'--set {text}: "{value}" is not a number') from None
     return name, numbers if len(numbers) > 1 else numbers[0]

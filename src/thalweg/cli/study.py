@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from thalweg.cli.progress import _clock
-from thalweg.cli.show import NAMES, _console, _number
+from thalweg.cli.progress import clock
+from thalweg.cli.show import NAMES, output, shown
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.tuning.study import Study
@@ -43,11 +43,11 @@ class Lines(Watcher):
         share = study.progress()
         left = (time.monotonic() - study.began) * (1 - share) / share if share > 0.02 else float("nan")
         words = (
-            [f"best dev {study.watch} {_number(study.watch, study.best['metrics']['dev'][study.watch])}"]
+            [f"best dev {study.watch} {shown(study.watch, study.best['metrics']['dev'][study.watch])}"]
             if study.best
             else []
         )
-        words += [f"{_clock(left)} left"] if left == left and done < trials else []
+        words += [f"{clock(left)} left"] if left == left and done < trials else []
         self.show(done, trials, "  ".join(words), last=done == trials)
 
     def stage(self, name: str, total: int = 0) -> None:
@@ -98,7 +98,7 @@ class Bar(Lines):
 
 def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
     """The best trial, what came of training it again, and what to do with it."""
-    console = _console()
+    console = output()
     best = result["best"]
     if best is None:
         console.print("no trial finished: look at the reasons on the page", highlight=False)
@@ -109,13 +109,13 @@ def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
         for name, value in best["values"].items():
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         for name, value in best["metrics"]["dev"].items():
-            table.add_row(f"dev {NAMES.get(name, name)}", _number(name, value))
+            table.add_row(f"dev {NAMES.get(name, name)}", shown(name, value))
         console.print(table)
         if "confirmed" in result:
             console.print(result["confirmed"]["sentence"], highlight=False, markup=False)
         test = result.get("metrics", {}).get("test", {})
         if test:
-            words = "  ".join(f"{NAMES.get(name, name)} {_number(name, value)}" for name, value in test.items())
+            words = "  ".join(f"{NAMES.get(name, name)} {shown(name, value)}" for name, value in test.items())
             console.print(f"test  {words}", highlight=False, markup=False)
     counts = "  ".join(f"{count} {status}" for status, count in result["counts"].items())
     console.print(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
-from thalweg.cli.source import spec_of
+from thalweg.cli.source import Source, spec_of
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ Many = typer.Option
 
 @with_settings
 def tune(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA|SPEC.toml|MODEL.py:FUNCTION", help="Data, a TOML file of settings, or your own module."
-        ),
-    ],
+    source: Source,
     settings: dict[str, Any],
     space: Annotated[str | None, Many("--space", metavar="FILE.toml", help="What is searched: ranges by name.")] = None,
     vary: Annotated[
@@ -74,7 +70,6 @@ def tune(
     thalweg tune digits --vary lr=1e-4..1:log --vary 'hidden=[64, 128]' --trials 64 --epochs 20
     thalweg tune houses.csv --target price --space space.toml --sampler tpe --name houses
     """
-    from thalweg.cli.commands import Told, _print_object
     from thalweg.cli.study import show_study, study_watcher
     from thalweg.experiments.tuning import Plan, StudyStopped, start_study
 
@@ -97,11 +92,11 @@ def tune(
     except StudyStopped as stopped:
         typer.echo(f"thalweg: {stopped}", err=True)
         if as_json:
-            _print_object({"study": str(stopped.folder.path), "status": "stopped by the user"})
+            print_object({"study": str(stopped.folder.path), "status": "stopped by the user"})
         raise Told(130) from None
     show_study(folder, result)
     if as_json:
-        _print_object({"study": str(folder.path), **result})
+        print_object({"study": str(folder.path), **result})
 
 
 def space_of(file: str | None, varied: list[str]) -> Space | None:

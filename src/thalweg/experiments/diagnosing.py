@@ -115,10 +115,10 @@ def _with_change(finding: Finding, spec: Spec, chosen: frozenset[str]) -> Findin
 
 def _judged(folder: Folder, spec: Spec, history: History, said: Sequence[str] = ()) -> Verdict:
     from thalweg import diagnose
-    from thalweg.experiments.page import _facts
+    from thalweg.experiments.page import facts_of
 
     result = folder.read_json(folder.result) if folder.result.exists() else {}
-    return diagnose.examine(history, _facts(spec, result), said)
+    return diagnose.examine(history, facts_of(spec, result), said)
 
 
 def _tested(folder: Folder, spec: Spec, history: History, watcher: Watcher) -> Verdict:

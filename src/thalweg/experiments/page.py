@@ -113,7 +113,7 @@ def write_page(folder: Folder) -> None:
     spec = Spec.read(folder.spec)
     result: dict[str, Any] = folder.read_json(folder.result) if folder.result.exists() else {"status": "running"}
     history = History.read(folder.history) if folder.history.exists() else History()
-    verdict = diagnose.examine(history, _facts(spec, result)) if spec.folds is None else diagnose.Verdict()
+    verdict = diagnose.examine(history, facts_of(spec, result)) if spec.folds is None else diagnose.Verdict()
     verdict = read_findings(folder, history) or verdict
     result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
     if folder.result.exists():
@@ -156,7 +156,7 @@ def _status(result: dict[str, Any]) -> str:
     return f"{result['status']}: {stopped}" if stopped else str(result["status"])
 
 
-def _facts(spec: Spec, result: dict[str, Any]) -> Any:
+def facts_of(spec: Spec, result: dict[str, Any]) -> Any:
     from thalweg import diagnose
 
     parts, counts = result.get("parts", {}), result.get("data", {}).get("classes") or {}
