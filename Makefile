@@ -30,8 +30,8 @@ test: $(VENV)/.installed-test  ## run all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-test  ## lint, format and type-check
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks atlas
+	$(BIN)/ruff format --check src tests benchmarks atlas
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-bench  ## compare with the peers; writes benchmarks/results

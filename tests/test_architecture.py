@@ -13,13 +13,14 @@ FLOORS = [
     {"cache", "errors"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},
-    {"optim", "report"},
+    {"optim", "report", "compare"},
     {"population", "doctor"},
     {"experiments", "testing"},
+    {"view"},
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-WITHOUT_TORCH = {"averages", "cache", "errors", "rules", "schedules", "history", "diagnose", "report"}
+WITHOUT_TORCH = {"averages", "cache", "errors", "rules", "schedules", "history", "diagnose", "report", "compare"}
 LONGEST_FILE = 400
 SHELF_NAMES = {"utils", "util", "misc", "common", "helpers", "helper", "core", "tools", "base"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
