@@ -72,12 +72,17 @@ LONG = 20
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, sortable: bool = True) -> str:
     """A table whose columns sort by click; the first cell of a row is its heading. Numbers are set to the right."""
-    body = []
+    body: list[str] = []
+    numeric = [False] * len(head)
     for first, *rest in rows:
         cells = "".join(_cell(value) for value in rest)
-        body.append(f'<tr><th scope="row"{_sort_key(first)}>{text(_shown(first))}</th>{cells}</tr>')
+        numeric = numeric if body else [False, *(bool(_sort_key(value)) for value in rest)]
+        body.append(f'<tr><th scope="row"{_sort_key(first)}>{_written(first)}</th>{cells}</tr>')
     wrap = '<button type="button">{}</button>' if sortable and len(body) > 1 else "{}"
-    heads = "".join(f'<th scope="col">{wrap.format(text(name))}</th>' for name in head)
+    heads = "".join(
+        f'<th scope="col"{" class=number" if right else ""}>{wrap.format(text(name))}</th>'
+        for name, right in zip(head, numeric, strict=False)
+    )
     size = "scroll long" if len(body) > LONG else "scroll"
     return (
         f'<div class="{size}" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
@@ -99,9 +104,25 @@ class Shown(float):
         return self.words
 
 
+class Linked(str):
+    """Words in a table that lead somewhere, such as ``#zigzag`` on the same page."""
+
+    href: str
+
+    def __new__(cls, words: str, href: str) -> Linked:
+        made = super().__new__(cls, words)
+        made.href = href
+        return made
+
+
 def measured(name: str, value: float) -> Shown:
     """The value of a metric in a table."""
     return Shown(value, measure(name, value))
+
+
+def _written(value: object) -> str:
+    words = text(_shown(value))
+    return f'<a href="{text(value.href)}">{words}</a>' if isinstance(value, Linked) else words
 
 
 def _shown(value: object) -> object:
@@ -116,7 +137,7 @@ def _sort_key(value: object) -> str:
 
 def _cell(value: object) -> str:
     key = _sort_key(value)
-    return f'<td class="number"{key}>{text(_shown(value))}</td>' if key else f"<td>{text(value)}</td>"
+    return f'<td class="number"{key}>{text(_shown(value))}</td>' if key else f"<td>{_written(value)}</td>"
 
 
 def facts(pairs: Mapping[str, object]) -> str:

@@ -2,7 +2,7 @@
 (() => {
   const nonce = document.currentScript.nonce;
   const root = document.documentElement;
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  let figures = JSON.parse(document.getElementById("figures").textContent);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const THEMES = ["auto", "light", "dark"];
   const NAMES = { auto: "Auto", light: "Light", dark: "Dark" };
@@ -54,20 +54,34 @@
     const styles = getComputedStyle(root);
     return [coloured(figure.data, styles), coloured(layout, styles)];
   };
-  const nodes = Object.entries(figures).map(([key, figure]) => [document.getElementById("chart-" + key), figure]);
-  const draw = () => Promise.all(nodes.map(([node, figure]) => window.Plotly.react(node, ...dressed(figure, node), CONFIG)));
+  const place = (key) => document.getElementById("chart-" + key);
+  const show = (key) => window.Plotly.react(place(key), ...dressed(figures[key], place(key)), CONFIG);
+  const draw = () => Promise.all(Object.keys(figures).map(show));
 
   const say = (sentence) => {
     const notice = document.getElementById("notice");
     notice.textContent = sentence;
-    notice.hidden = false;
-    for (const [node] of nodes) node.hidden = true;
+    notice.hidden = !sentence;
+  };
+  const without = (sentence) => {
+    say(sentence);
+    for (const key of Object.keys(figures)) place(key).hidden = true;
     root.dataset.charts = "none";
   };
+  const widths = new WeakMap();
+  const watcher = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const width = target.clientWidth;
+      if (!width || !target.isConnected || Math.abs((widths.get(target) ?? width) - width) < 1) continue;
+      widths.set(target, width);
+      requestAnimationFrame(() => show(target.id.slice("chart-".length)));
+    }
+  });
+  const watch = (key) => { widths.set(place(key), place(key).clientWidth); watcher.observe(place(key)); };
   const start = async () => {
-    if (!nodes.length) { root.dataset.charts = "drawn"; return; }
+    if (!Object.keys(figures).length) { root.dataset.charts = "drawn"; return; }
     if (!("DecompressionStream" in window)) {
-      say("This browser is too old to unpack the charts (Chrome 80, Firefox 113 or Safari 16.4 can); the tables hold the numbers.");
+      without("This browser is too old to unpack the charts (Chrome 80, Firefox 113 or Safari 16.4 can); the tables hold the numbers.");
       return;
     }
     const bytes = Uint8Array.from(atob(document.getElementById("plotly").textContent), (letter) => letter.charCodeAt(0));
@@ -78,16 +92,7 @@
     document.head.append(library);
     await draw();
     root.dataset.charts = "drawn";
-    const widths = new Map(nodes.map(([node]) => [node, node.clientWidth]));
-    const watcher = new ResizeObserver((entries) => {
-      for (const { target } of entries) {
-        if (Math.abs(widths.get(target) - target.clientWidth) < 1 || !target.clientWidth) continue;
-        widths.set(target, target.clientWidth);
-        const figure = nodes.find(([node]) => node === target)[1];
-        requestAnimationFrame(() => window.Plotly.react(target, ...dressed(figure, target), CONFIG));
-      }
-    });
-    for (const [node] of nodes) watcher.observe(node);
+    for (const key of Object.keys(figures)) watch(key);
   };
   const repaint = () => { paint(); if (window.Plotly) draw(); };
   document.getElementById("theme").addEventListener("click", () => {
@@ -99,27 +104,136 @@
   addEventListener("beforeprint", () => { printing = true; repaint(); });
   addEventListener("afterprint", () => { printing = false; repaint(); });
 
-  // ---- tables that sort ----------------------------------------------------------------------------------------
-  for (const button of document.querySelectorAll("thead button")) {
-    button.addEventListener("click", () => {
-      const head = button.closest("th");
-      const column = [...head.parentNode.children].indexOf(head);
-      const falling = head.getAttribute("aria-sort") === "ascending";
-      for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-      const body = button.closest("table").tBodies[0];
-      const key = (row) => {
-        const cell = row.children[column];
-        return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
-      };
-      const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
-      const rows = [...body.rows].sort((a, b) => order(key(a), key(b)) * (falling ? -1 : 1));
-      body.append(...rows);
-    });
-  }
-  for (const table of document.querySelectorAll("table")) {
-    const first = table.tBodies[0].rows[0];
-    if (first) [...first.children].forEach((cell, at) => cell.classList.contains("number") && table.tHead.rows[0].children[at].classList.add("number"));
-  }
-  start().catch((error) => say("The charts could not be drawn: " + error.message));
+  // ---- tables that sort and can be searched ----------------------------------------------------------------------
+  const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
+  /** Sorts a table by the column whose heading says so; what has no value comes last either way. */
+  const sort = (table) => {
+    const head = table.querySelector("thead th[aria-sort]");
+    if (!head) return;
+    const column = [...head.parentNode.children].indexOf(head);
+    const sign = head.getAttribute("aria-sort") === "descending" ? -1 : 1;
+    const key = (row) => {
+      const cell = row.children[column];
+      if ("value" in cell.dataset) return Number(cell.dataset.value);
+      const words = cell.textContent.trim();
+      return words === "–" || words === "" ? null : words;
+    };
+    const none = (value) => value === null || Number.isNaN(value);
+    const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
+    rows.sort(([a], [b]) => (none(a) || none(b) ? none(a) - none(b) : order(a, b) * sign));
+    table.tBodies[0].append(...rows.map(([, row]) => row));
+  };
+  const sift = (within, words) => {
+    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of within.querySelectorAll("tbody tr")) {
+      const said = row.textContent.toLowerCase();
+      row.hidden = !wanted.every((word) => said.includes(word));
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("thead button");
+    if (!button) return;
+    const head = button.closest("th");
+    const falling = head.getAttribute("aria-sort") === "ascending";
+    for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    sort(button.closest("table"));
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "sift") sift(document, event.target.value);
+  });
+
+  // ---- a page that is served follows its run -----------------------------------------------------------------------
+  const named = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key || node.id : "");
+  /** Makes one piece of the page like another, touching only what differs: focus, scrolling and charts stay. */
+  const morph = (before, after) => {
+    if (before.isEqualNode(after)) return;
+    if (before.nodeType !== Node.ELEMENT_NODE) { before.nodeValue = after.nodeValue; return; }
+    const chart = before.classList.contains("chart");
+    for (const { name, value } of after.attributes) {
+      if (!(chart && name === "class") && before.getAttribute(name) !== value) before.setAttribute(name, value);
+    }
+    if (chart) return;
+    for (const name of before.getAttributeNames()) if (!after.hasAttribute(name)) before.removeAttribute(name);
+    const known = new Map([...before.children].filter(named).map((child) => [named(child), child]));
+    let at = before.firstChild;
+    for (const child of [...after.childNodes]) {
+      const free = at && !named(at) ? at : null;
+      const match = named(child) ? known.get(named(child)) : free;
+      if (!match || match.nodeName !== child.nodeName) { before.insertBefore(document.importNode(child, true), at); continue; }
+      if (match === at) at = at.nextSibling; else before.insertBefore(match, at);
+      morph(match, child);
+    }
+    while (at) { const next = at.nextSibling; at.remove(); at = next; }
+  };
+  /** What the reader has done to the page is done to the new one first. */
+  const keep = (fresh) => {
+    const both = (what) => [...document.querySelectorAll(what)].map((node, at) => [node, fresh.querySelectorAll(what)[at]]);
+    for (const [now, then] of both("#told details")) if (then) then.open = now.open;
+    for (const [now, then] of both("#told table")) {
+      if (!then || now.caption?.textContent !== then.caption?.textContent) continue;
+      const heads = [...then.querySelectorAll("thead th")];
+      [...now.querySelectorAll("thead th")].forEach((head, column) => {
+        const way = head.getAttribute("aria-sort");
+        if (way) heads[column]?.setAttribute("aria-sort", way); else heads[column]?.removeAttribute("aria-sort");
+      });
+      sort(then);
+    }
+    const words = document.getElementById("sift");
+    if (words) sift(fresh, words.value);
+  };
+  const take = async (text) => {
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    const source = fresh.getElementById("figures");
+    if (!source) { location.reload(); return; }
+    const drawn = figures;
+    figures = JSON.parse(source.textContent);
+    const keys = Object.keys(figures);
+    if (keys.length && !window.Plotly && root.dataset.charts === "drawn") { location.reload(); return; }
+    keep(fresh);
+    document.title = fresh.title;
+    for (const part of ["#heading", "nav", "#told"]) morph(document.querySelector(part), fresh.querySelector(part));
+    if (!("live" in fresh.documentElement.dataset)) delete root.dataset.live;
+    if (!window.Plotly) return;
+    await Promise.all(keys.map((key) => {
+      const ready = place(key).classList.contains("js-plotly-plot");
+      if (!ready) watch(key);
+      return ready && JSON.stringify(drawn[key]) === JSON.stringify(figures[key]) ? null : show(key);
+    }));
+  };
+  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const seen = () => new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+  const follow = async () => {
+    let tag = "";
+    while ("live" in root.dataset) {
+      await pause(Number(root.dataset.live));
+      await seen();
+      try {
+        const answer = await fetch(location.pathname + "?light", { headers: tag ? { "If-None-Match": tag } : {} });
+        if (answer.ok) { tag = answer.headers.get("ETag") || ""; await take(await answer.text()); }
+        if (!answer.ok && answer.status !== 304) say(`This page is no longer there: the server says ${answer.status}.`);
+        else if (root.dataset.lost) say("");
+        delete root.dataset.lost;
+      } catch {
+        root.dataset.lost = "yes";
+        say("The server does not answer: the page shows what was last heard, and goes on asking.");
+      }
+    }
+  };
+
+  const drawn = start().catch((error) => without("The charts could not be drawn: " + error.message));
+  drawn.then(follow);
+  window.thalweg = {
+    drawn,
+    figure: (key) => figures[key],
+    redraw: (key, figure) => { figures[key] = figure; return show(key); },
+  };
 })();

@@ -31,6 +31,10 @@ MARK = (
     '<path d="M8 4c6 0 4 13 8 13s2-13 8-13" stroke-width="1.6" opacity=".45"/></g>'
     '<circle cx="16" cy="25" r="3" fill="currentColor"/></svg>'
 )
+BRAND = f'<span class="brand">{MARK} thalweg</span>'
+HTML = '<html lang="en">'
+ALONE = "form-action 'none'"
+LIBRARY = '<script type="application/octet-stream" id="plotly">'
 
 
 def render(run: RunReport, history: History, verdict: Verdict) -> str:
@@ -64,21 +68,28 @@ def render(run: RunReport, history: History, verdict: Verdict) -> str:
     )
 
 
-def document(name: str, *, heading: str, written: Sequence[Section], sheet: Sheet, footer: str) -> str:
-    """A whole page around its sections: one file with its own style, script and chart library."""
+def document(
+    name: str, *, heading: str, written: Sequence[Section], sheet: Sheet, footer: str, script: str = ""
+) -> str:
+    """A whole page around its sections: one file with its own style, script and chart library.
+
+    A page that moves brings a ``script`` of its own, written by us and free of anybody's text: ``thalweg.drawn`` is a promise
+    that its charts are there, ``thalweg.figure(key)`` the plain data of one, ``thalweg.redraw(key, figure)`` draws it anew.
+    """
     links = "".join(f'<a href="#{section.key}">{text(section.title)}</a>' for section in written)
     body = "".join(section.html for section in written)
     room = files("thalweg.report")
-    style, script = ((room / file).read_text(encoding="utf-8") for file in ("page.css", "page.js"))
+    style, ours = ((room / file).read_text(encoding="utf-8") for file in ("page.css", "page.js"))
     figures = data(sheet.figures)
     # A script runs only with the nonce, which nobody can know who has not seen the whole page.
-    nonce = hashlib.sha256((name + body + figures).encode()).hexdigest()[:32]
+    nonce = hashlib.sha256((name + body + figures + script).encode()).hexdigest()[:32]
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
-        f"base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; {ALONE}"
     )
+    own = f'\n<script nonce="{nonce}">{script}</script>' if script else ""
     return f"""<!doctype html>
-<html lang="en">
+{HTML}
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -90,23 +101,41 @@ def document(name: str, *, heading: str, written: Sequence[Section], sheet: Shee
 <body>
 <a class="skip" href="#{written[0].key}">Skip to the {text(written[0].title.lower())}</a>
 <header>
-<div class="bar"><span class="brand">{MARK} thalweg</span>
+<div class="bar">{BRAND}
 <button type="button" id="theme" aria-label="Colours: as the system">◐ Auto</button></div>
-{heading}
+<div id="heading">{heading}</div>
 <nav aria-label="Sections">{links}</nav>
 </header>
 <main>
 <noscript><p class="notice">Charts need JavaScript; the tables hold the numbers.</p></noscript>
 <p class="notice" id="notice" role="status" hidden></p>
-{body}
+<div id="told">{body}</div>
 </main>
 <footer>{footer}</footer>
 <script type="application/json" id="figures">{figures}</script>
-<script type="application/octet-stream" id="plotly">{bundle.packed() if sheet.figures else ""}</script>
-<script nonce="{nonce}">{script}</script>
+{LIBRARY}{bundle.packed() if sheet.figures else ""}</script>
+<script nonce="{nonce}">{ours}</script>{own}
 </body>
 </html>
 """
+
+
+def served(page: str, *, home: str, live: int = 0) -> str:
+    """A page as ``thalweg view`` gives it out: with a way back to the list at ``home``.
+
+    Where it is ``live`` it asks every so many milliseconds for what is new. A page not made by ``document`` stays as it is.
+    """
+    page = page.replace(BRAND, f'<a class="brand" href="{text(home)}">{MARK} thalweg: all runs</a>', 1)
+    if not live:
+        return page
+    page = page.replace(ALONE, f"{ALONE}; connect-src 'self'", 1)
+    return page.replace(HTML, f'<html lang="en" data-live="{live}">', 1)
+
+
+def light(page: str) -> str:
+    """A page without the chart library: what one that is open needs to bring itself up to date."""
+    before, found, after = page.partition(LIBRARY)
+    return before + found + after[after.find("</script>") :] if found else page
 
 
 def write(path: str | Path, page: str) -> None:
