@@ -108,6 +108,17 @@ def environment(experiment: Experiment) -> dict[str, str]:
 
 def write_page(folder: Folder) -> None:
     """Makes ``page.html`` from the folder's files and puts the doctor's findings into ``result.json``."""
+    page, result = rendered(folder)
+    if folder.result.exists():
+        folder.write_json(folder.result, result)
+    folder.write(folder.page, page)
+
+
+def rendered(folder: Folder, *, status: str = "") -> tuple[str, dict[str, Any]]:
+    """The page of a run as its files stand, and its result with the doctor's findings; writes nothing.
+
+    A ``status`` takes the place of the one in the files, which a killed run could not bring up to date.
+    """
     from thalweg import diagnose, report
 
     spec = Spec.read(folder.spec)
@@ -116,14 +127,12 @@ def write_page(folder: Folder) -> None:
     verdict = diagnose.examine(history, facts_of(spec, result)) if spec.folds is None else diagnose.Verdict()
     verdict = read_findings(folder, history) or verdict
     result["findings"] = [{"kind": f.kind, "title": f.title, "sentence": f.sentence} for f in verdict.findings]
-    if folder.result.exists():
-        folder.write_json(folder.result, result)
     record = folder.path / "interventions.jsonl"
     rate = report.RateReport.from_dict(folder.read_json(folder.rate)) if folder.rate.exists() else None
     run = report.RunReport(
         name=folder.name,
         created=result.get("created", ""),
-        status=_status(result),
+        status=status or _status(result),
         task=result.get("task", ""),
         data=result.get("data", {"name": spec.data}) | {"parts": result.get("parts", {})},
         spec=spec.model_dump(exclude_none=True),
@@ -141,7 +150,7 @@ def write_page(folder: Folder) -> None:
         interventions=[asdict(one) for one in read_record(record)] if record.exists() else (),
         notes=[*what_helped(folder), *result.get("notes", []), *_on_zeros(result.get("sparsity"))],
     )
-    folder.write(folder.page, report.render(run, history, verdict))
+    return report.render(run, history, verdict), result
 
 
 def _on_zeros(sparsity: dict[str, float] | None) -> list[str]:
