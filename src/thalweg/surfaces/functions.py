@@ -33,6 +33,8 @@ class Surface:
     """The global minimum; None where there is none."""
     domain: tuple[Point, Point]
     """``(x from, to), (y from, to)``: what to draw."""
+    noise: float = 0.0
+    """Standard deviation of what a walk's gradients have on top, in each direction (see ``noise``)."""
 
 
 def _beale_terms(x: Any, y: Any) -> tuple[Any, Any, Any]:
@@ -107,4 +109,15 @@ PLATEAU = Surface(
     minimum=(0.0, 0.0),
     domain=((-6.0, 6.0), (-6.0, 6.0)),
 )
-SURFACES = {surface.name: surface for surface in (RAVINE, BEALE, ROSENBROCK, RASTRIGIN, SADDLE, PLATEAU)}
+NOISY = Surface(
+    "noisy",
+    "x**2/4 + y**2",
+    "a quadratic whose gradient is never quite known: a constant rate ends in a cloud, not in a point",
+    lambda x, y: x**2 / 4 + y**2,
+    lambda x, y: (x / 2, 2 * y),
+    start=(-4.0, 3.0),
+    minimum=(0.0, 0.0),
+    domain=((-5.0, 5.0), (-5.0, 5.0)),
+    noise=2.0,
+)
+SURFACES = {surface.name: surface for surface in (RAVINE, BEALE, ROSENBROCK, RASTRIGIN, SADDLE, PLATEAU, NOISY)}

@@ -13,6 +13,7 @@ import torch
 
 from thalweg.errors import InputError
 from thalweg.surfaces.functions import Point, Surface
+from thalweg.surfaces.noise import normal
 
 
 def path(
@@ -21,11 +22,13 @@ def path(
     *,
     steps: int,
     start: Point | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
     """The points ``(steps + 1, 2)`` that an optimizer visits, the start first, in float64.
 
     ``make_optimizer`` is given one parameter of shape ``(2,)``; every step gets a closure, so line searches work too.
-    A walk that leaves all bounds goes on as infinity or NaN.
+    Where the surface has noise, the gradient of step ``t`` has that of ``(seed, t)``, the same whoever walks. A walk that
+    leaves all bounds goes on as infinity or NaN.
     """
     if steps < 0:
         raise InputError(f"a walk has 0 steps or more, not {steps}")
@@ -37,13 +40,21 @@ def path(
     walk = np.empty((steps + 1, 2))
     walk[0] = begin
 
-    def evaluate() -> torch.Tensor:
-        x, y = place.detach().numpy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            place.grad = torch.tensor(np.array(surface.gradient(x, y)), dtype=torch.float64)
-            return torch.tensor(float(surface.value(x, y)), dtype=torch.float64)
+    at = place.detach().numpy()
+    place.grad = torch.zeros_like(place)
+    slope = place.grad.numpy()
+    pushed = (0.0, 0.0)
 
-    for step in range(1, steps + 1):
-        optimizer.step(evaluate)  # type: ignore[arg-type]
-        walk[step] = place.detach().numpy()
+    def evaluate() -> torch.Tensor:
+        x, y = at
+        slope[:] = surface.gradient(x, y)
+        slope[:] += pushed
+        return torch.tensor(float(surface.value(x, y)), dtype=torch.float64)
+
+    with np.errstate(all="ignore"):
+        for step in range(1, steps + 1):
+            if surface.noise:
+                pushed = (surface.noise * (noise := normal(seed, step))[0], surface.noise * noise[1])
+            optimizer.step(evaluate)  # type: ignore[arg-type]
+            walk[step] = at
     return walk
