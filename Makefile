@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check bench size clean
+.PHONY: help demo test check atlas bench size clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ check: $(VENV)/.installed-test  ## lint, format and type-check
 	$(BIN)/ruff check src tests benchmarks atlas
 	$(BIN)/ruff format --check src tests benchmarks atlas
 	$(BIN)/mypy
+
+atlas: $(VENV)/.installed-test  ## put every claim to the test; writes atlas/site/index.html
+	$(BIN)/python atlas/build.py
 
 bench: $(VENV)/.installed-bench  ## compare with the peers; writes benchmarks/results
 	$(BIN)/python benchmarks/steps.py --out benchmarks/results/steps.md

@@ -22,6 +22,8 @@ from thalweg.report.figure import Figure
 from thalweg.report.markup import number
 
 HERE = Path(__file__).parent
+DEFINES = "\nENTRY = Entry("
+"""What a script that is an entry holds."""
 SEEDS, SMALL_SEEDS = 10, 3
 ENOUGH = 0.9
 """The share of seeds in which a claim must hold; below it, ``but`` says why not."""
@@ -63,7 +65,7 @@ class Entry:
 
 def names() -> list[str]:
     """The entries of this folder, in the order of their groups."""
-    found = [path for path in sorted(HERE.glob("*.py")) if "\nENTRY = Entry(" in path.read_text(encoding="utf-8")]
+    found = [path for path in sorted(HERE.glob("*.py")) if DEFINES in path.read_text(encoding="utf-8")]
     return sorted((path.stem for path in found), key=lambda name: GROUPS.index(entry(name).group))
 
 

@@ -66,7 +66,7 @@ ENTRY = Entry(
     "The zigzag and its damping",
     "Gradient descent",
     "On f = x²/20 + y² SGD with α near its limit 2/λ = 1 turns across the ravine at every step; momentum, m ← βm + (1−β)g, "
-    "cancels the turns: at the same α its way across is at most half as long, and with its best α and β it needs half the steps.",
+    "cancels the turns: at the same α its way across is at most half as long, and with its best α, β it takes half the steps.",
     "Polyak 1964; Goh 2017, Why Momentum Really Works",
     show,
 )

@@ -1,0 +1,124 @@
+"""Runs every entry in full and hangs them in a gallery: ``atlas/site/index.html``.
+
+>>> python atlas/build.py                       # what has been run before, under the same text, is not run again
+>>> python atlas/build.py zigzag window         # these anew; the others as they were kept
+>>> python atlas/build.py --fresh --jobs 4
+
+A result is kept in ``atlas/site/results`` under a digest of the script and what it shares with others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: one process a core, each on one thread
+
+import thalweg
+from claim import DEFINES, HERE, SEEDS, entry, measure, names
+from thalweg.report import write
+from thalweg.report.figure import Figure
+from thalweg.report.gallery import Plate, gallery_page
+from thalweg.report.markup import data
+
+SITE = HERE / "site"
+
+
+def digest(name: str) -> str:
+    """Of the script and of what all scripts share."""
+    shared = [path for path in sorted(HERE.glob("*.py")) if DEFINES not in path.read_text(encoding="utf-8")]
+    texts = [path.read_bytes() for path in (HERE / f"{name}.py", *shared) if path.stem not in ("build", "test_atlas")]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+
+
+def kept(name: str) -> Path:
+    """Where the result of an entry stands."""
+    return SITE / "results" / f"{name}-{digest(name)}.json"
+
+
+def run(name: str) -> float:
+    """Runs one entry in full and keeps what it found; the seconds it took."""
+    began = time.perf_counter()
+    shown = measure(entry(name), range(SEEDS), small=False)
+    took = time.perf_counter() - began
+    result = {
+        "holds": [bool(one) for one in shown.holds],
+        "numbers": {what: [float(one) for one in values] for what, values in shown.numbers.items()},
+        "figure": {
+            "caption": shown.figure.caption, "data": shown.figure.data, "layout": shown.figure.layout,
+            "height": shown.figure.height,
+        },
+        "but": shown.but,
+        "seconds": took,
+    }  # fmt: skip
+    path = kept(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f"{name}-*.json"):
+        old.unlink(missing_ok=True)
+    write(path, data(result))
+    return took
+
+
+def plate(name: str) -> Plate:
+    """A kept result beside its claim and its text."""
+    one = entry(name)
+    found: dict[str, Any] = json.loads(kept(name).read_text(encoding="utf-8"))
+    numbers = {w: [math.nan if v is None else v for v in values] for w, values in found["numbers"].items()}
+    return Plate(
+        name, one.title, one.group, one.claim, one.source, found["holds"], numbers,
+        Figure(name, one.title, **found["figure"]), found["but"], (HERE / f"{name}.py").read_text(encoding="utf-8"),
+        f"atlas/{name}.py", found["seconds"],
+    )  # fmt: skip
+
+
+def main() -> int:
+    """0 where every claim holds or says why not."""
+    parser = argparse.ArgumentParser(description="Runs the atlas and writes its gallery.")
+    parser.add_argument("names", nargs="*", help="entries to run anew")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="entries at once")
+    parser.add_argument("--fresh", action="store_true", help="run what has been run before, too")
+    chosen = parser.parse_args()
+    known = names()
+    if unknown := sorted({*chosen.names} - {*known}):
+        parser.error(f"there is no entry {unknown[0]}: choose among {', '.join(known)}")
+    todo = [name for name in known if chosen.fresh or name in chosen.names or not kept(name).exists()]
+    failed = _run(todo, chosen.jobs)
+    plates = [plate(name) for name in known if kept(name).exists()]
+    SITE.mkdir(parents=True, exist_ok=True)
+    page = SITE / "index.html"
+    write(page, gallery_page("The atlas", plates, version=thalweg.__version__))
+    for one in plates:
+        if not one.proven:
+            print(f"{one.file}: holds in {one.verdict}" + (f"; {one.but}" if one.but else ", and does not say why not"))
+    print(f"{len(plates)} claims, {sum(one.proven for one in plates)} hold  {page}")
+    return 1 if failed or any(not one.proven and not one.but for one in plates) else 0
+
+
+def _run(todo: list[str], jobs: int) -> list[str]:
+    """Runs entries in processes of their own; those that broke."""
+    broken = []
+    with ProcessPoolExecutor(max(1, min(jobs, len(todo))), multiprocessing.get_context("spawn")) as pool:
+        running: dict[Future[float], str] = {pool.submit(run, name): name for name in todo}
+        for done, future in enumerate(as_completed(running), start=1):
+            name = running[future]
+            try:
+                print(f"[{done}/{len(todo)}] {name}  {future.result():.1f} s", flush=True)
+            except Exception as error:  # one broken entry leaves the others standing
+                broken.append(name)
+                print(f"[{done}/{len(todo)}] {name} broke: {error}", file=sys.stderr, flush=True)
+                traceback.print_exception(error)
+    return broken
+
+
+if __name__ == "__main__":
+    sys.exit(main())
