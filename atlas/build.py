@@ -4,7 +4,7 @@
 >>> python atlas/build.py zigzag window         # these anew; the others as they were kept
 >>> python atlas/build.py --fresh --jobs 4
 
-A result is kept in ``atlas/site/results`` under a digest of the script and what it shares with others.
+A result is kept in ``atlas/site/results`` under a digest of the script and of what it takes from its neighbours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import sys
 import time
 import traceback
@@ -25,7 +26,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: one process a core, each on one thread
 
 import thalweg
-from claim import DEFINES, HERE, SEEDS, entry, measure, names
+from claim import HERE, SEEDS, entry, measure, names
 from thalweg.report import write
 from thalweg.report.figure import Figure
 from thalweg.report.gallery import Plate, gallery_page
@@ -35,10 +36,11 @@ SITE = HERE / "site"
 
 
 def digest(name: str) -> str:
-    """Of the script and of what all scripts share."""
-    shared = [path for path in sorted(HERE.glob("*.py")) if DEFINES not in path.read_text(encoding="utf-8")]
-    texts = [path.read_bytes() for path in (HERE / f"{name}.py", *shared) if path.stem not in ("build", "test_atlas")]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+    """Of the script and of what it takes from its neighbours, but for the frame."""
+    script = (HERE / f"{name}.py").read_text(encoding="utf-8")
+    taken = sorted({*re.findall(r"^from (\w+) import", script, re.MULTILINE)} - {"claim"})
+    texts = [path.read_text(encoding="utf-8") for one in taken if (path := HERE / f"{one}.py").exists()]
+    return hashlib.sha256("\0".join([script, *texts]).encode()).hexdigest()[:16]
 
 
 def kept(name: str) -> Path:
@@ -48,6 +50,7 @@ def kept(name: str) -> Path:
 
 def run(name: str) -> float:
     """Runs one entry in full and keeps what it found; the seconds it took."""
+    path = kept(name)  # a script that is edited while it runs has not been run
     began = time.perf_counter()
     shown = measure(entry(name), range(SEEDS), small=False)
     took = time.perf_counter() - began
@@ -61,7 +64,6 @@ def run(name: str) -> float:
         "but": shown.but,
         "seconds": took,
     }  # fmt: skip
-    path = kept(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(f"{name}-*.json"):
         old.unlink(missing_ok=True)
