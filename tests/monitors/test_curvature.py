@@ -11,7 +11,8 @@ from torch import nn
 
 from thalweg.history import History
 from thalweg.monitors import Attached, Curvature
-from thalweg.monitors.curvature import FLAT, lanczos, spectrum
+from thalweg.monitors.curvature import FLAT, spectrum
+from thalweg.surfaces.spectrum import lanczos
 
 LOSS = nn.functional.cross_entropy
 

@@ -17,9 +17,9 @@ from thalweg.doctor.tape import State
 from thalweg.doctor.trace import trace, units
 from thalweg.doctor.twin import quietly
 from thalweg.monitors.activations import RAILS
-from thalweg.monitors.curvature import differentiable_twice, spectrum
+from thalweg.monitors.curvature import spectrum
 from thalweg.monitors.signals import norms
-from thalweg.surfaces.curvature import hessian_products
+from thalweg.surfaces.curvature import differentiable_twice, hessian_products
 
 LIMITS = {"tanh": RAILS[torch.nn.Tanh], "sigmoid": (0.02, 0.98)}
 MOST_ROWS, LEAST_ROWS, GRADIENT_ROWS = 4000, 256, 512

@@ -14,8 +14,7 @@ a hundred steps' worth, so it is no part of the default set, and looks at the st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.monitors.plan import Plan
 from thalweg.surfaces import hessian_products
+from thalweg.surfaces.curvature import differentiable_twice
+from thalweg.surfaces.spectrum import lanczos
 from thalweg.train.hooks import Hook, State
 
 ITERATIONS, STARTS = 20, 2
@@ -98,52 +99,3 @@ def spectrum(
     largest = max(float(v[-1]) for v, _ in pairs)
     reach = max(float(np.abs(v).max()) for v, _ in pairs)
     return largest, float(np.mean([weights[v < -FLAT * reach].sum() for v, weights in pairs]))
-
-
-def lanczos(
-    product: Callable[[np.ndarray], np.ndarray], begin: np.ndarray, *, iterations: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ritz values ``(k,)``, ascending, and their quadrature weights ``(k,)``, which add up to 1; ``k`` ≤ ``iterations``.
-
-    Each new direction is made orthogonal to all before it, twice (Golub & Van Loan, *Matrix Computations*, §10.3: without
-    it eigenvalues found come back as ghosts). Ends early where the directions span all that ``begin`` reaches.
-    """
-    basis = np.empty((min(iterations, len(begin)), len(begin)))
-    basis[0] = begin / np.linalg.norm(begin)
-    diagonal: list[float] = []
-    beside: list[float] = []
-    for k in range(len(basis)):
-        image = product(basis[k])
-        diagonal.append(float(basis[k] @ image))
-        if k + 1 == len(basis):
-            break
-        known = basis[: k + 1]
-        for _ in range(2):
-            image = image - known.T @ (known @ image)
-        size = float(np.linalg.norm(image))
-        if size <= 1e-7 * max(map(abs, diagonal + beside)):
-            break
-        beside.append(size)
-        basis[k + 1] = image / size
-    off = beside[: len(diagonal) - 1]
-    values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
-    return values, vectors[0] ** 2
-
-
-@contextmanager
-def differentiable_twice(model: torch.nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, with kernels that know second derivatives; as it was afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in modes:
-            module.training = False
-        with (
-            torch.enable_grad(),
-            torch.random.fork_rng(),
-            torch.backends.cudnn.flags(enabled=False),
-            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
-        ):
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -4,13 +4,29 @@
 >>> walk[-1]
 >>> sharpness(lambda: loss_of(model(x), y), model.parameters())                  # beyond 2/lr gradient descent is unstable
 412.7
+>>> here = (landscape := Landscape(model, lambda net: loss_of(net(x), y))).point(model)   # a network's loss over its weights
+>>> line(landscape, here, landscape.point(other)).barrier("loss").height
+0.83
 
 A surface is for looking at a rule, not for judging it: what wins in a ravine of two variables may lose in a network.
 """
 
 from thalweg.surfaces.curvature import hessian_eigenvalues, hessian_products, sharpness
 from thalweg.surfaces.functions import BEALE, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
+from thalweg.surfaces.landscape import (
+    Landscape,
+    Line,
+    Plane,
+    Slices,
+    around,
+    barrier,
+    filter_normalised,
+    line,
+    plane,
+    slices,
+)
 from thalweg.surfaces.path import path
+from thalweg.surfaces.spectrum import Spectrum, spectrum
 
 __all__ = [
     "BEALE",
@@ -20,9 +36,21 @@ __all__ = [
     "ROSENBROCK",
     "SADDLE",
     "SURFACES",
+    "Landscape",
+    "Line",
+    "Plane",
+    "Slices",
+    "Spectrum",
     "Surface",
+    "around",
+    "barrier",
+    "filter_normalised",
     "hessian_eigenvalues",
     "hessian_products",
+    "line",
     "path",
+    "plane",
     "sharpness",
+    "slices",
+    "spectrum",
 ]

@@ -14,7 +14,8 @@ Gradient descent with rate α is stable only while the sharpness is below 2/α, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -112,3 +113,22 @@ def hessian_products(
         return torch.cat([part.detach().reshape(-1).double().cpu() for part in found]).numpy()
 
     return product
+
+
+@contextmanager
+def differentiable_twice(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, with kernels that know second derivatives; as it was afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        with (
+            torch.enable_grad(),
+            torch.random.fork_rng(),
+            torch.backends.cudnn.flags(enabled=False),
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        ):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
