@@ -15,28 +15,39 @@ et al. (2020) and Bouthillier et al. (2021): tune all over shared points, confir
 from thalweg.compare.curves import Curve, Unit, time_to
 from thalweg.compare.paired import Estimate, better, holm, mean_difference, mean_of, sign_flip, sign_test, wilcoxon
 from thalweg.compare.points import points_of, shared_points
+from thalweg.compare.profiles import Profiles, RuleProfile, profiles
+from thalweg.compare.sensitivity import GoodRange, best_after, good_range, win_probability
 from thalweg.compare.spaces import TABLE, Published, beyond, extended, is_at_edge, published, space_of
+from thalweg.compare.survival import Arrivals, kaplan_meier
 from thalweg.compare.verdict import Duel, Standing, Verdict, fewest_seeds, judge
 
 __all__ = [
     "TABLE",
+    "Arrivals",
     "Curve",
     "Duel",
     "Estimate",
+    "GoodRange",
+    "Profiles",
     "Published",
+    "RuleProfile",
     "Standing",
     "Unit",
     "Verdict",
+    "best_after",
     "better",
     "beyond",
     "extended",
     "fewest_seeds",
+    "good_range",
     "holm",
     "is_at_edge",
     "judge",
+    "kaplan_meier",
     "mean_difference",
     "mean_of",
     "points_of",
+    "profiles",
     "published",
     "shared_points",
     "sign_flip",
@@ -44,4 +55,5 @@ __all__ = [
     "space_of",
     "time_to",
     "wilcoxon",
+    "win_probability",
 ]

@@ -1,7 +1,8 @@
 """The page of a race: the verdict first, then the curves it was read from, then how fair the race was.
 
->>> adam = Racer("adam", {"lr": 0.002}, dev=(0.131, 0.128, 0.134), learning=Learning([10, 20], [0.3, 0.2], [0.2, 0.1], [0.4, 0.3]))
->>> report = RaceReport(name="digits-race-1", problems=[Problem("digits", "loss", racers=[adam, …], verdicts=["adam was best …"])])
+>>> adam = Racer("adam", {"lr": 0.002}, dev=(0.131, 0.128, 0.134), trials=8)
+>>> problem = Problem("digits", "loss", racers=[adam, sgd], verdicts=["adam was best …"], winner="adam")
+>>> report = RaceReport(name="digits-race-1", problems=[problem])
 >>> write("runs/digits-race-1/page.html", race_page(report))
 
 One problem or a suite of them, with one table over all. Numbers are as they were measured, ``more`` says whether more is
@@ -106,9 +107,9 @@ class Profile:
 class RaceReport:
     """A race as its page shows it.
 
-    ``findings`` are sentences over all problems (none for a single one). ``profiles`` want four problems; ``profile_note`` says why
-    there are none. ``budget`` and ``protocol`` are facts (name → value): what was spent, and how it was made fair. ``notes`` say what
-    is to be kept in mind.
+    ``findings`` are sentences over all problems (none for a single one). ``profiles`` want four problems; ``profile_note``
+    says why there are none. ``budget`` and ``protocol`` are facts (name → value): what was spent, and how it was made fair.
+    ``notes`` say what is to be kept in mind.
     """
 
     name: str
