@@ -16,6 +16,7 @@ from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
 from thalweg.cli.source import Source, spec_of
 from thalweg.cli.tune import tune
+from thalweg.cli.view import view
 from thalweg.errors import InputError
 
 app = typer.Typer(
@@ -80,6 +81,7 @@ def train(
 
 app.command()(check)
 app.command()(tune)
+app.command()(view)
 
 
 @app.command()

@@ -104,7 +104,7 @@ def document(
 <div class="bar">{BRAND}
 <button type="button" id="theme" aria-label="Colours: as the system">◐ Auto</button></div>
 <div id="heading">{heading}</div>
-<nav aria-label="Sections">{links}</nav>
+<nav aria-label="Sections"{"" if len(written) > 1 else " hidden"}>{links}</nav>
 </header>
 <main>
 <noscript><p class="notice">Charts need JavaScript; the tables hold the numbers.</p></noscript>

@@ -1,0 +1,76 @@
+"""The dev metrics of a history, followed as it grows: what a row of the list needs, read once each.
+
+A history holds thousands of lines and a measurement every few hundred; only those are parsed, and of a file that has grown only
+what is new. Three hundred finished runs are read in a fraction of the time that whole histories take.
+
+>>> curve = Curve(Path("runs/digits-1/history.jsonl"))
+>>> curve.refresh(); curve.values("accuracy")
+(0.061, 0.836, …)
+>>> curve.passes, curve.seconds
+(8, 0.62)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+WANTED = (b'"dev/', b'"seconds":')
+
+
+class Curve:
+    """What ``history.jsonl`` says of the dev part so far, by the metric's name; ``passes`` counts those after the start."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self._offset = 0
+        self._columns: dict[str, list[float]] = {}
+        self.passes = 0
+        self.seconds = math.nan
+
+    def values(self, metric: str) -> tuple[float, ...]:
+        """The metric after each pass, the start before the first one left out."""
+        return tuple(self._columns.get(metric, ()))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(self._columns)
+
+    def refresh(self) -> None:
+        """Takes in what has been written since; all, where the writer has gone back to a checkpoint. Raises ``OSError``."""
+        with self.path.open("rb") as file:
+            file.seek(max(self._offset - 1, 0))
+            data = file.read()
+        if self._offset and not data.startswith(b"\n"):
+            self._forget()
+            return self.refresh()
+        data = data[1:] if self._offset else data
+        whole = data[: data.rfind(b"\n") + 1]
+        timed = b""
+        for line in whole.split(b"\n"):
+            if WANTED[0] in line:
+                self._take(line)
+            elif WANTED[1] in line:
+                timed = line
+        if timed:
+            self._take(timed)
+        self._offset += len(whole)
+        return None
+
+    def _take(self, line: bytes) -> None:
+        try:
+            record = json.loads(line.strip(b"\0 "))
+            step = int(record["step"])
+            numbers = {name: float(value) for name, value in record.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # a line that is no record is for the page to complain about
+        self.seconds = numbers.get("seconds", self.seconds)
+        found = {name[4:]: value for name, value in numbers.items() if name.startswith("dev/")}
+        if found and step > 0:
+            self.passes += 1
+            for name, value in found.items():
+                self._columns.setdefault(name, []).append(value)
