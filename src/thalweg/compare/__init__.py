@@ -17,7 +17,7 @@ from thalweg.compare.paired import Estimate, better, holm, mean_difference, mean
 from thalweg.compare.points import points_of, shared_points
 from thalweg.compare.profiles import Profiles, RuleProfile, profiles
 from thalweg.compare.sensitivity import GoodRange, best_after, good_range, win_probability
-from thalweg.compare.spaces import TABLE, Published, beyond, extended, is_at_edge, published, space_of
+from thalweg.compare.spaces import TABLE, Published, Side, beyond, extended, is_at_edge, published, space_of
 from thalweg.compare.survival import Arrivals, kaplan_meier
 from thalweg.compare.verdict import Duel, Standing, Verdict, fewest_seeds, judge
 
@@ -31,6 +31,7 @@ __all__ = [
     "Profiles",
     "Published",
     "RuleProfile",
+    "Side",
     "Standing",
     "Unit",
     "Verdict",
