@@ -82,9 +82,7 @@ def _phase(program: Program, phase: Phase) -> list[str]:
     rows += [f"  const ${name} = $m.${name}[$i];" for name in program.states]
     rows += [f"  const ${name} = {expression(text)};" for name, text in phase.lines]
     rows += [f"  ${found.name} += ${found.line};" for found in phase.sums]
-    rows += [
-        f"  {'$weights' if name == 'w' else f'$m.${name}'}[$i] = {'$' + line};" for name, line in phase.results
-    ]
+    rows += [f"  {'$weights' if name == 'w' else f'$m.${name}'}[$i] = {'$' + line};" for name, line in phase.results]
     return [*rows, "}"]
 
 

@@ -1,7 +1,7 @@
 """A surface from an expression that somebody typed: read as a formula, never run as a program.
 
 >>> surface_of("x**4 - x**2 + y**2").minimum
-(0.7071067811865476, 0.0)
+(0.7071…, 0.0)
 >>> surface_of("__import__('os')")
 InputError: "__import__('os')" uses __import__, which is no function of a formula: there are abs, cos, …
 
@@ -68,14 +68,18 @@ class _Reader:
         if value.is_number:
             size = abs(complex(value))
             if not (value.is_real and size <= LARGEST):
-                raise InputError(f'"{self.text}" has a part that is no real number up to {LARGEST:g}: write a smaller one')
+                raise InputError(
+                    f'"{self.text}" has a part that is no real number up to {LARGEST:g}: write a smaller one'
+                )
         return value
 
     def _read(self, node: ast.expr) -> Any:
         import sympy
 
         match node:
-            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and abs(number) <= LARGEST:
+            case ast.Constant(value=int() | float() as number) if (
+                not isinstance(number, bool) and abs(number) <= LARGEST
+            ):
                 return sympy.Rational(repr(number))
             case ast.Name(id=name) if name in self.letters:
                 return self.letters[name]
@@ -115,9 +119,7 @@ class _Reader:
         return self.functions[name](*arguments)
 
 
-def surface_of(
-    text: str, *, start: Point = START, domain: tuple[Point, Point] = DOMAIN, noise: float = 0.0
-) -> Surface:
+def surface_of(text: str, *, start: Point = START, domain: tuple[Point, Point] = DOMAIN, noise: float = 0.0) -> Surface:
     """A surface of a formula in ``x`` and ``y``; its minimum is looked for in ``domain``, None where it lies at its edge.
 
     Raises ``InputError`` for what is no formula, and for one without a finite value at ``start``.
@@ -130,7 +132,15 @@ def surface_of(
     value = _compiled(formula)
     slopes = [_compiled(sympy.diff(formula, letter)) for letter in _letters()]
     made = Surface(
-        text.strip(), text.strip(), "", value, lambda x, y: (slopes[0](x, y), slopes[1](x, y)), start, None, domain, noise
+        text.strip(),
+        text.strip(),
+        "",
+        value,
+        lambda x, y: (slopes[0](x, y), slopes[1](x, y)),
+        start,
+        None,
+        domain,
+        noise,
     )
     here = (float(made.value(*start)), *map(float, made.gradient(*start)))
     if not all(map(math.isfinite, here)):
@@ -145,9 +155,25 @@ def as_javascript(surface: Surface) -> tuple[str, str, str]:
     import sympy
 
     formula = parsed(surface.formula)
-    parts = [formula, *(sympy.diff(formula, letter) for letter in _letters())]
-    first, second, third = (sympy.jscode(_plain(part)).replace("\n", " ") for part in parts)
-    return first, second, third
+    return _javascript(formula), *(_javascript(sympy.diff(formula, letter)) for letter in _letters())
+
+
+def bends(surface: Surface) -> tuple[str, str, str]:
+    """The surface's second derivatives (xx, xy, yy) as JavaScript of ``x`` and ``y``."""
+    import sympy
+
+    formula, (x, y) = parsed(surface.formula), _letters()
+    return (
+        _javascript(sympy.diff(formula, x, x)),
+        _javascript(sympy.diff(formula, x, y)),
+        _javascript(sympy.diff(formula, y, y)),
+    )
+
+
+def _javascript(expression: sympy.Expr) -> str:
+    import sympy
+
+    return " ".join(sympy.jscode(_plain(expression)).split())
 
 
 def _letters() -> tuple[sympy.Symbol, sympy.Symbol]:

@@ -59,7 +59,7 @@ def quadratic(surface: Surface) -> Quadratic | None:
     slope = np.array([float(sympy.diff(formula, letter).subs(dict.fromkeys(letters, 0))) for letter in letters])
     centre = np.linalg.solve(numbers, -slope)
     low, high = np.linalg.eigvalsh(numbers)
-    return Quadratic(numbers, (float(low), float(high)), (float(centre[0]), float(centre[1])))
+    return Quadratic(numbers, (float(low), float(high)), (float(centre[0]) + 0.0, float(centre[1]) + 0.0))
 
 
 def centred(surface: Surface, shape: Quadratic, start: Point) -> Surface:
@@ -81,8 +81,8 @@ def measured_limit(surface: Surface, make: Callable[[float], Make], *, fades: bo
     """The largest stable rate, by bisection of walks of ``STEPS`` from the surface's start; None where none is found.
 
     A rate is stable if the distance to the minimum, at its largest over a quarter of the walk, falls from the second quarter to
-    the last. With ``fades=False``, for rules whose steps do not shrink with the gradient, if the last quarter is nowhere
-    higher than the start.
+    the last. With ``fades=False``, for rules whose steps do not shrink with the gradient, if no step stands higher than
+    the start.
     """
 
     def stable(rate: float) -> bool:
@@ -91,7 +91,7 @@ def measured_limit(surface: Surface, make: Callable[[float], Make], *, fades: bo
             return False
         if not fades:
             heights = surface.value(*walk.T)
-            return bool(heights[-STEPS // 4 :].max() <= heights[0])
+            return bool(heights.max() <= heights[0])
         away = _distance(walk, surface)
         return bool(away[-STEPS // 4 :].max() <= away[STEPS // 4 : STEPS // 2].max())
 

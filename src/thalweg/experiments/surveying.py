@@ -1,0 +1,321 @@
+"""Rules on a surface: each walks it, is measured on it where it is a quadratic, and goes into a page that walks by itself.
+
+>>> survey = thalweg.surface("ravine", rules=["sgd", "momentum", "adam"], settings={"sgd": {"lr": 0.95}})
+>>> survey.walks["sgd"][-1]                                       # float64 (2,)
+>>> survey["sgd"].exact_limit, survey["sgd"].measured_limit
+(1.0, 1.0003)
+>>> survey.page("surface.html")
+
+A rule without a rate gets the one that, of a grid, leads lowest within the steps without leaving the picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg import rules as named
+from thalweg.engines import browser
+from thalweg.errors import InputError
+from thalweg.optim import FromRule
+from thalweg.report.surface import Slider, SurfaceReport, Walker, surface_page
+from thalweg.surfaces import path
+from thalweg.surfaces.expression import as_javascript, bends, surface_of
+from thalweg.surfaces.functions import SURFACES, Point, Surface
+from thalweg.surfaces.noise import JAVASCRIPT
+from thalweg.surfaces.quadratics import Make, Quadratic, centred, measured_contraction, measured_limit, quadratic
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+    from thalweg.rules import Rule
+
+USUAL_RULES = ("sgd", "momentum", "adam")
+MOST_RULES, MOST_STEPS = 20, 2000
+NEAR = 1e-3
+"""How close to the lowest loss a walk counts as arrived."""
+COARSE, FINE = 8, 64
+"""Rates to choose from, in a decade: everywhere, then around the best."""
+LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e2
+GRID = 141
+SHARES = {"beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha", "dampening"}
+LETTERS = {"lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "eps": "ε"}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What came of it. ``walks`` are float64 ``(steps + 1, 2)`` by rule, the start first; ``survey[rule]`` what is known of it."""
+
+    surface: Surface
+    walks: Mapping[str, np.ndarray]
+    report: SurfaceReport
+
+    def __getitem__(self, rule: str) -> Walker:
+        return next(walker for walker in self.report.walkers if walker.name == rule)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        known = ("linear", "final", "arrived", "exact_limit", "measured_limit", "predicted", "contraction")
+        return {
+            "surface": self.report.name, "formula": self.report.formula, "start": list(self.report.start),
+            "steps": self.report.steps, "lowest": self.report.lowest, "curvatures": self.report.curvatures,
+            "rules": {
+                walker.name: {"numbers": dict(walker.numbers), **{name: getattr(walker, name) for name in known},
+                              "path": self.walks[walker.name].tolist()}
+                for walker in self.report.walkers
+            },
+        }  # fmt: skip
+
+    def page(self, path: str | Path) -> None:
+        """Writes the page. Raises ``InputError`` where the file cannot be written."""
+        from thalweg.report.page import write
+
+        write(path, surface_page(self.report))
+
+
+def surface(
+    on: str | Surface,
+    *,
+    rules: Sequence[str | Rule] = USUAL_RULES,
+    settings: Mapping[str, Mapping[str, float]] | None = None,
+    start: Point | None = None,
+    steps: int = 60,
+    noise: float | None = None,
+    seed: int = 0,
+) -> Survey:
+    """Lets rules walk a surface: one of ``surfaces.SURFACES``, or an expression of ``x`` and ``y``.
+
+    ``settings`` are hyperparameters by rule, ``{"sgd": {"lr": 0.95}}``; ``noise`` the standard deviation of what every gradient
+    has on top. Raises ``InputError`` for an unknown surface, rule or hyperparameter, and for a rule that no page can walk.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise InputError(f"a walk has 1 to {MOST_STEPS} steps, not {steps}")
+    ground = _surface(on, start, noise)
+    chosen = [_Chosen.of(rule, settings or {}) for rule in rules]
+    names = [one.name for one in chosen]
+    _check_names(names, settings or {})
+    shape = quadratic(ground)
+    walks, walkers = {}, []
+    for one in chosen:
+        numbers = one.numbers(ground, steps, seed)
+        walks[one.name] = path(ground, one.maker(numbers), steps=steps, seed=seed)
+        walkers.append(_walker(one, numbers, walks[one.name], ground, shape))
+    report = _report(ground, on, walkers, walks, shape, steps=steps, seed=seed)
+    return Survey(ground, walks, report)
+
+
+def _surface(on: str | Surface, start: Point | None, noise: float | None) -> Surface:
+    if noise is not None and not (math.isfinite(noise) and noise >= 0):
+        raise InputError(f"noise = {noise} is no standard deviation: give a number from 0 on")
+    if isinstance(on, Surface):
+        found = on
+    else:
+        names = {name.lower(): value for name, value in SURFACES.items()}
+        if on.lower() not in names:
+            if on.isidentifier() and on not in ("x", "y"):
+                raise InputError(
+                    f'there is no surface "{on}": choose among {", ".join(names)}, or write a formula of x and y'
+                )
+            return surface_of(on, start=start, noise=noise or 0.0) if start else surface_of(on, noise=noise or 0.0)
+        found = names[on.lower()]
+    begin = found.start if start is None else start
+    if not (len(begin) == 2 and all(map(math.isfinite, begin)) and math.isfinite(float(found.value(*begin)))):
+        raise InputError(f"a walk starts at two finite numbers x,y where the loss is finite, not at {begin}")
+    return dataclasses.replace(found, start=begin, noise=found.noise if noise is None else noise)
+
+
+def _check_names(names: Sequence[str], settings: Mapping[str, object]) -> None:
+    if not 1 <= len(names) <= MOST_RULES:
+        raise InputError(f"a page shows 1 to {MOST_RULES} rules, not {len(names)}")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"the rule {name} is named twice: name it once")
+    for name in settings:
+        if name not in names:
+            raise InputError(
+                f"a setting is for {name}, which is not among the rules {', '.join(names)}: add it to them"
+            )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A rule with the hyperparameters given for it."""
+
+    rule: Rule
+    given: Mapping[str, float]
+    code: str
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+    @classmethod
+    def of(cls, which: str | Rule, settings: Mapping[str, Mapping[str, float]]) -> _Chosen:
+        if isinstance(which, str):
+            if which not in named.names():
+                raise InputError(f'there is no rule "{which}": choose among {", ".join(named.names())}')
+            rule, program = named.variant(which), named.lowered(which)
+            rule = rule if rule.name == which else rule.replacing(name=which)
+        else:
+            rule, program = which, which.program()
+        given = settings.get(rule.name, {})
+        for name, value in given.items():
+            if name not in rule.hyperparameters:
+                raise InputError(
+                    f"the rule {rule.name} has no hyperparameter {name}; it has {', '.join(rule.hyperparameters)}"
+                )
+            if not math.isfinite(value):
+                raise InputError(f"{rule.name}.{name} = {value} is no number to walk with: give a finite one")
+        return cls(rule, given, browser.source(program))
+
+    def numbers(self, ground: Surface, steps: int, seed: int) -> dict[str, float]:
+        """All hyperparameters; the rate is looked for where it is not given."""
+        from thalweg.rules.symbols import USUAL
+
+        usual = {**USUAL, "weight_decay": 0.0, **(self.rule.defaults or {}), **self.given}
+        missing = [name for name in self.rule.hyperparameters if name not in usual]
+        if missing:
+            raise InputError(
+                f"the rule {self.name} needs a number for {missing[0]}: settings={{…: {{{missing[0]!r}: …}}}}"
+            )
+        numbers = {name: float(usual[name]) for name in self.rule.hyperparameters}
+        if "lr" in numbers and "lr" not in self.given:
+            numbers["lr"] = self._rate(numbers, ground, steps, seed)
+        return numbers
+
+    def maker(self, numbers: Mapping[str, float]) -> Make:
+        """The optimizer of these numbers."""
+        return lambda parameters: FromRule(parameters, self.rule, hyperparameters=numbers)
+
+    def _rate(self, numbers: Mapping[str, float], ground: Surface, steps: int, seed: int) -> float:
+        """The rate that leads lowest without leaving the picture; of two significant digits."""
+        (left, right), (low, high) = ground.domain
+
+        def cost(rate: float) -> float:
+            walk = path(ground, self.maker({**numbers, "lr": rate}), steps=steps, seed=seed)
+            x, y = walk.T
+            inside = (x >= left) & (x <= right) & (y >= low) & (y <= high)
+            return float(ground.value(*walk[-1])) if inside.all() else math.inf
+
+        rates = np.logspace(math.log10(LOWEST_RATE), math.log10(HIGHEST_RATE), round(6 * COARSE) + 1)
+        best = min((float(rate) for rate in rates), key=cost)
+        around = best * 10 ** (np.arange(-FINE // COARSE, FINE // COARSE + 1) / FINE)
+        return min((float(f"{rate:.2g}") for rate in around), key=cost)
+
+
+def _walker(
+    one: _Chosen, numbers: Mapping[str, float], walk: np.ndarray, ground: Surface, shape: Quadratic | None
+) -> Walker:
+    """What is known and measured of a rule."""
+    from thalweg.rules.formula import written
+
+    says = one.rule.stability()
+    with np.errstate(all="ignore"):
+        heights = ground.value(*walk.T)
+    lowest = _lowest(ground)
+    known: dict[str, Any] = {}
+    if says.limit is not None and says.matrix is not None:
+        states = {name for name, _ in one.rule.states}
+        known |= {
+            "limit": _javascript(says.limit),
+            "limit_words": written(says.limit, states).replace("lambda", "λ"),
+            "matrix": [[_javascript(cell) for cell in row] for row in says.matrix.tolist()],
+        }
+    if shape is not None and shape.bowl and "lr" in numbers:
+        bowl = centred(ground, shape, ground.start)
+        if says.limit is not None and says.matrix is not None:
+            known["exact_limit"] = says.largest_rate(shape.curvatures[1], **numbers)
+            known["predicted"] = max(says.contraction(curvature, **numbers) for curvature in shape.curvatures)
+        known["measured_limit"] = measured_limit(
+            bowl, lambda rate: one.maker({**numbers, "lr": rate}), fades=says.limit is not None
+        )
+        known["contraction"] = measured_contraction(bowl, one.maker(numbers))
+    near = np.zeros(len(heights), dtype=bool) if lowest is None else heights - lowest <= NEAR
+    arrived = len(near) - int(np.argmin(near[::-1])) if near.any() and not near.all() else 0
+    return Walker(
+        name=one.name,
+        equations=str(one.rule).partition("\n")[2].replace("\n  ", "\n").strip(),
+        program=one.code,
+        numbers=numbers,
+        sliders=[_slider(name, value) for name, value in numbers.items()],
+        linear=says.linear,
+        final=float(heights[-1]),
+        arrived=arrived if near[-1] else None,
+        **known,
+    )
+
+
+def _javascript(formula: Expr) -> str:
+    """A formula of hyperparameters and ``curvature`` (``lambda`` is a word of Python's)."""
+    import sympy
+
+    from thalweg.rules.emit import emit
+    from thalweg.rules.stability import curvature
+
+    return browser.expression(emit(formula.xreplace({curvature: sympy.Symbol("curvature", positive=True)})))
+
+
+def _slider(name: str, value: float) -> Slider:
+    """How a hyperparameter is moved."""
+    letter = LETTERS.get(name)
+    label = f"{letter} {name}" if letter else name
+    main = name in ("lr", "beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha")
+    if name == "lr":
+        return Slider(name, label, "log", min(LOWEST_RATE / 10, value), max(HIGHEST_RATE, value), main)
+    if name in SHARES and 0 <= value < 1:
+        return Slider(name, label, "share", 0.0, max(0.9999, value), main)
+    if 0 < value < 1e-2:
+        return Slider(name, label, "log", min(1e-12, value), 1.0, main)
+    return Slider(name, label, "linear", min(0.0, 2 * value), max(1.0, 2 * value), main)
+
+
+def _lowest(ground: Surface) -> float | None:
+    return None if ground.minimum is None else float(ground.value(*ground.minimum))
+
+
+def _report(
+    ground: Surface, on: str | Surface, walkers: Sequence[Walker], walks: Mapping[str, np.ndarray],
+    shape: Quadratic | None, *, steps: int, seed: int,
+) -> SurfaceReport:  # fmt: skip
+    (left, right), (low, high) = ground.domain
+    across, up = np.linspace(left, right, GRID), np.linspace(low, high, GRID)
+    value, *slopes = as_javascript(ground)
+    return SurfaceReport(
+        name=ground.name,
+        formula=ground.formula.replace("**2", "²").replace("**3", "³").replace("**4", "⁴"),
+        difficulty=ground.difficulty,
+        sentence=_sentence(walkers, steps),
+        start=ground.start,
+        minimum=ground.minimum,
+        lowest=_lowest(ground),
+        noise=ground.noise,
+        seed=seed,
+        steps=steps,
+        curvatures=None if shape is None else shape.curvatures,
+        across=across,
+        up=up,
+        heights=ground.value(*np.meshgrid(across, up)),
+        value=value,
+        slopes=(slopes[0], slopes[1]),
+        bends=bends(ground),
+        functions=browser.FUNCTIONS + JAVASCRIPT,
+        walkers=walkers,
+        source=on if isinstance(on, str) else ground.formula,
+    )
+
+
+def _sentence(walkers: Sequence[Walker], steps: int) -> str:
+    """Who came lowest."""
+    there = sorted((walker for walker in walkers if math.isfinite(walker.final)), key=lambda walker: walker.final)
+    if not there:
+        return f"No rule stays finite for {steps} steps."
+    first, *others = there
+    if not others:
+        return f"{first.name} stands at a loss of {first.final:.3g} after {steps} steps."
+    return f"After {steps} steps {first.name} stands lowest, at {first.final:.3g}; {others[-1].name} at {others[-1].final:.3g}."
