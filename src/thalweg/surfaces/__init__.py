@@ -11,6 +11,7 @@
 A surface is for looking at a rule, not for judging it: what wins in a ravine of two variables may lose in a network.
 """
 
+from thalweg.surfaces.critical import Critical, critical
 from thalweg.surfaces.curvature import hessian_eigenvalues, hessian_products, sharpness
 from thalweg.surfaces.functions import BEALE, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
 from thalweg.surfaces.landscape import (
@@ -36,6 +37,7 @@ __all__ = [
     "ROSENBROCK",
     "SADDLE",
     "SURFACES",
+    "Critical",
     "Landscape",
     "Line",
     "Plane",
@@ -44,6 +46,7 @@ __all__ = [
     "Surface",
     "around",
     "barrier",
+    "critical",
     "filter_normalised",
     "hessian_eigenvalues",
     "hessian_products",
