@@ -193,7 +193,8 @@
     keep(fresh);
     document.title = fresh.title;
     for (const part of ["#heading", "nav", "#told"]) morph(document.querySelector(part), fresh.querySelector(part));
-    if (!("live" in fresh.documentElement.dataset)) delete root.dataset.live;
+    const every = fresh.documentElement.dataset.live;
+    if (every) root.dataset.live = every; else delete root.dataset.live;
     if (!window.Plotly) return;
     await Promise.all(keys.map((key) => {
       const ready = place(key).classList.contains("js-plotly-plot");

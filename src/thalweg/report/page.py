@@ -31,6 +31,8 @@ MARK = (
     '<path d="M8 4c6 0 4 13 8 13s2-13 8-13" stroke-width="1.6" opacity=".45"/></g>'
     '<circle cx="16" cy="25" r="3" fill="currentColor"/></svg>'
 )
+ICON = MARK.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" color="#0b6478" ').replace("currentColor", "#0b6478")
+PICTURES = "img-src data: blob:"
 BRAND = f'<span class="brand">{MARK} thalweg</span>'
 HTML = '<html lang="en">'
 ALONE = "form-action 'none'"
@@ -84,7 +86,7 @@ def document(
     # A script runs only with the nonce, which nobody can know who has not seen the whole page.
     nonce = hashlib.sha256((name + body + figures + script).encode()).hexdigest()[:32]
     policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; {PICTURES}; "
         f"base-uri 'none'; {ALONE}"
     )
     own = f'\n<script nonce="{nonce}">{script}</script>' if script else ""
@@ -126,6 +128,7 @@ def served(page: str, *, home: str, live: int = 0) -> str:
     Where it is ``live`` it asks every so many milliseconds for what is new. A page not made by ``document`` stays as it is.
     """
     page = page.replace(BRAND, f'<a class="brand" href="{text(home)}">{MARK} thalweg: all runs</a>', 1)
+    page = page.replace(PICTURES, f"{PICTURES} 'self'", 1)
     if not live:
         return page
     page = page.replace(ALONE, f"{ALONE}; connect-src 'self'", 1)

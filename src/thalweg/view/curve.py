@@ -54,8 +54,9 @@ class Curve:
         for line in whole.split(b"\n"):
             if WANTED[0] in line:
                 self._take(line)
+                timed = b"" if WANTED[1] in line else timed
             elif WANTED[1] in line:
-                timed = line
+                timed = line  # of many only the last is worth parsing
         if timed:
             self._take(timed)
         self._offset += len(whole)

@@ -15,6 +15,7 @@ import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from thalweg.errors import InputError
@@ -33,12 +34,12 @@ Stamp = tuple[int, int] | None
 
 
 def stamp(path: Path) -> Stamp:
-    """Time and size of a file; None where there is none."""
+    """Time and size of a file; None where there is none, or something that is no file."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return (found.st_mtime_ns, found.st_size) if S_ISREG(found.st_mode) else None
 
 
 class Reader:
@@ -178,7 +179,7 @@ class Reader:
         return held
 
     def _newest(self) -> float:
-        paths = [self.path, *(self.path / name for name in (*KINDS, "history.jsonl", "result.json", "study.log"))]
+        paths = [self.path / name for name in (*KINDS, "history.jsonl", "result.json", "study.log")]
         return max((found[0] / 1e9 for path in paths if (found := stamp(path)) is not None), default=0.0)
 
     def _when(self, result: Mapping[str, Any], made: str) -> str:

@@ -14,6 +14,7 @@ ever read out.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 import time
@@ -25,17 +26,19 @@ from thalweg.errors import InputError
 from thalweg.experiments.folder import Folder
 from thalweg.report.index import Entry, index_page
 from thalweg.report.markup import text
-from thalweg.report.page import document, light, served
+from thalweg.report.page import ICON, document, light, served
 from thalweg.report.sheet import Sheet, section
 from thalweg.view.reading import KINDS, Reader, stamp
 
-EVERY = 1000
-"""Milliseconds after which an open page asks again."""
+EVERY, SELDOM = 1000, 4000
+"""Milliseconds after which an open page asks again, where something is running and where nothing is."""
 POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-STILL = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; {POLICY}"
+STILL = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; {POLICY}"
 """For pages that others may have made: besides what they allow themselves, they may not ask this server for anything."""
 OURS = re.compile(r"<title>[^<]* · thalweg</title>")
-KEPT = 32
+OWN = {"run", "cross-validation", "study"}
+"""Kinds whose pages are made here, from their files as they stand."""
+KEPT = 16
 """Pages kept ready."""
 
 
@@ -57,24 +60,26 @@ class Site:
         self.runs = Path(runs)
         self.root = self.runs.resolve()
         self._readers: dict[str, Reader] = {}
-        self._pages: dict[tuple[str, str], bytes] = {}
-        self._lock = threading.RLock()
+        self._pages: dict[tuple[str, str], str] = {}
+        self._looking = threading.RLock()
+        self._making = threading.Lock()
 
     def answer(self, target: str, *, known: str = "") -> Answer:
         """The answer to a path with its query; 304 without a body where the asker knows the tag already."""
         parts = urlsplit(target)
         asked_light = parts.query == "light"
-        with self._lock:
-            if parts.path == "/":
-                return self._list(known, asked_light)
-            name = _name(parts.path)
-            if name is None or name not in self._names():
-                return self._nothing(target)
-            return self._page(name, known, asked_light)
+        if parts.path == "/":
+            return self._list(known, asked_light)
+        if parts.path == "/favicon.ico":
+            return Answer(200, ICON.encode(), kind="image/svg+xml")
+        name = _name(parts.path)
+        if name is None or not self._there(name):
+            return self._nothing(target)
+        return self._page(name, known, asked_light)
 
     def entries(self) -> list[Entry]:
         """A row for each entry, by name."""
-        with self._lock:
+        with self._looking:
             return [self._entry(name) for name in sorted(self._names())]
 
     # ---- the list ------------------------------------------------------------------------------------------------
@@ -106,12 +111,19 @@ class Site:
             reader = self._readers[name] = Reader(path)
         return reader
 
+    def _there(self, name: str) -> bool:
+        path = self.root / name
+        return _listed(path) and self._inside(path)
+
     def _inside(self, path: Path) -> bool:
         """Whether a path, and all that lies directly in it, is in the runs folder also when links are followed."""
         try:
-            paths = [path, *(path.iterdir() if path.is_dir() else ())]
-            return all(self.root in one.resolve().parents for one in paths if one is path or one.is_symlink())
-        except OSError:
+            links = [path] if path.is_symlink() else []
+            if path.is_dir():
+                with os.scandir(path) as found:
+                    links += [Path(one.path) for one in found if one.is_symlink()]
+            return all(self.root in link.resolve().parents for link in links)
+        except (OSError, RuntimeError):  # a link that leads to itself
             return False
 
     def _list(self, known: str, asked_light: bool) -> Answer:
@@ -119,44 +131,45 @@ class Site:
         tag = _tag("list", repr(entries))
         if known == tag:
             return Answer(304, b"", tag=tag)
-        page = served(index_page(self.runs.name or str(self.root), entries), home="/", live=EVERY)
+        every = EVERY if any(entry.state == "running" for entry in entries) else SELDOM
+        page = served(index_page(self.root.name, entries), home="/", live=every)
         return Answer(200, (light(page) if asked_light else page).encode(), tag=tag)
 
     # ---- pages ---------------------------------------------------------------------------------------------------
     def _page(self, name: str, known: str, asked_light: bool) -> Answer:
         path = self.root / name
-        if not self._inside(path):
-            return self._nothing(name)
-        whole = path.is_file()
-        state = (stamp(path),) if whole else self._reader(name).stamps()
-        tag = _tag(name, repr(state))
+        with self._looking:
+            reader = None if path.is_file() else self._reader(name)
+            entry = None if reader is None else reader.entry()
+            tag = _tag(name, repr(stamp(path) if reader is None else reader.stamps()))
         if known == tag:
             return Answer(304, b"", tag=tag)
-        still = whole or self._reader(name).kind not in ("run", "study")
-        if (body := self._pages.get((name, tag))) is None:
-            body = self._made(name).encode()
-            self._pages = dict(list(self._pages.items())[-KEPT + 1 :]) | {(name, tag): body}
-        if asked_light:
-            body = light(body.decode()).encode()
-        return Answer(200, body, tag=tag, policy=STILL if still else POLICY)
+        with self._making:  # one after the other: two would take as long, and twice the memory
+            if (page := self._pages.pop((name, tag), None)) is None:
+                page = self._made(path, entry)
+            self._pages[name, tag] = page
+            while len(self._pages) > KEPT:
+                del self._pages[next(iter(self._pages))]
+        still = entry is None or entry.kind not in OWN
+        return Answer(200, (light(page) if asked_light else page).encode(), tag=tag, policy=STILL if still else POLICY)
 
-    def _made(self, name: str) -> str:
+    def _made(self, path: Path, entry: Entry | None) -> str:
         """A page however the folder is: one that cannot be made says why."""
-        path = self.root / name
+        name = path.name
         try:
-            if path.is_file():
+            if entry is None:
                 return served(path.read_text(encoding="utf-8"), home="/")
-            entry = self._reader(name).entry()
             if entry.state == "damaged":
                 raise InputError(entry.said)
-            if entry.kind in ("run", "cross-validation", "study"):
+            if entry.kind in OWN:
                 return served(_rendered(path, entry), home="/", live=EVERY if entry.state == "running" else 0)
             return served(Folder(path).page.read_text(encoding="utf-8"), home="/")
         except InputError as error:
             said = str(error)
         except Exception as error:  # whatever is wrong with one folder, the site goes on and says so
             said = f"the page of {name} cannot be made ({type(error).__name__}: {error}): its files are damaged or half written"
-        return served(_notice(name, said), home="/", live=EVERY)
+        live = EVERY if entry is not None and entry.kind in OWN else 0
+        return served(_notice(name, said), home="/", live=live)
 
     def _nothing(self, target: str) -> Answer:
         said = f"there is no page {target[:80]}: the list has all there are"
@@ -195,7 +208,7 @@ def _listed(path: Path) -> bool:
         return False
     if path.is_dir():
         return any((path / name).exists() for name in (*KINDS, "page.html", "result.json", "history.jsonl"))
-    return path.suffix == ".html" and (path.is_symlink() or _ours(path))
+    return path.suffix == ".html" and (path.is_symlink() or (path.is_file() and _ours(path)))
 
 
 def _ours(path: Path) -> bool:
