@@ -43,12 +43,37 @@ def test_a_grid_says_its_size_first(thalweg: CommandLine) -> None:
     assert "The grid has 3 × 2 = 6 points" in done.err
 
 
+def test_several_objectives_leave_a_front(thalweg: CommandLine) -> None:
+    words = (
+        "--vary",
+        "lr=1e-3..0.1:log",
+        "--vary",
+        "hidden=[2, 16]",
+        "--trials",
+        "4",
+        "--epochs",
+        "3",
+        "--confirm",
+        "0",
+    )
+    done = thalweg("tune", "wine", "--objectives", "accuracy,size", *words, "--name", "w", "--json")
+    assert done.status == 0, done.err
+    assert "Objectives: dev accuracy, size (numbers that are trained)" in done.err
+    assert "None ends early" in done.err
+    assert "thalweg train runs/w/trials/NUMBER/spec.toml" in done.out
+    assert done.json["front"][0]["number"] == done.json["best"]["number"]
+    last = done.json["front"][-1]["number"]
+    again = thalweg("train", f"runs/w/trials/{last:04}/spec.toml")
+    assert again.status == 0, again.err
+
+
 def test_mistakes_are_one_sentence(thalweg: CommandLine) -> None:
     for words, sentence in (
         (("tune", "wine", "--vary", "lr"), '--vary "lr" says no range'),
         (("tune", "wine", "--vary", "lrr=1..2"), "lrr"),
         (("tune", "wine", "--members", "many"), '--members "many" is no number'),
         (("tune", "wine", "--space", "nowhere.toml"), "nowhere.toml"),
+        (("tune", "wine", "--objectives", "accuracy,,size"), 'there is no objective ""'),
     ):
         done = thalweg(*words)
         assert done.status == 2

@@ -11,6 +11,7 @@ import pytest
 
 from browser import Browser
 from thalweg.report import write
+from thalweg.report.front import Front, pareto
 from thalweg.report.study import StudyReport, Trial, study_page
 from thalweg.report.trials import best_so_far, ordered, slices
 from thalweg.search import Finished, Space, parallel
@@ -75,6 +76,40 @@ def test_the_best_stands_first_and_what_was_not_measured_last() -> None:
     assert [one.score for one in less if one.status == "finished"] == scores[::-1]
 
 
+def front() -> Front:
+    made = [trial for trial in trials() if trial.status == "finished"]
+    scores = {one.number: {"accuracy": one.score, "size": 100.0 * one.number + 50, "time": 0.3} for one in made}
+    members = sorted(scores, key=lambda number: -scores[number]["accuracy"])[:3]
+    aims = {"accuracy": True, "size": False, "time": False}
+    return Front(
+        aims, scores, members, {"size": [("hidden", 0.9, 0.1)]}, "thalweg train runs/<s>/trials/NUMBER/spec.toml"
+    )
+
+
+def test_several_objectives_have_a_front() -> None:
+    whole = study(front=front())
+    page = study_page(whole)
+    assert page.index("Result</h2>") < page.index("The front</h2>") < page.index("How it was found</h2>")
+    assert "runs/&lt;s&gt;/trials/NUMBER" in page
+    assert "Importance for accuracy" in page
+    assert "Importance for size" in page
+    drawn = pareto(whole)
+    assert [figure.key for figure in drawn] == ["front-size", "front-time"]
+    beaten, ahead = drawn[0].data
+    assert len(ahead["x"]) == 3
+    assert len(beaten["x"]) + 3 == len(front().scores)
+    assert ahead["x"] == sorted(ahead["x"])
+    assert "weights 50" in " ".join([*ahead["text"], *beaten["text"]])
+    assert "The front" not in study_page(study())
+
+
+def test_a_line_joins_the_front_of_two_objectives_alone() -> None:
+    three = front()
+    two = Front({"accuracy": True, "size": False}, three.scores, three.members)
+    assert pareto(study(front=three))[0].data[1]["mode"] == "markers"
+    assert pareto(study(front=two))[0].data[1]["mode"] == "lines+markers"
+
+
 def test_best_so_far_only_falls() -> None:
     best = best_so_far(study())[0].data[-1]["y"]
     seen = [value for value in best if math.isfinite(value)]
@@ -109,9 +144,9 @@ def test_a_study_with_nothing_yet_has_a_page(tmp_path: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "dark"), [(400, False), (1280, True)])
 def test_a_browser_draws_it(tmp_path: Path, browser: Browser, width: int, dark: bool) -> None:
-    write(tmp_path / "page.html", study_page(study()))
+    write(tmp_path / "page.html", study_page(study(front=front())))
     driver = browser.open(tmp_path / "page.html", width=width, dark=dark)
     assert browser.errors() == []
     assert driver.execute_script("return document.documentElement.dataset.charts") == "drawn"
-    assert len(driver.find_elements("css selector", ".chart .plot-container")) == 2 + 1 + 4 + 1 + 1
+    assert len(driver.find_elements("css selector", ".chart .plot-container")) == 2 + 2 + 2 + 4 + 1 + 1
     assert driver.execute_script("return document.documentElement.scrollWidth") <= width

@@ -22,6 +22,8 @@ from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import Event
 from thalweg.experiments.watcher import Watcher
 
+HEADINGS = {"size": "weights", "time": "ms for 1,000 rows"}
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -96,6 +98,27 @@ class Bar(Lines):
             self.progress = None
 
 
+MOST = 12
+"""Rows of a front on a terminal."""
+
+
+def _show_front(folder: StudyFolder, result: dict[str, Any]) -> None:
+    """The trials that no other beats in all objectives, the best by the first first."""
+    console, front = output(), result["front"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("front")
+    for name in result["objectives"]:
+        table.add_column(HEADINGS.get(name, f"dev {NAMES.get(name, name)}"), justify="right")
+    for one in front[:MOST]:
+        table.add_row(f"trial {one['number']}", *(shown(name, value) for name, value in one["scores"].items()))
+    console.print(table)
+    more = f" of {len(front)}, the others are on the page" if len(front) > MOST else ""
+    console.print(
+        f"{counted(min(len(front), MOST), 'trial')}{more}; any of them: thalweg train "
+        f"{shlex.quote(str(folder.trials))}/NUMBER/spec.toml", highlight=False, markup=False,
+    )  # fmt: skip
+
+
 def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
     """The best trial, what came of training it again, and what to do with it."""
     console = output()
@@ -111,6 +134,8 @@ def show_study(folder: StudyFolder, result: dict[str, Any]) -> None:
         for name, value in best["metrics"]["dev"].items():
             table.add_row(f"dev {NAMES.get(name, name)}", shown(name, value))
         console.print(table)
+        if "front" in result:
+            _show_front(folder, result)
         if "confirmed" in result:
             console.print(result["confirmed"]["sentence"], highlight=False, markup=False)
         test = result.get("metrics", {}).get("test", {})

@@ -39,12 +39,25 @@ def tune(
     ] = "auto",
     sampler: Annotated[
         str,
-        Many("--sampler", metavar="TEXT", help="random, grid, coarse, importance, tpe, gp, cmaes or sobol."),
+        Many("--sampler", metavar="TEXT", help="random, grid, coarse, importance, tpe, gp, cmaes, sobol or nsga2."),
     ] = "random",
     points: Annotated[int, Many("--points", metavar="INTEGER", help="Points of each range in a grid.")] = 5,
+    objectives: Annotated[
+        str | None,
+        Many(
+            "--objectives",
+            metavar="NAME,NAME",
+            help="What is made good at once: a dev metric, then others, size (weights) or time (to predict).",
+        ),
+    ] = None,
     prune: Annotated[
-        str, Many("--prune", metavar="TEXT", help="How bad candidates end early: halving, median or none.")
-    ] = "halving",
+        str | None,
+        Many(
+            "--prune",
+            metavar="TEXT",
+            help="How bad candidates end early: halving (the default of one objective), median or none (of several).",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, Many("--workers", metavar="INTEGER", help="Processes that train; as many as pay if not given.")
     ] = None,
@@ -68,6 +81,7 @@ def tune(
     \b
     thalweg tune digits
     thalweg tune digits --vary lr=1e-4..1:log --vary 'hidden=[64, 128]' --trials 64 --epochs 20
+    thalweg tune digits --objectives accuracy,size,time --sampler nsga2
     thalweg tune houses.csv --target price --space space.toml --sampler tpe --name houses
     """
     from thalweg.cli.study import show_study, study_watcher
@@ -85,6 +99,7 @@ def tune(
         address=address,
         storage=storage,
         confirm=confirm,
+        objectives=tuple(name.strip() for name in objectives.split(",")) if objectives is not None else (),
     )
     looking = study_watcher()
     try:

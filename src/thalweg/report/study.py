@@ -15,6 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from thalweg.report import trials as charts
+from thalweg.report.figure import Figure
+from thalweg.report.front import Front, front_section
 from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
 from thalweg.report.page import document
 from thalweg.report.sheet import Section, Sheet, section
@@ -30,7 +32,8 @@ class StudyReport:
     ``best`` is the number of the best trial. ``confirmed`` holds its ``values`` on fresh ``seeds``, their ``mean``, ``sd``,
     perhaps an ``interval``, and a ``sentence``; ``metrics`` its metrics by part. ``axes`` has for each hyperparameter a
     ``name``, a ``scale`` and ``ticks`` (place, text); ``importance`` (name, share, spread). ``way`` says who trained and with
-    what gain. ``advice`` are sentences on what to try next, ``notes`` on how the search went.
+    what gain, ``front`` what several objectives brought. ``advice`` are sentences on what to try next, ``notes`` on how the
+    search went.
     """
 
     name: str
@@ -51,6 +54,7 @@ class StudyReport:
     gain: float = math.nan
     advice: Sequence[str] = ()
     notes: Sequence[str] = ()
+    front: Front | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
     commands: Sequence[str] = ()
@@ -74,9 +78,10 @@ def study_page(study: StudyReport) -> str:
     sheet = Sheet()
     written = (
         _result(study),
+        front_section(study, sheet),
         _advice(study),
         section("How it was found", "search", _way(study), sheet.charts(charts.best_so_far(study))),
-        section("What mattered", "importance", sheet.charts([charts.importance(study)]), _note(study.importance_note)),
+        section("What mattered", "importance", sheet.charts(_importance(study)), _note(study.importance_note)),
         section("Each hyperparameter", "slices", sheet.charts(charts.slices(study))),
         section(
             "All together",
@@ -151,6 +156,17 @@ def _way(study: StudyReport) -> str:
         share = study.storage_seconds / study.seconds
         said.append(f"Choosing points and keeping trials took {share:.1%} of the time.".replace("%", " %"))
     return "".join(f"<p>{text(sentence)}</p>" for sentence in said if sentence)
+
+
+def _importance(study: StudyReport) -> list[Figure | None]:
+    """What mattered for each objective."""
+    if study.front is None:
+        return [charts.importance(study.importance)]
+    further = [
+        charts.importance(shares, of=label(name), key=f"importance-{name}")
+        for name, shares in study.front.importance.items()
+    ]
+    return [charts.importance(study.importance, of=label(study.metric)), *further]
 
 
 def _note(sentence: str) -> str:

@@ -64,7 +64,7 @@ def best_so_far(study: StudyReport) -> list[Figure]:
     done = sorted((t for t in study.trials if math.isfinite(t.ended)), key=lambda t: (t.ended, t.number))
     if not done:
         return []
-    running = _running([_cost(study, t.score) if t.status == "finished" else math.nan for t in done])
+    running = _running([cost(study, t.score) if t.status == "finished" else math.nan for t in done])
     finite = [place for place, value in enumerate(running) if math.isfinite(value)]
     came = next((place for place in finite if running[place] == running[-1]), 0) + 1
     caption = f"The best came with trial {came:,} of {len(done):,} to end."
@@ -103,7 +103,7 @@ def _race(
         "type": "scatter", "mode": "lines", "name": "best so far", "x": x, "y": running,
         "line": {"color": "--dev", "width": 2.5, "shape": "hv"}, "hoverinfo": "skip",
     })  # fmt: skip
-    layout = {"xaxis": axis(unit), "yaxis": _scores(study), "hovermode": "closest"}
+    layout = {"xaxis": axis(unit), "yaxis": scores_axis(study), "hovermode": "closest"}
     return Figure(key, title, text(caption), drawn, layout, 340)
 
 
@@ -116,10 +116,10 @@ def _points(study: StudyReport, at: Sequence[tuple[Any, Trial]]) -> list[dict[st
         chosen = [(x, trial) for x, trial in at if trial.status == status]
         if not chosen:
             continue
-        says = [f"trial {t.number}: {measure(study.metric, t.score)}<br>{_said(t)}" for _, t in chosen]
+        says = [f"trial {t.number}: {measure(study.metric, t.score)}<br>{said(t)}" for _, t in chosen]
         drawn.append({
             "type": "scatter", "mode": "markers", "name": WORDS[status], "x": [x for x, _ in chosen],
-            "y": [_cost(study, t.score) if math.isfinite(t.score) else worst for _, t in chosen], "text": says,
+            "y": [cost(study, t.score) if math.isfinite(t.score) else worst for _, t in chosen], "text": says,
             "marker": {"color": COLOURS[status], "size": 8, "opacity": 0.75, "symbol": MARKS[status],
                        "line": {"color": COLOURS[status], "width": 1.5}},
             "hovertemplate": "%{text}<extra></extra>",
@@ -127,7 +127,7 @@ def _points(study: StudyReport, at: Sequence[tuple[Any, Trial]]) -> list[dict[st
     return drawn
 
 
-def _said(trial: Trial) -> str:
+def said(trial: Trial) -> str:
     return "<br>".join(f"{plain(name)} {plain(_short(value))}" for name, value in trial.values.items())
 
 
@@ -135,16 +135,16 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _cost(study: StudyReport, score: float) -> float:
+def cost(study: StudyReport, score: float) -> float:
     """What is drawn: the error where more is better, so that a logarithmic axis tells good trials apart."""
     return max(1.0 - score, study.least) if study.more else score
 
 
 def _costs(study: StudyReport) -> np.ndarray:
-    return np.array([_cost(study, t.score) for t in study.trials if math.isfinite(t.score)])
+    return np.array([cost(study, t.score) for t in study.trials if math.isfinite(t.score)])
 
 
-def _scores(study: StudyReport) -> dict[str, Any]:
+def scores_axis(study: StudyReport) -> dict[str, Any]:
     """The axis of the metric."""
     name = label(study.metric)
     costs = _costs(study)
@@ -155,11 +155,11 @@ def _scores(study: StudyReport) -> dict[str, Any]:
     return {"title": {"text": title}, "type": "log", "dtick": "D1" if costs.max() < 30 * costs.min() else 1}
 
 
-def importance(study: StudyReport) -> Figure | None:
-    """Shares of the variance, the largest on top, with the spread between the trees of the forest."""
-    if not study.importance:
+def importance(shares: Sequence[tuple[str, float, float]], *, of: str = "", key: str = "importance") -> Figure | None:
+    """Shares of the variance, the largest on top, with the spread between the trees of the forest; ``of`` an objective."""
+    if not shares:
         return None
-    rows = list(reversed(study.importance))
+    rows = list(reversed(shares))
     bars = {
         "type": "bar", "orientation": "h", "x": [share for _, share, _ in rows],
         "y": [plain(name) for name, *_ in rows], "marker": {"color": "--accent"}, "name": "share",
@@ -168,7 +168,7 @@ def importance(study: StudyReport) -> Figure | None:
                     "arrayminus": [min(spread, share) for _, share, spread in rows]},
         "hovertemplate": "%{y}: %{x:.0%}<extra></extra>",
     }  # fmt: skip
-    name, share, *_ = study.importance[0]
+    name, share, *_ = shares[0]
     caption = (
         f"{text(name)} alone explains {share:.0%} of the differences between the trials (functional ANOVA on their ranks; "
         f"lines: one standard deviation between trees)."
@@ -179,7 +179,7 @@ def importance(study: StudyReport) -> Figure | None:
         "hovermode": "closest",
         "showlegend": False,
     }
-    return Figure("importance", "Importance", caption, [bars], layout, 120 + 34 * len(rows))
+    return Figure(key, f"Importance for {of}" if of else "Importance", caption, [bars], layout, 120 + 34 * len(rows))
 
 
 def slices(study: StudyReport) -> list[Figure]:
@@ -206,7 +206,7 @@ def slices(study: StudyReport) -> list[Figure]:
             texts = [str(tick["text"]) for tick in one["ticks"]]
             across = axis(plain(name), type="category", categoryorder="array", categoryarray=texts)
             x = [str(value) for value in values]
-        layout = {"xaxis": across, "yaxis": _scores(study), "hovermode": "closest", "showlegend": False}
+        layout = {"xaxis": across, "yaxis": scores_axis(study), "hovermode": "closest", "showlegend": False}
         drawn = _points(study, list(zip(x, having, strict=True)))
         figures.append(Figure(f"slice-{at}", name, "", drawn, layout, 280))
     return figures
@@ -264,10 +264,10 @@ def curves(study: StudyReport) -> list[Figure]:
         best = trial.number == study.best
         drawn.append({
             "type": "scatter", "mode": "lines", "name": f"trial {trial.number}", "x": np.arange(1, len(trial.curve) + 1),
-            "y": [_cost(study, score) for score in trial.curve], "showlegend": False, "opacity": 1.0 if best else 0.5,
+            "y": [cost(study, score) for score in trial.curve], "showlegend": False, "opacity": 1.0 if best else 0.5,
             "line": {"color": "--dev" if best else COLOURS.get(trial.status, "--muted"), "width": 3 if best else 1},
             "hovertemplate": f"trial {trial.number}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         })  # fmt: skip
-    layout = {"xaxis": axis("epoch"), "yaxis": _scores(study), "hovermode": "closest"}
+    layout = {"xaxis": axis("epoch"), "yaxis": scores_axis(study), "hovermode": "closest"}
     caption = "Each line is a trial, the bold one the best; those that end early are grey."
     return [Figure("curves", "The trials' curves", caption, drawn, layout, 360)]

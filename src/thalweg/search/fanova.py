@@ -45,13 +45,14 @@ class Importance:
     note: str
 
 
-def importance(space: Space, finished: Sequence[Finished], *, seed: int = 0) -> Importance:
-    """The share of each searched hyperparameter in the first objective.
+def importance(space: Space, finished: Sequence[Finished], *, seed: int = 0, objective: int = 0) -> Importance:
+    """The share of each searched hyperparameter in the first objective, or another by its place.
 
     One that is there under a condition is judged among the trials that have it. Raises ``MissingDependency`` where Optuna is
     not installed.
     """
     with_optuna(PURPOSE)
+    finished = [Finished(one.number, one.values, (one.scores[objective],), one.pruned_at) for one in finished]
     told = _by_rank(finished)
     if len(told) < FEWEST or len({trial.score for trial in finished}) == 1:
         return Importance(

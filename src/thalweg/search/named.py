@@ -19,6 +19,10 @@ from thalweg.search.tpe import Tpe
 SAMPLERS = ("random", "sobol", "grid", "coarse-to-fine", "ordered", "tpe", "gp", "cma-es", "nsga2")
 
 
+GENERATIONS = 6
+"""Into which a genetic search divides its trials, where that leaves at least 8 and at most 32 in each."""
+
+
 def sampler_named(
     name: str,
     space: Space,
@@ -29,8 +33,10 @@ def sampler_named(
     rounds: int = 4,
     order: tuple[tuple[str, ...], ...] = (),
 ) -> Sampler:
-    """One of ``SAMPLERS``. ``points`` is a grid's; ``rounds`` share the ``trials`` of coarse to fine; ``order`` are the groups
-    of an ordered search, which share the ``trials`` among their turns. Raises ``InputError`` for another name.
+    """One of ``SAMPLERS``. ``points`` is a grid's; ``rounds`` share the ``trials`` of coarse to fine, generations those of
+    ``nsga2``; ``order`` are the groups of an ordered search, which share the ``trials`` among their turns.
+
+    Raises ``InputError`` for another name.
     """
     if name == "coarse-to-fine":
         return CoarseToFine(space, seed, stage=max(2, -(-trials // max(rounds, 1))))
@@ -39,8 +45,10 @@ def sampler_named(
         return Ordered(space, seed, stage=max(2, -(-trials // max(len(groups), 1))), groups=groups)
     if name == "grid":
         return Grid(space, points)
+    if name == "nsga2":
+        return Nsga2(space, seed, population=min(32, max(8, trials // GENERATIONS)))
     simple: dict[str, Callable[[Space, int], Sampler]]
-    simple = {"random": Random, "sobol": Sobol, "tpe": Tpe, "gp": Gp, "cma-es": CmaEs, "nsga2": Nsga2}
+    simple = {"random": Random, "sobol": Sobol, "tpe": Tpe, "gp": Gp, "cma-es": CmaEs}
     if name not in simple:
         raise InputError(f'there is no sampler "{name}": choose {", ".join(SAMPLERS)}')
     return simple[name](space, seed)

@@ -22,6 +22,8 @@ from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.trainer import Job, Prune, Tell, nobody, train_job
 from thalweg.experiments.watcher import Silent
+from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Objective
+from thalweg.train.weighted import Weighted
 
 if TYPE_CHECKING:
     from thalweg.data import Data
@@ -44,6 +46,8 @@ class Laboratory:
     model: torch.nn.Module | None = None
     portable: bool = True
     """Whether workers can have the same: a module defined in a script exists in that script alone."""
+    also: tuple[str, ...] = ()
+    """Metrics that are measured beside those of the task."""
 
     def build(self, specs: Sequence[Spec]) -> list[Experiment]:
         """Candidates of one architecture ready to train. What begins alike is initialised once."""
@@ -53,7 +57,8 @@ class Laboratory:
             key = spec.model_copy(update=OF_THE_UPDATE).model_dump_json()
             if key not in alike:
                 model = None if self.model is None else copy.deepcopy(self.model)
-                alike[key] = assemble(spec, self.prepared, watcher=Silent(), device=self.device, model=model)
+                made = assemble(spec, self.prepared, watcher=Silent(), device=self.device, model=model)
+                alike[key] = replace(made, objective=_with_metrics(made.objective, self.also))
                 experiments.append(alike[key])
                 continue
             first = alike[key]
@@ -74,6 +79,7 @@ class Materials:
     spec: Spec
     data: Data | None = None
     model: torch.nn.Module | None = None
+    also: tuple[str, ...] = ()
 
     def laboratory(self, prune: Prune) -> Laboratory:
         """The same data, prepared the same way, on the same device."""
@@ -81,7 +87,17 @@ class Materials:
 
         device = build_device(self.spec.device)
         data = read(self.spec) if self.data is None else self.data
-        return Laboratory(prepare(data, self.spec, device=device), device, prune, self.model)
+        return Laboratory(prepare(data, self.spec, device=device), device, prune, self.model, also=self.also)
+
+
+def _with_metrics(objective: Objective, names: Sequence[str]) -> Objective:
+    """The same, measuring more."""
+    inner = objective.objective if isinstance(objective, Weighted) else objective
+    assert isinstance(inner, CrossEntropy | BinaryCrossEntropy | MeanSquaredError)
+    own = ("r2", "rmse") if isinstance(inner, MeanSquaredError) else ("accuracy",)
+    more = tuple(name for name in names if name not in ("loss", *own, *inner.also))
+    inner = replace(inner, also=(*inner.also, *more))
+    return Weighted(inner) if isinstance(objective, Weighted) else inner
 
 
 class Engine(Protocol):

@@ -5,6 +5,7 @@
     runs/digits-1/
       study.toml           what was searched, how, on what
       study.log            the trials, for the search and for optuna-dashboard
+      times.json           how long each architecture predicts, where time is an objective
       trials/0012/         spec.toml, history.jsonl as it goes, result.json at its end
       best.toml            the winner's settings: thalweg train best.toml
       best/                the winner as a run: thalweg predict works on it
@@ -52,6 +53,10 @@ class StudyFolder(Folder):
     @property
     def trials(self) -> Path:
         return self.path / "trials"
+
+    @property
+    def times(self) -> Path:
+        return self.path / "times.json"
 
     @property
     def best(self) -> Path:
@@ -121,7 +126,7 @@ class Trials:
         history.record(event.epoch, numbers)
         history.flush()
 
-    def ended(self, event: Ended, values: Mapping[str, Value]) -> dict[str, Any]:
+    def ended(self, event: Ended, values: Mapping[str, Value], costs: Mapping[str, float]) -> dict[str, Any]:
         """Writes the result of a trial, and returns it; its weights lie beside it where it brought some."""
         history, began = self._open.pop(event.number)
         history.close()
@@ -141,6 +146,7 @@ class Trials:
             "epochs": event.epochs,
             "best_epoch": event.best_epoch,
             "metrics": {"dev": event.metrics},
+            "costs": dict(costs),
             "created": time.strftime("%Y-%m-%d %H:%M:%S"),
             "ended": time.time(),
             "seconds": round(time.monotonic() - began, 3),

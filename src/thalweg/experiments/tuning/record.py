@@ -10,30 +10,22 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import thalweg
 from thalweg.experiments.tuning.folder import StudyFolder, Trials
-from thalweg.experiments.tuning.study import best_of
-from thalweg.experiments.tuning.trainer import ABOVE, DIVERGED, FINISHED, PRUNED
-from thalweg.search import Choices, Finished, Range, Space, importance, parallel, ranked
+from thalweg.experiments.tuning.objectives import best_of, finished_of, front_of, values_of
+from thalweg.experiments.tuning.trainer import ABOVE, DIVERGED
+from thalweg.search import Choices, Finished, Importance, Range, Space, importance, parallel, ranked
+from thalweg.search.store import Direction
+
+if TYPE_CHECKING:
+    from thalweg.report.front import Front
 
 EDGE = 0.08
 """A place this near to the end of a range is at its end."""
 LITTLE = 0.03
 """A share of importance below which a hyperparameter need not be searched."""
-
-
-def finished_of(records: Sequence[Mapping[str, Any]], watch: str) -> list[Finished]:
-    """The trials as samplers see them: lower is better."""
-    sign = -1.0 if watch in ABOVE else 1.0
-    found = []
-    for record in records:
-        told = record["status"] in (FINISHED, PRUNED) and watch in record["metrics"]["dev"]
-        score = sign * record["metrics"]["dev"][watch] if told else math.inf
-        pruned = record["epochs"] if record["status"] == PRUNED else None
-        found.append(Finished(record["number"], record["values"], (score,), pruned))
-    return found
 
 
 def advice(space: Space, finished: Sequence[Finished], shares: Mapping[str, float]) -> list[str]:
@@ -73,6 +65,12 @@ def _ordered(kind: object) -> bool:
 def write_study_page(folder: StudyFolder) -> None:
     """Makes ``page.html`` from the folder's files."""
     from thalweg import report
+
+    report.write(folder.page, rendered_study(folder))
+
+
+def rendered_study(folder: StudyFolder, *, status: str = "") -> str:
+    """The page of a study as its files stand; writes nothing. A ``status`` takes the place of the one in the files."""
     from thalweg.report.study import StudyReport, Trial, study_page
 
     about = tomllib.loads(folder.study.read_text(encoding="utf-8"))
@@ -81,12 +79,14 @@ def write_study_page(folder: StudyFolder) -> None:
     kept = Trials(folder)
     records = kept.read()
     watch = str(about["watch"])
-    finished = finished_of(records, watch)
+    objectives = search.get("objectives", [watch])
+    aims: dict[str, Direction] = {name: "maximize" if name in ABOVE else "minimize" for name in objectives}
+    finished = finished_of(records, aims)
     drawn = parallel(space, finished)
     places = {line["number"]: line["places"] for line in drawn["lines"]}
     found = importance(space, finished, seed=int(about["seed"]))
-    shares = [(share.name, share.share, share.spread) for share in found.shares]
-    best = best_of(records)
+    shares = _rows(found)
+    best = best_of(records, aims)
     began = min((record["ended"] - record["seconds"] for record in records), default=0.0)
     names = [axis["name"] for axis in drawn["axes"]]
     page = StudyReport(
@@ -94,7 +94,7 @@ def write_study_page(folder: StudyFolder) -> None:
         metric=watch,
         more=watch in ABOVE,
         created=result.get("created", ""),
-        status=result["status"],
+        status=status or result["status"],
         task=result.get("task", ""),
         data=str(about["data"]),
         trials=[
@@ -122,14 +122,39 @@ def write_study_page(folder: StudyFolder) -> None:
         gain=result.get("decision", {}).get("gain", math.nan),
         advice=advice(space, finished, {name: share for name, share, *_ in shares}),
         notes=result.get("notes", []),
+        front=_front(folder, space, records, aims, seed=int(about["seed"])),
         settings={name: value for name, value in about.items() if value not in ({}, [], "runs")},
-        search=search | {name: _text(space[name].text) for name in space},
+        search={name: _text(value) for name, value in search.items()}
+        | {name: _text(space[name].text) for name in space},
         commands=[] if best is None else [f"thalweg train {folder.best}", f"thalweg predict {folder.winner.path} DATA"],
         seconds=result.get("seconds", math.nan),
         storage_seconds=result.get("storage_seconds", math.nan),
         version=thalweg.__version__,
     )
-    report.write(folder.page, study_page(page))
+    return study_page(page)
+
+
+def _front(
+    folder: StudyFolder, space: Space, records: Sequence[Mapping[str, Any]], aims: Mapping[str, Direction], *, seed: int
+) -> Front | None:
+    """What the page shows of several objectives; None for one."""
+    from thalweg.report.front import Front
+
+    if len(aims) < 2:
+        return None
+    finished = finished_of(records, aims)
+    return Front(
+        {name: direction == "maximize" for name, direction in aims.items()},
+        {one.number: values_of(record, list(aims)) for one, record in zip(finished, records, strict=True)
+         if one.succeeded and one.pruned_at is None},
+        [one["number"] for one in front_of(records, aims)["front"]],
+        {name: _rows(importance(space, finished, seed=seed, objective=place)) for place, name in enumerate(aims) if place},
+        f"thalweg train {folder.trials}/NUMBER/spec.toml",
+    )  # fmt: skip
+
+
+def _rows(found: Importance) -> list[tuple[str, float, float]]:
+    return [(share.name, share.share, share.spread) for share in found.shares]
 
 
 def _text(value: object) -> str:

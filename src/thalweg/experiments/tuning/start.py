@@ -32,12 +32,13 @@ from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
 from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
 from thalweg.experiments.tuning.folder import StudyFolder
+from thalweg.experiments.tuning.objectives import COSTS, Costs, directions, front_of
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.record import write_study_page
 from thalweg.experiments.tuning.rungs import Rungs
 from thalweg.experiments.tuning.stated import counted, stated
 from thalweg.experiments.tuning.study import Study
-from thalweg.experiments.tuning.trainer import ABOVE, Event
+from thalweg.experiments.tuning.trainer import Event
 from thalweg.experiments.tuning.workers import Workers
 from thalweg.experiments.watcher import Watcher
 from thalweg.search.brains import with_optuna
@@ -88,8 +89,12 @@ def search(
     check_space(spec, space)
     device = build_device(spec.device)
     prepared = prepare(data, spec, device=device)
-    watch = spec.watch or ("loss" if prepared.task == "regression" else "accuracy")
-    spec = spec.replace(watch=watch)
+    usual = "loss" if prepared.task == "regression" else "accuracy"
+    plan = replace(plan, objectives=plan.objectives or (spec.watch or usual,))
+    directions(plan.objectives, task=prepared.task)
+    if spec.watch not in (None, plan.objectives[0]):
+        raise InputError(f"watch is {spec.watch} and the first objective {plan.objectives[0]}: give one of the two")
+    spec = spec.replace(watch=plan.objectives[0])
     folder = StudyFolder.of(spec.runs, spec.name, data.name)
     with folder.turn():
         going_on = folder.study.exists()
@@ -122,8 +127,9 @@ def _searched(
     from thalweg.search.store import open_store
 
     began, device, watch = time.monotonic(), build_device(spec.device), str(spec.watch)
-    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
-    laboratory = Laboratory(prepared, device, rungs, model, portable=is_portable(model))
+    rungs = Rungs.of(plan.pruner, epochs=spec.epochs)
+    also = tuple(name for name in plan.objectives if name not in COSTS)
+    laboratory = Laboratory(prepared, device, rungs, model, portable=is_portable(model), also=also)
     middle = candidate(spec, space.at(dict.fromkeys(space, 0.5))).replace(threads=spec.threads or 1)
     batch = plan.trials if not plan.learns else max(10, plan.trials // 4)
     decision = decided(plan, laboratory, middle, candidates=min(batch, alike(space, batch)))
@@ -134,7 +140,7 @@ def _searched(
             plan.storage or str(folder.log),
             name=folder.name,
             space=space,
-            objectives={watch: "maximize" if watch in ABOVE else "minimize"},
+            objectives=directions(plan.objectives, task=prepared.task),
         ) as store,
         interruptible() as interrupted,
     ):
@@ -147,10 +153,11 @@ def _searched(
             batch=batch if decision.members > 1 else decision.workers,
             members=decision.members,
             watch=watch,
-            rungs=frozenset(rungs.passes if plan.prune == "halving" else ()),
+            rungs=frozenset(rungs.passes if plan.pruner == "halving" else ()),
             onlooker=on_event,
+            costs=Costs(laboratory, folder.times, tuple(name for name in plan.objectives if name in COSTS)),
         )
-        study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model)), interrupted)
+        study.run(engine_of(plan, decision, laboratory, Materials(spec, given, model, also)), interrupted)
         study.gather()
         with folder.turn():  # several processes may have searched together: the first confirms for all
             result = {
@@ -160,6 +167,7 @@ def _searched(
                 "fingerprint": data.fingerprint,
                 "watch": watch,
                 "best": study.best,
+                **front_of(study.results, store.objectives),
                 "trials": len(study.results),
                 "counts": dict(Counter(record["status"] for record in study.results)),
                 "decision": asdict(decision),
@@ -224,6 +232,11 @@ def _check_same(folder: StudyFolder, spec: Spec, plan: Plan, space: Space, finge
         raise InputError(
             f"the study {folder.path} searches another space, or one in another order: give another --name, or its own space"
         )
+    aims = search.get("objectives", [spec.watch])
+    if aims != list(plan.objectives):
+        raise InputError(
+            f"the study {folder.path} has other objectives: give --objectives {','.join(aims)}, or another --name"
+        )
     kept = search.get("storage")
     if kept != _shown_url(plan.storage):
         raise InputError(
@@ -237,6 +250,7 @@ def settings_of(spec: Spec, plan: Plan, space: Space, fingerprint: str) -> str:
     import tomli_w
 
     own = {name: value for name, value in asdict(plan).items() if name != "space" and value is not None}
+    own |= {"prune": plan.pruner, "objectives": list(plan.objectives)}
     if plan.storage is not None:
         own["storage"] = _shown_url(plan.storage)
     own["fingerprint"] = fingerprint

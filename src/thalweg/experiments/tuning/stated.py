@@ -37,14 +37,31 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
         more = f", of which the first {trials:,} are tried: {all_of_them}" if sampler.size > trials else ""
         said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
         trials = min(trials, sampler.size)
-    rungs = Rungs.of(plan.prune, epochs=spec.epochs)
+    if len(plan.objectives) > 1:
+        said.append(_aims(spec, plan))
+    rungs = Rungs.of(plan.pruner, epochs=spec.epochs)
     cost = f"{counted(trials * spec.epochs, 'pass', 'passes')} over the training part"
-    if plan.prune == "halving" and rungs.passes:
+    if plan.pruner == "halving" and rungs.passes:
         cost = f"about {rungs.cost(trials):,} passes, for after {_listed(rungs.passes)} the best third goes on"
-    if plan.prune == "median":
+    if plan.pruner == "median":
         cost += " at most, for the worse half ends early"
     said.append(f"{counted(trials, 'trial')} of at most {counted(spec.epochs, 'pass', 'passes')}: {cost}.")
     return said
+
+
+def _aims(spec: Spec, plan: Plan) -> str:
+    means = {
+        "size": "size (numbers that are trained)",
+        "time": "time (milliseconds to predict 1,000 rows on one thread)",
+    }
+    names = [means.get(name, f"dev {name}") for name in plan.objectives]
+    if plan.pruner == "none":
+        early = "None ends early, for of several objectives none says alone who is bad."
+    else:
+        early = (
+            f"Candidates end early by {plan.objectives[0]} alone: small nets, which err more, may go before their turn."
+        )
+    return f"Objectives: {', '.join(names)}; {plan.objectives[0]} names the best pass and the best trial. {early}"
 
 
 def _listed(passes: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,8 @@ from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.candidate import candidate, group_of
 from thalweg.experiments.tuning.engine import Engine
 from thalweg.experiments.tuning.folder import StudyFolder, Trials
+from thalweg.experiments.tuning.objectives import COSTS, best_of, values_of
 from thalweg.experiments.tuning.trainer import (
-    ABOVE,
     FAILED,
     FINISHED,
     PRUNED,
@@ -57,6 +57,8 @@ class Study:
     rungs: frozenset[int] = frozenset()
     """Passes after which the store hears of a candidate that goes on."""
     onlooker: Callable[[Event, Study], None] = lambda event, study: None
+    costs: Callable[[Spec], Mapping[str, float]] = lambda spec: {}
+    """What a candidate costs whatever it learns: its size, its time."""
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Study:
         self.before = len(self.results)
         self.began, self.passes, self.told_at = time.monotonic(), 0, time.monotonic()
         self.values: dict[int, Point] = {}
+        self.cost_of: dict[int, Mapping[str, float]] = {}
         self.curves: dict[int, list[float]] = {}
         self.losses: dict[int, int] = {}
         self.jobs: deque[Job] = deque()
@@ -74,7 +77,7 @@ class Study:
     @property
     def best(self) -> dict[str, Any] | None:
         """The result of the best trial that was trained to its end."""
-        return best_of(self.results)
+        return best_of(self.results, self.store.objectives)
 
     def progress(self) -> float:
         """The share of this session's work that is done, 0 to 1, were no candidate to end early."""
@@ -100,14 +103,19 @@ class Study:
         for one in self.store.finished():
             if one.number not in known:
                 status = PRUNED if one.pruned_at is not None else FINISHED if one.succeeded else FAILED
-                value = -one.score if self.watch in ABOVE else one.score
-                score = score_of({self.watch: value}, self.watch) if one.succeeded else None
+                scores = {
+                    name: -score if direction == "maximize" else score
+                    for (name, direction), score in zip(self.store.objectives.items(), one.scores, strict=True)
+                }
+                score = score_of(scores, self.watch) if one.succeeded else None
+                dev = {name: value for name, value in scores.items() if name not in COSTS}
                 more = told.get(one.number, {})
                 known[one.number] = {
                     "number": one.number, "values": one.values, "status": status, "score": score,
                     "why": more.get("stopped") or "trained on another machine", "best_epoch": 0,
                     "epochs": one.pruned_at or self.spec.epochs,
-                    "metrics": {"dev": more.get("dev", {self.watch: value}) if one.succeeded else {}},
+                    "metrics": {"dev": more.get("dev", dev) if one.succeeded else {}},
+                    "costs": {name: scores[name] for name in COSTS if name in scores and one.succeeded},
                     "created": "", "ended": math.nan, "seconds": more.get("seconds", 0.0),
                 }  # fmt: skip
         self.results = [known[number] for number in sorted(known)]
@@ -123,6 +131,7 @@ class Study:
         for number, spec in zip(job.numbers, job.specs, strict=True):
             self.kept.begin(number, self.values[number], spec)
             self.curves[number] = []
+            self.cost_of[number] = self.costs(spec)
         best = self.best
         earlier = tuple(tuple(curve) for number, curve in self.curves.items() if curve and number not in job.numbers)
         return Job(job.numbers, job.specs, earlier, math.inf if best is None else best["score"])
@@ -167,7 +176,7 @@ class Study:
             self._lost(event)
         else:
             self.passes += self.spec.epochs - event.epochs
-            self._remember(self.kept.ended(event, self.values[event.number]))
+            self._ended(event)
         if time.monotonic() - self.told_at > PATIENCE:
             self.flush()
         self.onlooker(event, self)
@@ -178,9 +187,12 @@ class Study:
             self.losses[number] = self.losses.get(number, 0) + 1
             if self.losses[number] > MOST_LOSSES:
                 why = f"its worker died {self.losses[number]} times"
-                self._remember(self.kept.ended(Ended(number, FAILED, math.nan, 0, 0, {}, why), self.values[number]))
+                self._ended(Ended(number, FAILED, math.nan, 0, 0, {}, why))
         again = [number for number in event.numbers if self.losses[number] <= MOST_LOSSES]
         self.jobs.extendleft(reversed(self._grouped(again)))
+
+    def _ended(self, event: Ended) -> None:
+        self._remember(self.kept.ended(event, self.values[event.number], self.cost_of[event.number]))
 
     def _remember(self, record: dict[str, Any]) -> None:
         before = self.best
@@ -190,10 +202,11 @@ class Study:
             self._reported.setdefault(number, {})[record["epochs"]] = scores[self.watch]
         attrs = {
             "run": str(self.folder.trial(number).path), "seconds": record["seconds"], "stopped": record["why"],
-            "dev": scores,
+            "dev": scores, **record.get("costs", {}),
         }  # fmt: skip
         end = {FINISHED: "finished", PRUNED: "pruned"}.get(record["status"], "failed")
-        self._told.append(Told(number, end, (scores[self.watch],) if end != "failed" else (), attrs))  # type: ignore[arg-type]
+        values = tuple(values_of(record, list(self.store.objectives)).values()) if end != "failed" else ()
+        self._told.append(Told(number, end, values, attrs))  # type: ignore[arg-type]
         worse = before if self.best is record else record  # the weights of one trial are kept, the best one's
         if worse is not None and worse is not self.best:
             self.folder.trial(worse["number"]).model.unlink(missing_ok=True)
@@ -207,11 +220,3 @@ class Study:
             self.store.tell(self._told)
         self._told, self._reported = [], {}
         self.store.beat()
-
-
-def best_of(results: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The best of those trained to their end; of equal scores the lower loss, then the earlier."""
-    ended = [record for record in results if record["status"] == FINISHED and record["score"] is not None]
-    return min(
-        ended, key=lambda one: (one["score"], one["metrics"]["dev"].get("loss", math.inf), one["number"]), default=None
-    )

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 class Tuned:
     """What came of a search. ``values`` are the best trial's, ``trials`` has a record of each.
 
+    ``front`` has the ``number``, ``values`` and ``scores`` of the trials that no other beats in all objectives, the best by the
+    first of them first; it is empty where there is one objective.
+
     ``confirmed`` holds the dev metric on fresh seeds (``values``, ``mean``, ``sd``, ``sentence``; None where none was trained);
     ``metrics`` by part are those of ``model``, which has the weights that won.
     """
@@ -45,6 +48,7 @@ class Tuned:
     metrics: dict[str, dict[str, float]]
     confirmed: dict[str, Any] | None
     trials: list[dict[str, Any]]
+    front: list[dict[str, Any]]
     model: torch.nn.Module
 
     def predict(self, inputs: Any) -> polars.DataFrame:
@@ -65,7 +69,8 @@ def tune(
     trials: int = 64,
     sampler: str = "random",
     points: int = 5,
-    prune: str = "halving",
+    objectives: Sequence[str] = (),
+    prune: str | None = None,
     members: int | None = None,
     workers: int | None = None,
     engine: str = "local",
@@ -89,6 +94,10 @@ def tune(
     ``model`` and ``data`` are what ``fit`` takes, loaders apart; a module starts each trial with the weights it has. ``space``
     is a ``Space``, or ranges by name as ``Space.parse`` reads them; without it, the settings left open that matter most.
     ``trials`` points are proposed by ``sampler`` and trained for ``epochs`` passes at most, bad ones ending early by ``prune``.
+
+    ``objectives`` are what is made good at once: a metric of the dev part, which also names the best trial, then others,
+    ``size`` (numbers that are trained) or ``time`` (milliseconds to predict 1,000 rows). ``prune`` is ``halving`` for one of
+    them, ``none`` for several, where not given. ``front`` of what is returned has the trials that no other beats in all.
 
     ``members`` train together and ``workers`` are processes, both measured where not given. ``storage`` keeps the trials, in
     the study's folder where not given. The best is trained again on ``confirm`` fresh seeds. With the ``name`` of a study
@@ -121,6 +130,7 @@ def tune(
         address=address,
         storage=storage,
         confirm=confirm,
+        objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
     )
     own = None if isinstance(model, str) else model
     folder, result, experiment = search(
@@ -135,5 +145,6 @@ def tune(
         result["metrics"],
         result.get("confirmed"),
         result["records"],
+        result.get("front", []),
         experiment.model,
     )
