@@ -28,20 +28,21 @@ _NAMES = {
     "ThalwegRegressor": "thalweg.experiments",
     "History": "thalweg.history",
     "InputError": "thalweg.errors",
+    "surface": "thalweg.experiments",
     "tune": "thalweg.experiments",
     "watch": "thalweg.doctor",
 }
 
 __all__ = [
     "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "load", "optim",
-    "rules", "tune", "watch",
+    "rules", "surface", "tune", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load, tune
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load, surface, tune
     from thalweg.history import History
 
 

@@ -15,6 +15,7 @@ from thalweg.cli.check import check
 from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
 from thalweg.cli.source import Source, spec_of
+from thalweg.cli.surface import surface
 from thalweg.cli.tune import tune
 from thalweg.cli.view import view
 from thalweg.errors import InputError
@@ -81,6 +82,7 @@ def train(
 
 app.command()(check)
 app.command()(tune)
+app.command()(surface)
 app.command()(view)
 
 

@@ -29,6 +29,7 @@ _NAMES = {
     "ThalwegRegressor": "estimators",
     "start": "run",
     "resume": "run",
+    "surface": "surveying",
     "tune": "tuning",
 }
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
+    from thalweg.experiments.surveying import surface
     from thalweg.experiments.tuning import tune
     from thalweg.experiments.watcher import Silent, Watcher
 
@@ -61,6 +63,7 @@ __all__ = [
     "load",
     "resume",
     "start",
+    "surface",
     "tune",
 ]
 

@@ -6,13 +6,14 @@
 (1.0, 1.0003)
 >>> survey.page("surface.html")
 
-A rule without a rate gets the one that, of a grid, leads lowest within the steps without leaving the picture.
+A rule without a rate gets, of a grid, the one that leads lowest within the steps and never climbs above the start.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from thalweg import rules as named
 from thalweg.engines import browser
 from thalweg.errors import InputError
 from thalweg.optim import FromRule
+from thalweg.optim.optimizer import Form
 from thalweg.report.surface import Slider, SurfaceReport, Walker, surface_page
 from thalweg.surfaces import path
 from thalweg.surfaces.expression import as_javascript, bends, surface_of
@@ -32,9 +34,10 @@ from thalweg.surfaces.noise import JAVASCRIPT
 from thalweg.surfaces.quadratics import Make, Quadratic, centred, measured_contraction, measured_limit, quadratic
 
 if TYPE_CHECKING:
+    import torch
     from sympy import Expr
 
-    from thalweg.rules import Rule
+    from thalweg.rules import Program, Rule
 
 USUAL_RULES = ("sgd", "momentum", "adam")
 MOST_RULES, MOST_STEPS = 20, 2000
@@ -43,14 +46,16 @@ NEAR = 1e-3
 COARSE, FINE = 8, 64
 """Rates to choose from, in a decade: everywhere, then around the best."""
 LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e2
-GRID = 141
+COLUMNS, ROWS = 161, 121
+ASPECT = 4 / 3
 SHARES = {"beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha", "dampening"}
-LETTERS = {"lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "eps": "ε"}
+LETTERS = {"lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "eps": "ε", "lambda": "λ"}
+LETTER = re.compile(r"\b\w+\b")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What came of it. ``walks`` are float64 ``(steps + 1, 2)`` by rule, the start first; ``survey[rule]`` what is known of it."""
+    """What came of it. ``walks`` are float64 ``(steps + 1, 2)`` by rule, the start first; ``survey[rule]`` what is known."""
 
     surface: Surface
     walks: Mapping[str, np.ndarray]
@@ -143,11 +148,25 @@ def _check_names(names: Sequence[str], settings: Mapping[str, object]) -> None:
             )
 
 
+class _Walking(FromRule):
+    """An optimizer whose rule has been lowered: hundreds of walks do it once."""
+
+    def __init__(
+        self, parameters: list[torch.nn.Parameter], rule: Rule, program: Program, numbers: Mapping[str, float]
+    ) -> None:
+        super().__init__(parameters, rule, hyperparameters=numbers)
+        self._lowered = program
+
+    def program(self, form: Form) -> Program:
+        return self._lowered
+
+
 @dataclass(frozen=True)
 class _Chosen:
     """A rule with the hyperparameters given for it."""
 
     rule: Rule
+    program: Program
     given: Mapping[str, float]
     code: str
 
@@ -172,7 +191,7 @@ class _Chosen:
                 )
             if not math.isfinite(value):
                 raise InputError(f"{rule.name}.{name} = {value} is no number to walk with: give a finite one")
-        return cls(rule, given, browser.source(program))
+        return cls(rule, program, given, browser.source(program))
 
     def numbers(self, ground: Surface, steps: int, seed: int) -> dict[str, float]:
         """All hyperparameters; the rate is looked for where it is not given."""
@@ -191,17 +210,22 @@ class _Chosen:
 
     def maker(self, numbers: Mapping[str, float]) -> Make:
         """The optimizer of these numbers."""
-        return lambda parameters: FromRule(parameters, self.rule, hyperparameters=numbers)
+        return lambda parameters: _Walking(parameters, self.rule, self.program, numbers)
 
     def _rate(self, numbers: Mapping[str, float], ground: Surface, steps: int, seed: int) -> float:
-        """The rate that leads lowest without leaving the picture; of two significant digits."""
+        """The rate of two significant digits whose walk is lowest over its last quarter.
+
+        It never climbs above the start, where noise does not push it there, and does not leave the domain.
+        """
         (left, right), (low, high) = ground.domain
+        top = math.inf if ground.noise else float(ground.value(*ground.start)) * (1 + 1e-12)
 
         def cost(rate: float) -> float:
-            walk = path(ground, self.maker({**numbers, "lr": rate}), steps=steps, seed=seed)
-            x, y = walk.T
-            inside = (x >= left) & (x <= right) & (y >= low) & (y <= high)
-            return float(ground.value(*walk[-1])) if inside.all() else math.inf
+            x, y = path(ground, self.maker({**numbers, "lr": rate}), steps=steps, seed=seed).T
+            with np.errstate(all="ignore"):
+                heights = ground.value(x, y)
+            inside = (x >= left) & (x <= right) & (y >= low) & (y <= high) & (heights <= top)
+            return float(heights[-(1 + steps // 4) :].mean()) if inside.all() else math.inf
 
         rates = np.logspace(math.log10(LOWEST_RATE), math.log10(HIGHEST_RATE), round(6 * COARSE) + 1)
         best = min((float(rate) for rate in rates), key=cost)
@@ -224,7 +248,7 @@ def _walker(
         states = {name for name, _ in one.rule.states}
         known |= {
             "limit": _javascript(says.limit),
-            "limit_words": written(says.limit, states).replace("lambda", "λ"),
+            "limit_words": LETTER.sub(lambda word: LETTERS.get(word[0], word[0]), written(says.limit, states)),
             "matrix": [[_javascript(cell) for cell in row] for row in says.matrix.tolist()],
         }
     if shape is not None and shape.bowl and "lr" in numbers:
@@ -283,14 +307,15 @@ def _report(
     ground: Surface, on: str | Surface, walkers: Sequence[Walker], walks: Mapping[str, np.ndarray],
     shape: Quadratic | None, *, steps: int, seed: int,
 ) -> SurfaceReport:  # fmt: skip
-    (left, right), (low, high) = ground.domain
-    across, up = np.linspace(left, right, GRID), np.linspace(low, high, GRID)
+    (left, right), (low, high) = _frame(ground, walks)
+    across, up = np.linspace(left, right, COLUMNS), np.linspace(low, high, ROWS)
     value, *slopes = as_javascript(ground)
     return SurfaceReport(
         name=ground.name,
         formula=ground.formula.replace("**2", "²").replace("**3", "³").replace("**4", "⁴"),
         difficulty=ground.difficulty,
-        sentence=_sentence(walkers, steps),
+        sentence=_sentence(walkers, steps, noisy=ground.noise > 0),
+        centre=None if shape is None or not shape.bowl else shape.centre,
         start=ground.start,
         minimum=ground.minimum,
         lowest=_lowest(ground),
@@ -310,12 +335,40 @@ def _report(
     )
 
 
-def _sentence(walkers: Sequence[Walker], steps: int) -> str:
-    """Who came lowest."""
+def _frame(ground: Surface, walks: Mapping[str, np.ndarray]) -> tuple[Point, Point]:
+    """What to draw: all walks as far as they stay in the domain, and the lowest point, with air around; to one scale."""
+    (left, right), (low, high) = ground.domain
+    points = np.concatenate([*walks.values(), np.array([ground.start, ground.minimum or ground.start])])
+    inside = (points >= (left, low)).all(axis=1) & (points <= (right, high)).all(axis=1)
+    seen = np.concatenate([points[inside], np.array([ground.start])])
+    middle, extent = (seen.max(axis=0) + seen.min(axis=0)) / 2, np.ptp(seen, axis=0)
+    half = 0.65 * max(extent[0], ASPECT * extent[1], 0.1 * (right - left))
+    x, y = middle.tolist()
+    return (x - half, x + half), (y - half / ASPECT, y + half / ASPECT)
+
+
+def _sentence(walkers: Sequence[Walker], steps: int, *, noisy: bool) -> str:
+    """Who came lowest, and how well the measured limits agree with the exact ones."""
     there = sorted((walker for walker in walkers if math.isfinite(walker.final)), key=lambda walker: walker.final)
     if not there:
         return f"No rule stays finite for {steps} steps."
     first, *others = there
-    if not others:
-        return f"{first.name} stands at a loss of {first.final:.3g} after {steps} steps."
-    return f"After {steps} steps {first.name} stands lowest, at {first.final:.3g}; {others[-1].name} at {others[-1].final:.3g}."
+    said = f"After {steps} steps {first.name} stands at a loss of {first.final:.3g}."
+    if noisy:
+        said = f"After {steps} steps {first.name} happens to stand lowest: under noise, look at how far each strays instead."
+    elif others:
+        last = others[-1]
+        said = f"After {steps} steps {first.name} stands lowest, at {first.final:.3g}; {last.name} at {last.final:.3g}."
+    held = [(w.name, w.measured_limit / w.exact_limit) for w in walkers if w.exact_limit and w.measured_limit]
+    if held:
+        off = max(abs(ratio - 1) for _, ratio in held)
+        what = "limits" if len(held) > 1 else "limit"
+        ones = "ones" if len(held) > 1 else "one"
+        who = _listed([name for name, _ in held])
+        said += f" Measured, the {what} of {who} equal{'s' * (len(held) == 1)} the exact {ones} to {100 * off:.1g} %."
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,12 +1,12 @@
 (() => {
   "use strict";
   const { drawn, figure, redraw } = window.thalweg;
+  const SECONDS = 7; // of a whole walk
   const survey = SURVEY;
   const byId = (id) => document.getElementById(id);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const [paths, losses] = ["paths", "losses"].map(figure);
   const ground = paths.data.length;
-  const SECONDS = 7; // of a whole walk
 
   const first = () => ({
     start: [...survey.start], steps: survey.steps, at: survey.steps, playing: false,
@@ -27,6 +27,9 @@
     return { x, y, loss };
   };
   const [left, right] = paths.layout.xaxis.range, [low, high] = paths.layout.yaxis.range;
+  paths.layout.legend = {
+    orientation: "h", x: 0, y: 1.01, xanchor: "left", yanchor: "bottom", font: { color: "--ink", size: 13 }, itemclick: false, itemdoubleclick: false,
+  };
   /** Up to where a path can be drawn: a path that flies off is cut far outside the picture. */
   const visible = ({ x, y }) => {
     const gone = x.findIndex((_, at) => !(Math.abs(x[at] - left) < 40 * (right - left) && Math.abs(y[at] - low) < 40 * (high - low)));
@@ -44,8 +47,8 @@
   const DASHES = ["solid", "dash", "dot", "dashdot"];
   const dash = (rule) => DASHES[Math.floor(rule / survey.colours) % DASHES.length];
   const CURVES = { type: "scatter", mode: "lines" };
-  const halo = (rule) => ({
-    ...CURVES, x: [], y: [], hoverinfo: "skip", line: { color: "--card", width: 5.5 }, opacity: 0.65,
+  const halo = () => ({
+    ...CURVES, x: [], y: [], hoverinfo: "skip", showlegend: false, line: { color: "--card", width: 5.5 }, opacity: 0.65,
   });
   const trail = (rule) => ({
     type: "scatter", mode: "lines+markers", name: survey.rules[rule].name, x: [], y: [],
@@ -53,11 +56,11 @@
     hovertemplate: `${survey.rules[rule].name}, step %{pointNumber}<br>x %{x:.4g}, y %{y:.4g}<extra></extra>`,
   });
   const heads = (size) => ({
-    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", cliponaxis: false,
+    type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
     marker: { color: survey.rules.map((_, rule) => colour(rule)), size, line: { color: "--card", width: 2 } },
   });
   const origin = {
-    type: "scatter", mode: "markers", x: [], y: [], hovertemplate: "start<extra></extra>",
+    type: "scatter", mode: "markers", x: [], y: [], hovertemplate: "start<extra></extra>", showlegend: false,
     marker: { symbol: "circle-open", size: 13, color: "--ink", line: { width: 2 } },
   };
   const every = survey.rules.map((_, rule) => rule);
@@ -75,6 +78,10 @@
     const least = Math.max(loss[0] - survey.lowest, 1e-12) * 1e-10;
     return loss.map((value) => (Number.isFinite(value) ? Math.max(value - survey.lowest, least) : null));
   };
+  const legend = (rule) => {
+    const { lr } = now.rules[rule].numbers;
+    return survey.rules[rule].name + (lr === undefined ? "" : `, α ${digits(lr)}`);
+  };
   /** Puts the step that is shown into both figures. */
   const place = () => {
     const headed = { x: [], y: [] }, marked = { x: [], y: [] };
@@ -82,7 +89,7 @@
       const end = on ? Math.min(now.at + 1, shown) : 0;
       const x = walked.x.slice(0, end), y = walked.y.slice(0, end);
       Object.assign(paths.data[ground + rule], { x, y });
-      Object.assign(paths.data[ground + count + rule], { x, y });
+      Object.assign(paths.data[ground + count + rule], { x, y, name: legend(rule), showlegend: on });
       const here = on && now.at < shown;
       headed.x.push(here ? walked.x[now.at] : null); headed.y.push(here ? walked.y[now.at] : null);
       marked.x.push(on ? now.at : null); marked.y.push(on ? heights[now.at] : null);
@@ -133,6 +140,37 @@
     const [a, b, d] = survey.bends(x, y), middle = (a + d) / 2, half = Math.hypot((a - d) / 2, b);
     return [middle - half, middle + half];
   };
+  const PROBE = 400; // steps of a walk that asks whether a rate is stable
+  /** The largest stable rate, by bisection of walks: the same question as `measured_limit` asks in Python. */
+  const measure = ({ program, linear }, numbers, start) => {
+    const [x, y] = start.map((value, way) => value - survey.centre[way]), [a, b, d] = survey.bends(...survey.centre);
+    const height = (x, y) => (a * x * x + 2 * b * x * y + d * y * y) / 2;
+    const stable = (lr) => {
+      const weights = [x, y], given = { ...numbers, lr }, memory = program.begin(weights, given), top = height(x, y);
+      let early = 0, late = 0;
+      for (let step = 1; step <= PROBE; step++) {
+        program.step(weights, [a * weights[0] + b * weights[1], b * weights[0] + d * weights[1]], given, memory);
+        const away = Math.hypot(...weights);
+        if (!Number.isFinite(away) || (!linear && height(...weights) > top)) return false;
+        if (step >= PROBE / 4 && step < PROBE / 2) early = Math.max(early, away);
+        if (step > (3 * PROBE) / 4) late = Math.max(late, away);
+      }
+      return !linear || late <= early;
+    };
+    let below = 1, above = 1;
+    if (stable(1)) { do { below = above; above *= 4; if (above > 1e9) return null; } while (stable(above)); }
+    else { do { above = below; below /= 4; if (below < 1e-9) return null; } while (!stable(below)); }
+    while (above / below > 1.0005) {
+      const middle = Math.sqrt(below * above);
+      if (stable(middle)) below = middle; else above = middle;
+    }
+    return Math.sqrt(below * above);
+  };
+  const measured = (rule) => {
+    const kept = now.rules[rule], key = JSON.stringify([now.start, { ...kept.numbers, lr: 0 }]);
+    if (kept.key !== key) Object.assign(kept, { key, measured: measure(survey.rules[rule], kept.numbers, now.start) });
+    return kept.measured;
+  };
   const strong = (words, mark) => {
     const node = document.createElement("strong");
     if (mark) node.className = mark;
@@ -141,6 +179,8 @@
   };
   const readout = (rule) => {
     const { limit, matrix, words, linear } = survey.rules[rule];
+    const found = survey.centre && "lr" in now.rules[rule].numbers ? measured(rule) : null;
+    const checked = found === null ? "" : ` Measured here: ${digits(found)}.`;
     const { numbers, walked } = now.rules[rule];
     const field = document.querySelector(`[data-rule="${rule}"]`), gauge = field.querySelector(".gauge");
     const said = [];
@@ -155,10 +195,11 @@
       gauge.className = "gauge" + (share > 1 ? " beyond" : share > 0.9 ? " near" : "");
       gauge.firstElementChild.style.width = `${Math.min(100, 100 * share)}%`;
       const at = everywhere ? `λ = ${digits(most)}` : `λ = ${digits(most)}, the largest curvature at the start`;
-      if (share > 1) said.push(strong(`Beyond the limit, α = ${digits(bound)}`, "beyond"), ` (${words}, ${at}).`);
-      else said.push("Stable up to ", strong(`α = ${digits(bound)}`), ` (${words}, ${at}); this is ${digits(100 * share)} % of it.`);
+      if (share > 1) said.push(strong(`Beyond the limit, α = ${digits(bound)}`, "beyond"), ` (${words}, ${at}).${checked}`);
+      else said.push("Stable up to ", strong(`α = ${digits(bound)}`), ` (${words}, ${at}); this is ${Number((100 * share).toPrecision(2))} % of it.${checked}`);
     } else if (!linear) {
       said.push("Not linear in the gradient: no fixed limit.");
+      if (found !== null) said.push(" Measured here: above ", strong(`α = ${digits(found)}`), " a step climbs higher than the start.");
     }
     if (matrix && everywhere && least > 0) {
       const factor = Math.max(...survey.curvatures.map((curvature) => radius(matrix(numbers, curvature))));
@@ -197,6 +238,11 @@
     }
     vital();
     command();
+    if (survey.lowest !== null) {
+      const all = now.rules.flatMap(({ heights }) => heights).filter((value) => value > 0);
+      const decades = Math.log10(Math.max(...all) / Math.min(...all));
+      losses.layout.yaxis.dtick = Math.max(1, Math.ceil(decades / 6));
+    }
   };
   const halt = () => { now.playing = false; byId("play").textContent = "Play"; };
   const settle = () => { halt(); show(); };

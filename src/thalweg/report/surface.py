@@ -3,8 +3,8 @@
 >>> page = surface_page(report)
 >>> write("surface.html", page)
 
-The page has the surface, its slopes and each rule's program as JavaScript (``engines.browser``), so it needs no server; what the
-optimizers of this package measured stands in its table. ``surface.js`` moves it, ``surface.css`` colours it.
+The page has the surface, its slopes and each rule's program as JavaScript (``engines.browser``), so it needs no server; what
+the optimizers of this package measured stands in its table. ``surface.js`` moves it, ``surface.css`` colours it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import thalweg
 from thalweg.report.figure import Figure, axis, plain
 from thalweg.report.markup import Shown, facts, number, table, text
 from thalweg.report.page import document
-from thalweg.report.sheet import Section, Sheet, section
+from thalweg.report.sheet import Sheet, section
 
 COLOURS = 10
 """Colours of the style sheet for rules; further ones begin anew."""
@@ -43,7 +43,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class Walker:
-    """A rule on a surface. What is not known is None; ``limit`` and ``matrix`` are JavaScript of ``$curvature`` and hyperparameters.
+    """A rule on a surface. What is not known is None; ``limit`` and ``matrix`` are JavaScript of ``$curvature`` and numbers.
 
     ``arrived`` is the step from which the loss stays within 0.001 of the lowest.
     """
@@ -69,7 +69,8 @@ class Walker:
 class SurfaceReport:
     """A surface and who walked it. ``value``, ``slopes`` and ``bends`` (xx, xy, yy) are JavaScript of ``x`` and ``y``.
 
-    ``heights`` is the loss on a grid ``(rows, columns)`` over ``across`` and ``up``; ``lowest`` the loss at ``minimum``.
+    ``heights`` is the loss on a grid ``(rows, columns)`` over ``across`` and ``up``; ``lowest`` the loss at ``minimum``;
+    ``centre`` that of a quadratic with a lowest point. ``source`` stands for the surface on the command line.
     """
 
     name: str
@@ -83,6 +84,7 @@ class SurfaceReport:
     seed: int
     steps: int
     curvatures: tuple[float, float] | None
+    centre: tuple[float, float] | None
     across: np.ndarray
     up: np.ndarray
     heights: np.ndarray
@@ -92,7 +94,6 @@ class SurfaceReport:
     functions: str
     walkers: Sequence[Walker]
     source: str
-    """What stands for the surface on the command line."""
 
 
 def surface_page(report: SurfaceReport) -> str:
@@ -106,10 +107,13 @@ def surface_page(report: SurfaceReport) -> str:
         section("Measured", "measured", _measured(report)),
         section("The surface", "surface", _facts(report)),
     ]
+    title = text(report.formula)
+    if report.difficulty:
+        title = f'{text(report.name)} <span class="formula">{title}</span>'
     said = f'<p class="subtitle">{text(report.difficulty)}</p>' if report.difficulty else ""
     return document(
         f"{report.name}: {', '.join(walker.name for walker in report.walkers)}",
-        heading=f"<h1>{text(report.name)}</h1>{said}<p>{text(report.sentence)}</p>",
+        heading=f"<h1>{title}</h1>{said}<p>{text(report.sentence)}</p>",
         written=[part for part in shown if part is not None],
         sheet=sheet,
         footer=f"Made by thalweg {text(thalweg.__version__)}. This page loads nothing from elsewhere: it walks by itself.",
@@ -129,7 +133,7 @@ def _stage(report: SurfaceReport, sheet: Sheet) -> str:
         "Each line is a rule's way downhill from one start; a dot is a step. Contours are levels of the loss, close where it "
         "is low and far apart where it is high. Click anywhere to start there."
     )
-    paths = sheet.chart(Figure("paths", "Paths", caption, _ground(report), _square(report), 560))
+    paths = sheet.chart(Figure("paths", "Paths", caption, _ground(report), _frame(report), 560))
     title = "loss" if report.lowest is None else "loss above the lowest"
     losses = sheet.chart(
         Figure(
@@ -176,7 +180,7 @@ def _ground(report: SurfaceReport) -> list[dict[str, Any]]:
         "type": "contour", "x": report.across, "y": report.up, "z": shown, "customdata": heights, "showscale": False,
         "colorscale": [[0, "--land-0"], [0.3, "--land-1"], [0.65, "--land-2"], [1, "--land-3"]], "zmin": low, "zmax": high,
         "autocontour": False, "contours": {"start": low, "end": high, "size": (high - low) / LEVELS},
-        "line": {"color": "--land-line", "width": 0.8, "smoothing": 1.1},
+        "line": {"color": "--land-line", "width": 1, "smoothing": 1.1},
         "hovertemplate": "x %{x:.3g}, y %{y:.3g}<br>loss %{customdata:.4g}<extra></extra>",
     }  # fmt: skip
     if report.minimum is None:
@@ -190,13 +194,12 @@ def _ground(report: SurfaceReport) -> list[dict[str, Any]]:
     return [contours, lowest]
 
 
-def _square(report: SurfaceReport) -> dict[str, Any]:
+def _frame(report: SurfaceReport) -> dict[str, Any]:
     def side(values: np.ndarray, title: str) -> dict[str, Any]:
         return axis(title, range=[values[0], values[-1]], showgrid=False, zeroline=False)
 
     return {
         "xaxis": side(report.across, "x"), "yaxis": side(report.up, "y"), "hovermode": "closest", "dragmode": False,
-        "showlegend": False,
     }  # fmt: skip
 
 
@@ -237,7 +240,7 @@ def place(value: float, scale: str) -> float:
 
 # ---- tables ------------------------------------------------------------------------------------------------------------
 def _measured(report: SurfaceReport) -> str:
-    bowl = report.curvatures is not None and report.curvatures[0] > 0
+    bowl = report.centre is not None
     head = ["rule", "α", f"loss after {report.steps} steps"]
     head += ["steps to within 0.001"] * (report.lowest is not None)
     head += ["limit, exact", "limit, measured", "contraction, predicted", "contraction, measured"] * bowl
@@ -287,7 +290,8 @@ def _script(report: SurfaceReport) -> str:
     return f"""{report.functions}
 const SURVEY = {{
   source: {_json(report.source)}, start: {_json(report.start)}, steps: {report.steps}, lowest: {_json(report.lowest)},
-  noise: {_json(report.noise)}, seed: {report.seed}, curvatures: {_json(report.curvatures)}, colours: {COLOURS},
+  noise: {_json(report.noise)}, seed: {report.seed}, curvatures: {_json(report.curvatures)},
+  centre: {_json(report.centre)}, colours: {COLOURS},
   value: (x, y) => {report.value},
   slopes: (x, y) => [{report.slopes[0]}, {report.slopes[1]}],
   bends: (x, y) => [{", ".join(report.bends)}],

@@ -5,8 +5,8 @@
 >>> surface_of("__import__('os')")
 InputError: "__import__('os')" uses __import__, which is no function of a formula: there are abs, cos, …
 
-The text is parsed as a tree of which only numbers, ``x``, ``y``, ``pi``, ``e``, arithmetic and a dozen functions are taken; SymPy
-is given that tree, not the text. Sizes are bounded, so that no formula takes long to read.
+The text is parsed as a tree of which only numbers, ``x``, ``y``, ``pi``, ``e``, arithmetic and a dozen functions are taken;
+SymPy is given that tree, not the text. Sizes are bounded, so that no formula takes long to read.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def surface_of(text: str, *, start: Point = START, domain: tuple[Point, Point] =
         domain,
         noise,
     )
-    here = (float(made.value(*start)), *map(float, made.gradient(*start)))
+    with np.errstate(all="ignore"):
+        here = (float(made.value(*start)), *map(float, made.gradient(*start)))
     if not all(map(math.isfinite, here)):
         raise InputError(f'"{text}" has no finite value and slope at the start {start}: start elsewhere')
     return Surface(
@@ -155,7 +156,8 @@ def as_javascript(surface: Surface) -> tuple[str, str, str]:
     import sympy
 
     formula = parsed(surface.formula)
-    return _javascript(formula), *(_javascript(sympy.diff(formula, letter)) for letter in _letters())
+    x, y = _letters()
+    return _javascript(formula), _javascript(sympy.diff(formula, x)), _javascript(sympy.diff(formula, y))
 
 
 def bends(surface: Surface) -> tuple[str, str, str]:
@@ -197,9 +199,11 @@ def _compiled(expression: sympy.Expr) -> Callable[[Any, Any], Any]:
     function = sympy.lambdify(_letters(), _plain(expression), "numpy")
 
     def value(x: Any, y: Any) -> Any:
+        if isinstance(x, float) and isinstance(y, float):
+            return float(function(np.float64(x), np.float64(y)))
         with np.errstate(all="ignore"):
             found = np.asarray(function(np.asarray(x, dtype=float), np.asarray(y, dtype=float)), dtype=float)
-            return np.broadcast_to(found, np.broadcast_shapes(np.shape(x), np.shape(y)))[()]
+        return np.broadcast_to(found, np.broadcast_shapes(np.shape(x), np.shape(y)))[()]
 
     return value
 
@@ -212,10 +216,11 @@ def _minimum(surface: Surface) -> Point | None:
     x, y = np.meshgrid(np.linspace(left, right, GRID), np.linspace(low, high, GRID))
     heights = np.where(np.isfinite(z := surface.value(x, y)), z, np.inf)
     at = np.unravel_index(int(heights.argmin()), heights.shape)
-    found = minimize(
-        lambda w: float(surface.value(*w)), (x[at], y[at]), jac=lambda w: np.array(surface.gradient(*w)),
-        bounds=surface.domain, method="L-BFGS-B", options={"ftol": 1e-16, "gtol": 1e-12},
-    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        found = minimize(
+            lambda w: float(surface.value(*w)), (x[at], y[at]), jac=lambda w: np.array(surface.gradient(*w)),
+            bounds=surface.domain, method="L-BFGS-B", options={"ftol": 1e-16, "gtol": 1e-12},
+        )  # fmt: skip
     point = (float(found.x[0]), float(found.x[1]))
     inside = all(a < p < b for p, (a, b) in zip(point, surface.domain, strict=True))
     return point if inside and np.isfinite(found.fun) else None

@@ -1,4 +1,4 @@
-"""Where everything can be known: quadratics, on which a rule's limit and contraction are measured, to be held against its equations.
+"""Where everything can be known: quadratics, on which limits and contractions are measured, to be held against equations.
 
 >>> quadratic(RAVINE).curvatures
 (0.1, 2.0)
@@ -32,7 +32,7 @@ TINY, HUGE = 1e-250, 1e250
 
 @dataclass(frozen=True)
 class Quadratic:
-    """``L(w) = (w − centre)ᵀ H (w − centre)/2 + lowest``: ``hessian`` is H ``(2, 2)``, ``curvatures`` its eigenvalues, rising."""
+    """``L(w) = (w − centre)ᵀ H (w − centre)/2 + constant``: ``hessian`` H ``(2, 2)``, ``curvatures`` its eigenvalues."""
 
     hessian: np.ndarray
     curvatures: tuple[float, float]
