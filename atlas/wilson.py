@@ -58,7 +58,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         bool(a.max() == 0 and b[blind].min() > 0.3 and b[~blind].max() == 0) for a, b in zip(train, test, strict=True)
     ]
     drawn = picture(
-        "All rules learn the training rows; on new rows the adaptive ones call everything +1 and are wrong on the 36 % that are −1.",
+        "All rules learn the training rows; on new rows the adaptive ones are wrong on the 36 % that are −1.",
         bars("training error", list(RULES), train, "--train"),
         bars("test error", list(RULES), test, "--bad"),
         y={"title": {"text": "share judged wrongly"}, "tickformat": ".0%"},
@@ -71,8 +71,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 ENTRY = Entry(
     "Wilson's example",
     "Update rules",
-    "Where one feature tells the class and each row has features of its own, all rules reach training error 0 from w = 0; SGD and "
-    "momentum also reach test error 0, Adagrad, RMSprop, Adam and NAdam err on every new row of the rarer class.",
+    "Where one feature tells the class and each row has features of its own, all rules reach training error 0 from "
+    "w = 0; SGD and momentum reach test error 0 too, Adagrad, RMSprop, Adam and NAdam err on every new row of the rarer class.",
     "Wilson, Roelofs, Stern, Srebro & Recht 2017, section 3.3",
     show,
 )
