@@ -53,6 +53,10 @@ class Browser:
 
     def open(self, path: str | Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
         """The driver, once the page's charts are drawn."""
+        return self.visit(Path(path).resolve().as_uri(), width=width, height=height, dark=dark)
+
+    def visit(self, address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
+        """The same for a page of any address."""
         from selenium.webdriver.support.ui import WebDriverWait
 
         self.driver.execute_cdp_cmd(
@@ -65,7 +69,7 @@ class Browser:
         ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         self.errors()  # of the page before
-        self.driver.get(Path(path).resolve().as_uri())
+        self.driver.get(address)
         WebDriverWait(self.driver, 30).until(
             lambda driver: driver.execute_script("return document.documentElement.dataset.charts")
         )

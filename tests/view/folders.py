@@ -21,7 +21,13 @@ def run(
     (folder / "spec.toml").write_text(spec.to_toml(), encoding="utf-8")
     grow(folder, 0, passes)
     if status is not None:
-        result = {"status": status, "created": "2026-01-02 03:04:05", "task": "multiclass", "seconds": 1.5, "epochs": passes}
+        result = {
+            "status": status,
+            "created": "2026-01-02 03:04:05",
+            "task": "multiclass",
+            "seconds": 1.5,
+            "epochs": passes,
+        }
         (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     return folder
 
@@ -36,7 +42,9 @@ def grow(folder: Path, first: int, last: int) -> None:
             history.record(step, {"batch/loss": 2.0 / step, "lr": 0.01, "grad_norm/0.weight": 0.5})
         accuracy = 1.0 - 0.5 / (number + 1)
         at = 4 * number + 4
-        history.record(at, {"train/loss": 1.0 / at, "train/accuracy": accuracy, "dev/loss": 2.0 / at, "dev/accuracy": accuracy})
+        history.record(
+            at, {"train/loss": 1.0 / at, "train/accuracy": accuracy, "dev/loss": 2.0 / at, "dev/accuracy": accuracy}
+        )
         history.record(at, {"epoch": float(number + 1), "seconds": 0.5 * (number + 1)})
     history.close()
 

@@ -50,7 +50,9 @@ def test_a_run_that_went_back_is_read_anew(tmp_path: Path) -> None:
 
 def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    path.write_bytes(b'{"step":1,"dev/loss":NaN}\n["dev/"]\n{"dev/loss": 3}\n\0\0\0{"step":4,"dev/loss":2}\n"dev/" nonsense\n')
+    path.write_bytes(
+        b'{"step":1,"dev/loss":NaN}\n["dev/"]\n{"dev/loss": 3}\n\0\0\0{"step":4,"dev/loss":2}\n"dev/" nonsense\n'
+    )
     curve = Curve(path)
     curve.refresh()
     first, second = curve.values("loss")

@@ -70,7 +70,9 @@ def test_to_ask_does_not_keep_a_run_from_going_on(tmp_path: Path) -> None:
 def test_stopped_and_failed_runs_say_why(tmp_path: Path) -> None:
     stopped = Reader(folders.run(tmp_path, "a", status="stopped by the user")).entry()
     assert (stopped.state, stopped.said) == ("stopped", "go on with: thalweg resume a")
-    failed = Reader(folders.run(tmp_path, "b", status="failed: at step 5 the loss became nan: use a smaller rate")).entry()
+    failed = Reader(
+        folders.run(tmp_path, "b", status="failed: at step 5 the loss became nan: use a smaller rate")
+    ).entry()
     assert (failed.state, failed.said) == ("failed", "at step 5 the loss became nan: use a smaller rate")
 
 

@@ -46,7 +46,7 @@
     const layout = {
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12.5, color: "--ink" },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, width: node.clientWidth, height: node.clientHeight,
-      margin: { l: 12, r: 12, t: 10, b: 12 }, hovermode: "x unified", dragmode: "zoom",
+      margin: { l: 12, r: 12, t: 10, b: 12 }, hovermode: "x unified", dragmode: "zoom", uirevision: "kept",
       hoverlabel: { bgcolor: "--card", bordercolor: "--line", font: { color: "--ink" }, namelength: -1 },
       legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { color: "--muted", size: narrow ? 10.5 : 12 } },
       ...own, xaxis: axis(own.xaxis), yaxis: axis(own.yaxis),

@@ -59,6 +59,7 @@ class Server:
 
     def close(self) -> None:
         """Stops answering and gives the port back."""
+        self._http.ended = True
         self._http.shutdown()
         self._http.server_close()
 
@@ -85,7 +86,7 @@ class _Http(ThreadingHTTPServer):
 
     def __init__(self, site: Site, host: str, port: int, family: int) -> None:
         self.address_family = family
-        self.site = site
+        self.site, self.ended = site, False
         super().__init__((host, port), _Handler)
         self.names = {"localhost", "127.0.0.1", "[::1]", host.lower()}
 
@@ -123,6 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
+        if self.server.ended:  # a connection that was kept open
+            self.close_connection = True
+            return None
         if not self.server.knows(self.headers.get("Host", "")):
             said = b"This server answers under its own address alone.\n"
             return self._send(Answer(421, said, kind="text/plain; charset=utf-8"), body=body)

@@ -33,7 +33,9 @@ from thalweg.view.reading import KINDS, Reader, stamp
 EVERY, SELDOM = 1000, 4000
 """Milliseconds after which an open page asks again, where something is running and where nothing is."""
 POLICY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
-STILL = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; {POLICY}"
+STILL = (
+    f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; {POLICY}"
+)
 """For pages that others may have made: besides what they allow themselves, they may not ask this server for anything."""
 OURS = re.compile(r"<title>[^<]* · thalweg</title>")
 OWN = {"run", "cross-validation", "study"}
@@ -204,11 +206,14 @@ def _name(path: str) -> str | None:
 
 
 def _listed(path: Path) -> bool:
-    if path.name.startswith("."):
+    try:
+        if path.is_dir():
+            held = any((path / name).exists() for name in (*KINDS, "page.html", "result.json", "history.jsonl"))
+        else:
+            held = path.suffix == ".html" and (path.is_symlink() or (path.is_file() and _ours(path)))
+    except OSError:  # a folder of somebody else's, or a name that cannot be one
         return False
-    if path.is_dir():
-        return any((path / name).exists() for name in (*KINDS, "page.html", "result.json", "history.jsonl"))
-    return path.suffix == ".html" and (path.is_symlink() or (path.is_file() and _ours(path)))
+    return held and not path.name.startswith(".")
 
 
 def _ours(path: Path) -> bool:
