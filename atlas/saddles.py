@@ -36,16 +36,15 @@ class Field:
     def height_and_index(self, point: np.ndarray) -> tuple[float, float]:
         """The height, in standard deviations of the field, and the share of directions that fall."""
         x = torch.tensor(point, requires_grad=True)
-        k, phase = torch.from_numpy(self.k), torch.from_numpy(self.phase)
+        k, phase = map(torch.from_numpy, (self.k, self.phase))
         eigenvalues = hessian_eigenvalues(lambda: torch.cos(k @ x + phase).sum(), [x], count=len(point))
-        height = torch.cos(k @ x.detach() + phase).sum() * (2 / WAVES) ** 0.5
-        return float(height), float((eigenvalues < 0).mean())
+        height = float(torch.cos(k @ x.detach() + phase).sum()) * (2 / WAVES) ** 0.5
+        return height, float((eigenvalues < 0).mean())
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
     dimensions, starts = ((1, 8), 50) if small else ((1, 2, 3, 4, 6, 8, 12), 150)
-    minima = np.zeros((len(seeds), len(dimensions)))
-    alike = np.zeros(len(seeds))
+    minima, alike = np.zeros((len(seeds), len(dimensions))), np.zeros(len(seeds))
     for row, seed in enumerate(seeds):
         for column, dimension in enumerate(dimensions):
             generator = np.random.default_rng((seed, dimension))
@@ -56,11 +55,10 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         alike[row] = np.corrcoef(about.T)[0, 1]
     numbers = {f"share of minima, {d} dimensions": minima[:, at].tolist() for at, d in enumerate(dimensions)}
     numbers[f"correlation of height and falling directions, {dimension} dimensions"] = alike.tolist()
-    eight = minima[:, dimensions.index(8)]
-    holds = [bool(one[0] > 0.3 and at_8 < 0.03 and r > 0.5) for one, at_8, r in zip(minima, eight, alike, strict=True)]
+    rows = zip(minima[:, 0], minima[:, dimensions.index(8)], alike, strict=True)
+    holds = [bool(one > 0.3 and eight < 0.03 and r > 0.5) for one, eight, r in rows]
     drawn = picture(
-        "In one dimension every other flat point is a minimum, the rest maxima; in eight hardly one of a hundred is, "
-        "and those are the lowest.",
+        "In one dimension every other flat point is a minimum, in eight hardly one of a hundred.",
         curve("share of minima", dimensions, minima, "--train"),
         x="dimensions",
         y={"title": {"text": "share of the flat points that are minima"}, "tickformat": ".0%"},

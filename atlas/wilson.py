@@ -41,16 +41,14 @@ def errors(make: object, x: torch.Tensor, y: torch.Tensor, steps: int) -> tuple[
     for _ in range(steps):
         w.grad = 2 * x.T @ (x @ w.detach() - y) / len(y)
         optimizer.step()
-    new = torch.cat([x[:, :3], torch.zeros_like(x[:, 3:])], 1)  # the blocks of new rows have weights of 0
+    new = torch.cat([x[:, :3], torch.zeros_like(x[:, 3:])], 1)
     return tuple(float((torch.sign(rows @ w.detach()) != y).double().mean()) for rows in (x, new))
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    problems = [problem(seed) for seed in seeds]
-    steps = 2_000 if small else 6_000
+    problems, steps = [problem(seed) for seed in seeds], 2_000 if small else 6_000
     found = {name: np.array([errors(make, x, y, steps) for x, y in problems]) for name, make in RULES.items()}
-    train = np.stack([rows[:, 0] for rows in found.values()], axis=1)
-    test = np.stack([rows[:, 1] for rows in found.values()], axis=1)
+    train, test = np.stack(list(found.values()), axis=1).transpose(2, 0, 1)
     numbers = {"largest training error of any rule": train.max(axis=1).tolist()}
     numbers |= {f"test error, {name}": rows[:, 1].tolist() for name, rows in found.items()}
     blind = np.array([name in ADAPTIVE for name in RULES])
