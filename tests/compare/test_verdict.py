@@ -25,8 +25,8 @@ class TestWhatItFinds:
         assert verdict.tied == ()
         duel = verdict.duel("sgd", "adam")
         assert duel.differ and duel.p == 2 / 2**10 and duel.difference.high < 0 and duel.chance.value == 1.0
-        assert verdict.sentence.startswith("adam was best: dev loss 0.1266 [")
-        assert "It beat sgd (0.1488 [" in verdict.sentence
+        assert verdict.sentence.startswith("adam was best, it beat sgd; dev loss: 0.1266 [")
+        assert "sgd: 0.1488 [" in verdict.sentence
 
     def test_noise_is_called_noise(self) -> None:
         adam = runs(0.13)
@@ -59,8 +59,8 @@ class TestWhatItFinds:
         adam = runs(0.13)
         nadam = (np.array(adam) + np.random.default_rng(4).normal(0, 0.002, size=10)).tolist()
         verdict = judge({"adam": adam, "nadam": nadam, "sgd": runs(0.16, seed=1)})
-        assert "in front with" in verdict.sentences[0]
-        assert "It beat sgd" in verdict.sentence and "the difference is noise" in verdict.sentence
+        assert "nadam beat sgd; from adam it can't be told" in verdict.sentences[0]
+        assert "the difference is noise" in verdict.sentence
 
 
 class TestMisses:
@@ -92,7 +92,7 @@ class TestWhatItSays:
 
     def test_too_few_seeds(self) -> None:
         verdict = judge({"a": [1, 2, 3], "b": [4, 5, 6.5]})
-        assert "run at least 6" in verdict.sentences[0]
+        assert "run at least 6" in verdict.sentences[1]
         assert "too few seeds to tell" in verdict.sentence and "noise" not in verdict.sentence
 
     def test_fewest_seeds_reach_the_level(self) -> None:

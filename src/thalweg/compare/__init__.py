@@ -3,7 +3,7 @@
 >>> for rule in ("momentum", "adam"):                        # equal budgets, the same points, each rule's own published space
 ...     trials[rule] = [train(rule, **values) for values in points_of(space_of(rule), 8, seed=0)]
 >>> judge({"momentum": [0.141, …], "adam": [0.131, …]}, what="dev loss").sentence       # ten fresh seeds, pair by pair
-'adam was best: dev loss 0.1307 [0.1284, 0.1329] over 10 seeds. It beat momentum (0.1412 [0.139, 0.1431]; P(better) = 1 …).'
+'adam was best, it beat momentum; dev loss: 0.1307 [0.1284, 0.1329] over 10 seeds. momentum: 0.1412 [0.139, 0.1431]; …'
 
 >>> time_to(Curve(steps=(10, 20, 30, 40), scores=(0.5, 0.2, 0.3, 0.1)), target=0.3)
 20.0

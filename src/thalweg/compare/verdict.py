@@ -1,9 +1,10 @@
 """Which rule won a race, in a sentence, and which differences are noise.
 
->>> judge({"adam": adam, "sgd": sgd}, what="dev loss").sentence             # ten seeds each, pair by pair
-'adam was best: dev loss 0.131 [0.13, 0.133] over 10 seeds. It beat sgd (0.148 [0.146, 0.15]; P(better) = 1 [1, 1], p = 0.002).'
->>> judge({"adam": adam, "nadam": nadam}, what="dev loss").sentences[1]
-'adam against nadam (0.131 [0.13, 0.132]; P(better) = 0.5 [0.2, 0.8], p = 0.99): the difference is noise.'
+>>> verdict = judge({"adam": adam, "nadam": nadam, "sgd": sgd}, what="dev loss")             # ten seeds each, pair by pair
+>>> verdict.sentences[0]
+"adam beat sgd; from nadam it can't be told; dev loss: 0.1313 [0.1299, 0.1326] over 10 seeds."
+>>> verdict.sentences[1]
+'nadam: 0.1313 [0.1298, 0.1322]; P(adam better) = 0.5 [0.2, 0.8], p = 0.99: the difference is noise.'
 
 Two rules differ where three say so: the sign-flip test after Holm's correction for all pairs of the race, the BCa interval of
 the mean difference, and a chance of at least ``GAMMA`` to be better on a seed (Bouthillier et al. 2021). All pairs, because
@@ -174,36 +175,31 @@ def _as_given(estimate: Estimate, more: bool) -> Estimate:
 
 
 def _said(verdict: Verdict) -> list[str]:
-    """The leader and those it beat, or that it did not; then the edges."""
+    """The leader and whom it beat; then each other rule beside it; then the edges."""
     by_name = {standing.rule: standing for standing in verdict.standings}
     leader = verdict.standings[0]
-    duels = [duel for duel in verdict.duels if duel.better == leader.rule]
-    said = []
     if not any(standing.hits for standing in verdict.standings):
         return [f"No rule got there: {verdict.what}, {leader.seeds} seeds each."]
     enough = fewest_seeds(len(verdict.standings))
+    untold = "too few seeds to tell" if leader.seeds < enough else "the difference is noise"
+    duels = [duel for duel in verdict.duels if duel.better == leader.rule]
+    beaten = [duel.worse for duel in duels if duel.differ]
+    result = f"{verdict.what}: {_result(leader, verdict)} over {leader.seeds} seeds"
+    if not beaten:
+        said = [f"{leader.rule} can't be told from {_listed(verdict.tied)}, {untold}; {result}."]
+    elif verdict.tied:
+        said = [f"{leader.rule} beat {_listed(beaten)}; from {_listed(verdict.tied)} it can't be told; {result}."]
+    else:
+        said = [f"{leader.rule} was best, it beat {_listed(beaten)}; {result}."]
     if leader.seeds < enough:
         said.append(f"With {leader.seeds} seeds no difference can be shown: run at least {enough}.")
-    beaten = [duel for duel in duels if duel.differ]
-    if beaten:
-        alone = "best" if not verdict.tied else f"in front with {_listed(verdict.tied)}"
-        said.append(f"{leader.rule} was {alone}: {verdict.what} {_result(leader, verdict)} over {leader.seeds} seeds.")
-        said.append(f"It beat {_listed([_beside(by_name[duel.worse], duel, verdict) for duel in beaten])}.")
-    else:
-        said.append(f"No rule can be told from the best: {verdict.what} of {leader.rule} {_result(leader, verdict)}.")
     for duel in duels:
-        if not duel.differ:
-            other = by_name[duel.worse]
-            told = "too few seeds to tell" if leader.seeds < enough else "the difference is noise"
-            said.append(f"{leader.rule} against {_beside(other, duel, verdict)}: {told}.")
+        chance = f"P({leader.rule} better) = {_estimate(duel.chance, 2)}, p = {duel.p:.2g}"
+        told = "" if duel.differ else f": {untold}"
+        said.append(f"{duel.worse}: {_result(by_name[duel.worse], verdict)}; {chance}{told}.")
     for rule, edge in verdict.unsettled.items():
         said.append(f"{rule} is unsettled: its best {edge} lay at the edge of the range, and better may lie beyond.")
     return said
-
-
-def _beside(standing: Standing, duel: Duel, verdict: Verdict) -> str:
-    chance = f"P(better) = {_estimate(duel.chance, 2)}"
-    return f"{standing.rule} ({_result(standing, verdict)}; {chance}, p = {duel.p:.2g})"
 
 
 def _result(standing: Standing, verdict: Verdict) -> str:

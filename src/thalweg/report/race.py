@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg.report import race_charts as charts
+from thalweg.report.figure import Figure
 from thalweg.report.markup import Shown, duration, facts, label, measure, number, table, text
 from thalweg.report.page import document
 from thalweg.report.sheet import Section, Sheet, section
@@ -141,7 +142,8 @@ def race_page(report: RaceReport) -> str:
     if len(report.problems) == 1:
         written = [_verdict(report), *_alone(sheet, looks, report.problems[0])]
     else:
-        written = [_verdict(report), _overview(sheet, looks, report)]
+        whole = _drawn(sheet, charts.profile(report, looks))
+        written = [_verdict(report), _overview(report), section("Performance profile", "profile", whole)]
         written += [_one_of_many(sheet, looks, problem, f"problem-{at}") for at, problem in enumerate(report.problems)]
     written.append(_fairness(report))
     state = text(report.status.partition(":")[0])
@@ -171,15 +173,15 @@ def _verdict(report: RaceReport) -> Section | None:
         said = list(report.findings) or ["Won: " + ", ".join(won) + "."]
         return section("Verdict", "verdict", _said(said, good=any(problem.winner for problem in report.problems)))
     problem = report.problems[0]
-    return section("Verdict", "verdict", _tiles(report, problem), _said(problem.verdicts, good=bool(problem.winner)))
+    return section("Verdict", "verdict", _tiles(report, problem), _told(problem))
 
 
 def _tiles(report: RaceReport, problem: Problem) -> str:
     first = problem.racers[0]
-    tiles = [
-        ("the best rule" if problem.winner else "no rule can be told from the best,", problem.winner or first.rule)
-    ]
+    tiles = [("the best rule" if problem.winner else "in front, but not of all others", problem.winner or first.rule)]
     tiles.append((f"its dev {label(problem.metric)}, fresh seeds", measure(problem.metric, first.dev[0])))
+    if math.isfinite(first.test[0]):
+        tiles.append((f"its test {label(problem.metric)}", measure(problem.metric, first.test[0])))
     if first.arrival is not None:
         tiles.append(("its steps to the target", number(first.arrival.median[0])))
     tiles.append(("rules", number(len(problem.racers))))
@@ -209,11 +211,9 @@ def _said(sentences: Sequence[str], *, good: bool) -> str:
 def _alone(sheet: Sheet, looks: charts.Looks, problem: Problem) -> list[Section | None]:
     """The sections of a race over one problem."""
     return [
-        section("Learning curves", "learning", *_drawn(sheet, charts.learning(problem, looks, "race"))),
-        section(
-            "Results", "results", _results(problem), *_drawn(sheet, charts.ends(problem, looks, "race"), grid=True)
-        ),
-        section("What it took", "tuning", sheet.charts(charts.details(problem, looks, "race"))),
+        section("Learning curves", "learning", _drawn(sheet, charts.learning(problem, looks, "race"))),
+        section("Results", "results", _results(problem)),
+        section("Ends, arrivals, tuning", "tuning", sheet.charts(charts.details(problem, looks, "race"))),
         section("Settings", "settings", _settings(problem)),
     ]
 
@@ -222,25 +222,26 @@ def _one_of_many(sheet: Sheet, looks: charts.Looks, problem: Problem, key: str) 
     """All of one problem in a section."""
     about = f'<p class="subtitle">{text(problem.about)}</p>' if problem.about else ""
     figures = [charts.learning(problem, looks, key), *charts.details(problem, looks, key)]
-    return section(
-        problem.name,
-        key,
-        about,
-        _said(problem.verdicts, good=bool(problem.winner)),
-        sheet.charts(figures).replace("grid", "grid first-wide", 1),
-        _results(problem),
-        _settings(problem),
-    )
+    drawn = sheet.charts(figures).replace('class="grid"', 'class="grid first-wide"', 1)
+    return section(problem.name, key, about, _stacked(_told(problem), drawn, _results(problem), _settings(problem)))
 
 
-def _drawn(sheet: Sheet, figure: Any, *, grid: bool = False) -> list[str]:
-    if figure is None:
-        return []
-    return [sheet.charts([figure]) if grid else sheet.chart(figure, bare=True)]
+def _told(problem: Problem) -> str:
+    return _said(problem.verdicts, good=bool(problem.winner))
 
 
-def _overview(sheet: Sheet, looks: charts.Looks, report: RaceReport) -> Section | None:
-    """One table over all problems, and the performance profile."""
+def _stacked(*pieces: str) -> str:
+    """Pieces one below the other, with air between them."""
+    return f'<div class="findings">{"".join(pieces)}</div>' if any(pieces) else ""
+
+
+def _drawn(sheet: Sheet, figure: Figure | None) -> str:
+    """A chart that the heading of its section names."""
+    return "" if figure is None else sheet.chart(figure, bare=True)
+
+
+def _overview(report: RaceReport) -> Section | None:
+    """One table over all problems."""
     rules = list(dict.fromkeys(racer.rule for problem in report.problems for racer in problem.racers))
     scores = {one.rule: one.score for one in report.profiles}
     rules.sort(key=lambda rule: -scores.get(rule, 0.0))
@@ -260,7 +261,6 @@ def _overview(sheet: Sheet, looks: charts.Looks, report: RaceReport) -> Section 
         "all",
         table(said, heads, rows) if rows else "",
         note,
-        *_drawn(sheet, charts.profile(report, looks), grid=True),
     )
 
 
@@ -273,11 +273,12 @@ def _results(problem: Problem) -> str:
         if arrival is None:
             cells += ["–"] * 3
         else:
-            cells += [_steps(arrival), f"{arrival.hits} of {arrival.seeds}", _time(arrival.seconds)]
-        cells += [_interval(problem, racer.untuned), _time(racer.step_seconds), _decades(racer.decades)]
+            hits = Shown(arrival.hits, f"{arrival.hits} of {arrival.seeds}")
+            cells += [_steps(arrival), hits, _time(arrival.seconds)]
+        cells += [_interval(problem, racer.untuned), _time(racer.step_seconds)]
         rows.append([racer.rule, *cells])
     heads = [f"dev {label(problem.metric)}", "test", "steps to target", "arrived", "seconds", "default settings"]
-    heads += ["a step", "good rates"]
+    heads += ["a step"]
     return _without_empty("Tuned, then run on fresh seeds", ["rule", *heads], rows)
 
 
@@ -323,10 +324,9 @@ def _settings(problem: Problem) -> str:
         space = ", ".join(f"{name} {_value(value)}" for name, value in racer.space.items())
         edges = ", ".join(f"{name} at the {side} end" for name, side in racer.edges.items())
         diverged = f"{racer.diverged} of {racer.trials}" if racer.trials else "–"
-        rows.append([racer.rule, chosen, space, edges, diverged])
-    return _without_empty(
-        "What tuning chose", ["rule", "best settings", "searched", "at an edge", "trials that diverged"], rows
-    )
+        rows.append([racer.rule, chosen, space, edges, _decades(racer.decades), diverged])
+    heads = ["rule", "best settings", "searched", "at an edge", "good rates", "trials that diverged"]
+    return _without_empty("What tuning chose", heads, rows)
 
 
 def _value(value: object) -> object:
@@ -337,9 +337,10 @@ def _fairness(report: RaceReport) -> Section | None:
     """How it was made fair, and what it cost."""
     notes = "".join(f"<li>{text(note)}</li>" for note in report.notes)
     lists = [
-        f"<h3>{text(title)}</h3>{facts({key: _value(value) for key, value in pairs.items()})}"
+        f'<div class="card"><h3>{text(title)}</h3>{facts({key: _value(value) for key, value in pairs.items()})}</div>'
         for title, pairs in (("Budget", report.budget), ("Protocol", report.protocol))
         if pairs
     ]
+    said = f'<div class="card"><ul>{notes}</ul></div>' if notes else ""
     commands = f'<div class="card"><pre>{text(chr(10).join(report.commands))}</pre></div>' if report.commands else ""
-    return section("How it was made fair", "fair", *lists, f"<ul>{notes}</ul>" if notes else "", commands)
+    return section("How it was made fair", "fair", _stacked(*lists, said, commands))

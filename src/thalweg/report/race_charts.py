@@ -4,7 +4,7 @@
 >>> learning(problem, looks, "digits").caption
 'Medians of 10 fresh seeds, each band from the lower quarter to the upper. adam ends lowest. The dotted line is the target …'
 >>> [figure.key for figure in details(problem, looks, "digits")]
-['digits-arrivals', 'digits-rates', 'digits-after']
+['digits-ends', 'digits-arrivals', 'digits-rates', 'digits-after']
 
 A rule has one colour on the whole page. What is better when larger is drawn as an error, so that all curves fall.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.report.figure import LAYER_COLOURS, Figure, axis, plain, spread
+from thalweg.report.figure import LAYER_COLOURS, Figure, axis, plain
 from thalweg.report.markup import label, measure, number, text
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Scale:
         values = np.asarray([self.cost(score) for score in scores], dtype=float)
         values = values[np.isfinite(values)]
         positive = values[values > 0]
-        self.log = len(positive) >= 0.8 * len(values) > 0 and spread(positive)
+        self.log = len(positive) >= 0.8 * len(values) > 0 and bool(positive.max() > 4 * positive.min())
         self.floor = float(positive.min()) if self.log else -math.inf
         self.values = values
         name = plain(label(problem.metric))
@@ -70,11 +70,22 @@ class Scale:
 
     def axis(self, *, most: float = math.inf) -> dict[str, Any]:
         """The axis; ``most`` cuts off what diverged far above all that others start from."""
-        if not len(self.values) or self.values.max() <= most:
-            return axis(self.title, log=self.log, values=self.values)
-        low = float(self.values.min()) if not self.log else self.floor
-        ends = [math.log10(low / 1.5), math.log10(most)] if self.log else [low - 0.05 * (most - low), most]
-        return axis(self.title, log=self.log, values=self.values[self.values <= most], range=ends)
+        shown = self.values[self.values <= most]
+        more: dict[str, Any] = {}
+        if self.log and len(shown) and shown.max() < 30 * self.floor:
+            more |= _ticks(self.floor, float(shown.max()))
+        if len(shown) < len(self.values):
+            low = self.floor if self.log else float(self.values.min())
+            more["range"] = [math.log10(low / 1.5), math.log10(most)] if self.log else [low - 0.05 * (most - low), most]
+        return axis(self.title, log=self.log, values=shown, **more)
+
+
+def _ticks(low: float, high: float) -> dict[str, Any]:
+    """Ticks at 1, 2 and 5 of each decade, written out: Plotly would write 0.2 as 2."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = [lead * 10.0**decade for decade in decades for lead in (1, 2, 5)]
+    kept = [value for value in values if low / 1.5 <= value <= high * 1.5]
+    return {"tickvals": kept, "ticktext": [number(value, digits=2) for value in kept]}
 
 
 def learning(problem: Problem, looks: Looks, key: str) -> Figure | None:
@@ -98,7 +109,7 @@ def learning(problem: Problem, looks: Looks, key: str) -> Figure | None:
             )  # fmt: skip
         lines.append(looks.curve(racer.rule, one.steps, scale.drawn(one.middle), bold=rank == 0, legendrank=rank))
     layout: dict[str, Any] = {
-        "xaxis": axis("step"),
+        "xaxis": axis("step", rangemode="tozero"),
         "yaxis": scale.axis(most=10 * max(starts, default=math.inf)),
     }
     seeds = max(racer.seeds for racer in shown)
@@ -149,7 +160,7 @@ def ends(problem: Problem, looks: Looks, key: str) -> Figure | None:
         "yaxis": {"type": "category", "title": {"text": ""}},
         "hovermode": "closest",
     }
-    return Figure(f"{key}-ends", "Where they end", text(said), drawn, layout, 120 + 34 * len(shown))
+    return Figure(f"{key}-ends", "Where they end", text(said), drawn, layout, max(340, 100 + 30 * len(shown)))
 
 
 def _dots(
@@ -175,12 +186,9 @@ def _reach(length: float) -> float:
 
 
 def details(problem: Problem, looks: Looks, key: str) -> list[Figure]:
-    """Arrivals at the target, the sweep of the rate, the best after k trials: those that were measured."""
-    return [
-        figure
-        for figure in (_arrivals(problem, looks, key), _rates(problem, looks, key), _after(problem, looks, key))
-        if figure is not None
-    ]
+    """Ends, arrivals at the target, the sweep of the rate, the best after k trials: those that were measured."""
+    made = (part(problem, looks, key) for part in (ends, _arrivals, _rates, _after))
+    return [figure for figure in made if figure is not None]
 
 
 def _arrivals(problem: Problem, looks: Looks, key: str) -> Figure | None:
@@ -226,7 +234,8 @@ def _rates(problem: Problem, looks: Looks, key: str) -> Figure | None:
     if wide:
         best, least = max(wide, key=lambda rule: wide[rule]), min(wide, key=lambda rule: wide[rule])
         said += f" The widest is that of {best}, {number(wide[best], digits=2)} decades"
-        said += f"; the narrowest of {least}, {number(wide[least], digits=2)}." if best != least else "."
+        narrow = wide[least] < 0.9 * wide[best]
+        said += f"; the narrowest of {least}, {number(wide[least], digits=2)}." if narrow else "."
     middle = float(np.median(scale.values)) if len(scale.values) else math.inf
     layout = {
         "xaxis": axis("learning rate", log=True, values=np.array([rate for racer in swept for rate, _ in racer.rates])),
