@@ -23,6 +23,7 @@ _NAMES = {
     "check": "thalweg.experiments",
     "cross_validate": "thalweg.experiments",
     "fit": "thalweg.experiments",
+    "landscape": "thalweg.experiments",
     "load": "thalweg.experiments",
     "ThalwegClassifier": "thalweg.experiments",
     "ThalwegRegressor": "thalweg.experiments",
@@ -34,7 +35,7 @@ _NAMES = {
 }
 
 __all__ = [
-    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "load", "optim",
+    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "landscape", "load", "optim",
     "rules", "surface", "tune", "watch",
 ]  # fmt: skip
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, load, surface, tune
+    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, landscape, load, surface, tune
     from thalweg.history import History
 
 

@@ -12,6 +12,7 @@ import typer
 
 from thalweg.cli import steer as steering
 from thalweg.cli.check import check
+from thalweg.cli.landscape import landscape
 from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
 from thalweg.cli.source import Source, spec_of
@@ -83,6 +84,7 @@ def train(
 app.command()(check)
 app.command()(tune)
 app.command()(surface)
+app.command()(landscape)
 app.command()(view)
 
 

@@ -24,6 +24,7 @@ _NAMES = {
     "diagnose_run": "diagnosing",
     "fit": "fitting",
     "improve_run": "improving",
+    "landscape": "landscaping",
     "load": "predict",
     "ThalwegClassifier": "estimators",
     "ThalwegRegressor": "estimators",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from thalweg.experiments.folder import Folder
     from thalweg.experiments.folds import cross_validate
     from thalweg.experiments.improving import improve_run
+    from thalweg.experiments.landscaping import landscape
     from thalweg.experiments.predict import load
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
@@ -60,6 +62,7 @@ __all__ = [
     "diagnose_run",
     "fit",
     "improve_run",
+    "landscape",
     "load",
     "resume",
     "start",

@@ -67,10 +67,15 @@ class Critical:
         if self.kind == "flat":
             return "Flat: there is neither gradient nor curvature, so nothing says where it is lower."
         curved = self._curved()
+        still = (
+            "the gradient is zero"
+            if self.gain == 0
+            else f"the gradient is as good as zero (a step could gain {self.gain:.1g})"
+        )
         if self.kind == "minimum":
-            return f"A minimum as far as can be seen: the gradient is as good as zero, and {curved}."
+            return f"A minimum as far as can be seen: {still}, and {curved}."
         if self.kind in ("saddle", "maximum"):
-            return f"A {self.kind}: the gradient is as good as zero, and {curved}."
+            return f"A {self.kind}: {still}, and {curved}."
         if self.spectrum.reach == 0:
             return "A slope without any curvature: the loss falls along the gradient, and no critical point is near."
         return (

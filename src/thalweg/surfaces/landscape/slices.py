@@ -40,16 +40,18 @@ class Slices:
     at: np.ndarray
     values: Mapping[str, np.ndarray]
 
-    def rise(self, name: str, *, distance: float | None = None) -> Rise:
-        """How far a measure rises at ``distance`` (the end, if None), both ways averaged, over the value in the middle."""
+    def rises(self, name: str, *, distance: float | None = None) -> np.ndarray:
+        """How far a measure rises at ``distance`` (the end, if None) along each direction, ``(directions,)``: the mean of both
+        ways, over the value in the middle."""
+        away = float(self.at[-1]) if distance is None else distance
         values = self.values[name]
-        distance = float(self.at[-1]) if distance is None else distance
-        middle = values[:, len(self.at) // 2]
-        rises = [
-            (np.interp(distance, self.at, row) + np.interp(-distance, self.at, row)) / 2 - centre
-            for row, centre in zip(values, middle, strict=True)
-        ]
-        return Rise(float(np.mean(rises)), float(np.std(rises, ddof=1)) if len(rises) > 1 else float("nan"))
+        both = [(np.interp(away, self.at, row) + np.interp(-away, self.at, row)) / 2 for row in values]
+        return np.array(both) - values[:, len(self.at) // 2]
+
+    def rise(self, name: str, *, distance: float | None = None) -> Rise:
+        """The same over all directions."""
+        rises = self.rises(name, distance=distance)
+        return Rise(float(rises.mean()), float(rises.std(ddof=1)) if len(rises) > 1 else float("nan"))
 
 
 def filter_normalised(landscape: Landscape, point: torch.Tensor, *, seed: int = 0) -> torch.Tensor:

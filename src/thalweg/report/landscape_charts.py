@@ -1,0 +1,242 @@
+"""The pictures of a landscape: curves on lines, contours on planes, and densities of curvature.
+
+>>> charts.lines(report)[0].title
+'From sgd to adam'
+
+Losses of a landscape span decades: contours are drawn of their logarithms, with the losses written at the scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.history import Column
+from thalweg.report.figure import Figure, axis, line, plain, spread
+from thalweg.report.markup import number, text
+
+if TYPE_CHECKING:
+    from thalweg.report.landscape import Between, Field, LandscapeReport, Stand
+
+COLOURS = ("--layer-1", "--layer-7", "--layer-4")
+"""Of the ends, in order."""
+START = "--ink"
+HEAT = [[0.0, "--heat-0"], [0.5, "--heat-1"], [1.0, "--heat-2"]]
+PARTS = {"train": ("training loss", "--train"), "dev": ("dev loss", "--dev")}
+FLOOR = 1e-6
+"""Of what is drawn on a logarithmic scale, the least in proportion to the most."""
+
+
+def lines(report: LandscapeReport) -> list[Figure]:
+    """The loss from end to end, with the straight line above which a barrier stands, and from the start to each end."""
+    figures = []
+    for index, way in enumerate(report.lines):
+        drawn = [_curve(way, name, shown, colour) for name, (shown, colour) in PARTS.items() if name in way.values]
+        values = np.concatenate([np.asarray(way.values[name]) for name in PARTS if name in way.values])
+        for name, (_, colour) in PARTS.items():
+            if name in way.values:
+                ends = np.asarray(way.values[name])[[0, -1]]
+                straight = (1 - way.at) * ends[0] + way.at * ends[1]
+                drawn.append(line("", Column(np.arange(len(way.at)), straight), way.at, colour, dash="dot", width=1.2,
+                                  showlegend=False, hoverinfo="skip"))  # fmt: skip
+        said = [
+            f"The {shown} is {number(height, digits=3)} above the straight line between its ends (dotted)"
+            for name, (shown, _) in PARTS.items() if name in way.heights for height, _ in [way.heights[name]]
+        ]  # fmt: skip
+        caption = (
+            "; ".join(text(one if place == 0 else one[0].lower() + one[1:]) for place, one in enumerate(said)) + "."
+        )
+        layout = {"xaxis": _ticks(way.first, way.second), "yaxis": axis("loss", log=spread(values), values=values)}
+        title = f"From {way.first} to {way.second}"
+        figures.append(Figure(f"line-{index}", title, caption if said else "", drawn, layout, 320))
+    if report.descents:
+        figures.append(_descents(report))
+    return figures
+
+
+def _curve(way: Between, name: str, shown: str, colour: str) -> dict[str, Any]:
+    return line(shown, Column(np.arange(len(way.at)), np.asarray(way.values[name])), way.at, colour)
+
+
+def _ticks(first: str, second: str) -> dict[str, Any]:
+    return axis(
+        "share of the way", tickvals=[0, 0.25, 0.5, 0.75, 1], ticktext=[plain(first), "¼", "½", "¾", plain(second)]
+    )
+
+
+def _descents(report: LandscapeReport) -> Figure:
+    drawn = [
+        line(way.second, Column(np.arange(len(way.at)), np.asarray(way.values["train"])), way.at, colour)
+        for way, colour in zip(report.descents, COLOURS, strict=False)
+    ]
+    values = np.concatenate([np.asarray(curve["y"]) for curve in drawn])
+    bumps = [way.second for way in report.descents if not _falls(np.asarray(way.values["train"]))]
+    caption = (
+        f"The training loss straight from the start to each end. On the way to {' and '.join(map(text, bumps))} it rises."
+        if bumps
+        else "The training loss straight from the start to each end: it only falls, though no optimizer went this way."
+    )
+    layout = {"xaxis": _ticks("start", "end"), "yaxis": axis("training loss", log=spread(values), values=values)}
+    return Figure("descents", "From the start to each end", caption, drawn, layout, 320)
+
+
+def _falls(values: np.ndarray) -> bool:
+    return bool((np.diff(values) <= 1e-3 * (values[0] - values[-1])).all())
+
+
+def planes(report: LandscapeReport) -> list[Figure]:
+    """The losses on the plane, with the ends, the start and what of the paths lies in it."""
+    if report.plane is None:
+        return []
+    marks = _marks(report)
+    paths = [end for end in report.ends if len(end.path) > 2]
+    found = []
+    for name, (shown, _) in PARTS.items():
+        if name not in report.plane.values:
+            continue
+        said = f"The {shown} on the plane through {_through(report)}; distances are those between weights."
+        if paths and name == "train":
+            shares = ", ".join(f"{share_of(end.share)} of {text(end.name)}'s" for end in paths)
+            said += f" The paths are projected: the plane holds {shares} variance, and the rest happened outside of it."
+        drawn = [contour(report.plane, name, shown), *marks]
+        layout = {
+            "xaxis": axis("distance", zeroline=False),
+            "yaxis": axis("distance", scaleanchor="x", constrain="domain", zeroline=False),
+            "hovermode": "closest",
+        }
+        title = f"{shown[:1].upper()}{shown[1:]} on the plane"
+        found.append(Figure(f"plane-{name}", title, said, drawn, layout, 480))
+    return found
+
+
+def _through(report: LandscapeReport) -> str:
+    if len(report.ends) > 2:
+        return "the three ends"
+    return f"the start and the two ends, {' and '.join(text(end.name) for end in report.ends)}"
+
+
+def share_of(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %") if math.isfinite(share) else "an unknown part"
+
+
+def contour(field: Field, name: str, shown: str, *, scale: bool = True) -> dict[str, Any]:
+    """Filled contours of the logarithm of a loss."""
+    values = np.asarray(field.values[name], dtype=float)
+    finite = values[np.isfinite(values)]
+    top = float(finite.max()) if finite.size else 1.0
+    low = max(float(finite.min()) if finite.size else 0.0, FLOOR * max(top, 1e-30))
+    z = np.log10(np.clip(np.where(np.isfinite(values), values, top), low, None))
+    bottom, high = math.log10(low), max(math.log10(max(top, low)), math.log10(low) + 1e-3)
+    places = np.linspace(bottom, high, 5)
+    words = [[f"{shown} {number(float(value), digits=3)}" for value in row] for row in values]
+    return {
+        "type": "contour", "x": field.x, "y": field.y, "z": z, "text": words, "hovertemplate": "%{text}<extra></extra>",
+        "colorscale": HEAT, "ncontours": 24, "contours": {"coloring": "fill", "showlines": True},
+        "line": {"color": "--line", "width": 0.6}, "zmin": bottom, "zmax": high, "showscale": scale,
+        "colorbar": {"thickness": 10, "len": 0.9, "outlinewidth": 0, "tickvals": places,
+                     "ticktext": [number(float(10**place), digits=2) for place in places], "tickfont": {"color": "--muted"}},
+    }  # fmt: skip
+
+
+def _marks(report: LandscapeReport) -> list[dict[str, Any]]:
+    drawn: list[dict[str, Any]] = []
+    for end, colour in zip(report.ends, COLOURS, strict=False):
+        if len(end.path) > 1:
+            drawn.append({
+                "type": "scatter", "mode": "lines+markers", "name": f"path of {plain(end.name)}", "showlegend": False,
+                "x": [x for x, _ in end.path], "y": [y for _, y in end.path], "line": {"color": colour, "width": 2},
+                "marker": {"color": colour, "size": 4}, "hoverinfo": "skip",
+            })  # fmt: skip
+    for stand, colour, symbol in [
+        *((start, START, "circle-open") for start in report.starts),
+        *((end, colour, "diamond") for end, colour in zip(report.ends, COLOURS, strict=False)),
+    ]:
+        if stand.place is None:
+            continue
+        x, y, off = stand.place
+        away = f", {number(off, digits=3)} off the plane" if off > 1e-3 * max(abs(x), abs(y), 1e-9) else ""
+        drawn.append({
+            "type": "scatter", "mode": "markers", "name": plain(stand.name), "x": [x], "y": [y],
+            "marker": {"color": colour, "size": 13, "symbol": symbol, "line": {"color": "--card", "width": 2}
+                       if symbol == "diamond" else {"color": colour, "width": 3}},
+            "hovertemplate": f"{plain(stand.name)}{away}<extra></extra>",
+        })  # fmt: skip
+    return drawn
+
+
+def slices(report: LandscapeReport) -> list[Figure]:
+    """The loss along random directions: the mean of each end bold, each direction thin."""
+    ends = [end for end in report.ends if end.cuts.size]
+    if not ends:
+        return []
+    drawn = []
+    for end, colour in zip(report.ends, COLOURS, strict=False):
+        thin: dict[str, Any] = {"width": 0.8, "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
+        drawn += [line("", Column(np.arange(len(end.at)), row), end.at, colour, **thin) for row in end.cuts]
+        if end.cuts.size:
+            mean = np.exp(np.log(np.maximum(end.cuts, 1e-12)).mean(0))
+            drawn.append(line(end.name, Column(np.arange(len(end.at)), mean), end.at, colour, width=2.6))
+    values = np.concatenate([end.cuts.reshape(-1) for end in ends])
+    layout = {
+        "xaxis": axis("distance, in filter-normalised directions"),
+        "yaxis": axis("training loss", log=spread(values), values=values),
+    }
+    caption = (
+        f"The training loss from each end along {len(ends[0].cuts)} random directions, each filter of which is as long as that "
+        f"of the network (thin), and their geometric mean (bold). The wider the valley, the flatter the end, whatever the "
+        f"scale of the weights."
+    )
+    return [Figure("cuts", "Slices through each end", caption, drawn, layout, 380)]
+
+
+def fields(report: LandscapeReport) -> list[Figure]:
+    """The loss on two random directions around each end, all on one scale of distance."""
+    found = []
+    for index, end in enumerate(report.ends):
+        if end.around is None:
+            continue
+        caption = (
+            f"Two random directions around {text(end.name)}, filter-normalised: 1 is as far as the weights are large."
+        )
+        side: dict[str, Any] = {"zeroline": False}
+        layout = {
+            "xaxis": axis("direction 1", **side), "yaxis": axis("direction 2", scaleanchor="x", constrain="domain", **side),
+            "hovermode": "closest", "showlegend": False,
+        }  # fmt: skip
+        middle = {"type": "scatter", "mode": "markers", "x": [0], "y": [0], "hoverinfo": "skip",
+                  "marker": {"color": COLOURS[index % len(COLOURS)], "size": 11, "symbol": "diamond",
+                             "line": {"color": "--card", "width": 2}}}  # fmt: skip
+        drawn = [contour(end.around, "train", "training loss"), middle]
+        found.append(Figure(f"around-{index}", f"Around {end.name}", caption, drawn, layout, 400))
+    return found
+
+
+def spectra(report: LandscapeReport) -> list[Figure]:
+    """The density of the Hessian's eigenvalues, of each end and of the start."""
+    stands: Sequence[tuple[Stand, str]] = [
+        *zip(report.ends, COLOURS, strict=False), *((start, START) for start in report.starts[:1])
+    ]  # fmt: skip
+    stands = [(stand, colour) for stand, colour in stands if stand.density is not None]
+    if not stands:
+        return []
+    drawn, peak = [], 0.0
+    for stand, colour in stands:
+        assert stand.density is not None
+        peak = max(peak, float(stand.density.density.max()))
+        drawn.append(
+            line(stand.name, Column(np.arange(len(stand.density.at)), np.maximum(stand.density.density, 1e-30)),
+                 stand.density.at, colour, dash="dot" if colour == START else "solid")
+        )  # fmt: skip
+    decades = math.log10(peak) if peak > 0 else 0.0
+    layout = {
+        "xaxis": axis("curvature (eigenvalue of the Hessian)"),
+        "yaxis": axis("density", log=True, range=[decades - 7, decades + 0.3], dtick=1),
+    }
+    caption = (
+        "How many directions are how curved, on a logarithmic scale: nearly all are flat and stand at 0; the few on the right "
+        "limit the rate; left of 0 the loss curves downwards. By stochastic Lanczos quadrature, each eigenvalue widened."
+    )
+    return [Figure("spectrum", "Density of curvature", caption, drawn, layout, 380)]
