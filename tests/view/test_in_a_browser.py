@@ -83,7 +83,7 @@ def test_the_page_of_a_run_draws_what_is_new(server: Server, browser: Browser, t
     driver = browser.visit(server.url + "page/going")
     points = "return document.getElementById('chart-metric').data.find((one) => one.name === 'dev').x.length"
     assert driver.execute_script(points) == 3
-    numbers = driver.find_element("css selector", "#learning summary")
+    numbers = driver.find_element("css selector", "#learning details:not(.numbers) summary")
     numbers.click()
     driver.execute_script("document.getElementById('chart-loss').marked = true")
     area = driver.find_element("css selector", "#chart-metric .nsewdrag")
@@ -96,7 +96,7 @@ def test_the_page_of_a_run_draws_what_is_new(server: Server, browser: Browser, t
     folders.grow(tmp_path / "going", 2, 5)
     wait(driver, points + " === 6")
     assert driver.execute_script("return document.getElementById('chart-loss').marked")
-    assert driver.execute_script("return document.querySelector('#learning details').open")
+    assert driver.execute_script("return document.querySelector('#learning details:not(.numbers)').open")
     assert driver.execute_script(zoomed) == before
     (tmp_path / "going" / "result.json").write_text(json.dumps({"status": "finished", "task": "multiclass"}))
     wait(driver, "return document.querySelector('h1 .status').textContent === 'finished'")

@@ -17,7 +17,7 @@ from thalweg.diagnose.pictures import TRIALS
 from thalweg.diagnose.verdict import SUGGESTED
 from thalweg.history import Column
 from thalweg.report.figure import Figure, axis, line, plain, spread
-from thalweg.report.markup import facts, text
+from thalweg.report.markup import facts, number, text
 from thalweg.report.sheet import Section, Sheet, section
 
 LEVELS = {"critical": "critical", "warning": "worth a look", "note": "note"}
@@ -134,7 +134,30 @@ def _lines(key: str, chart: Chart, y: dict[str, Any]) -> Figure:
         shapes.append(mark | {"line": {"color": "--bad", "width": 1.5, "dash": "dot"}})
     if chart.level is not None:
         shapes.append(_level("y", chart.level))
-    return Figure(key, "Evidence", "", drawn, {"xaxis": axis("step"), "yaxis": y, "shapes": shapes}, 220)
+    return Figure(key, "Evidence", _seen(chart), drawn, {"xaxis": axis("step"), "yaxis": y, "shapes": shapes}, 220)
+
+
+def _seen(chart: Chart) -> str:
+    """What a finding's picture shows, with the numbers to look for."""
+    said = []
+    for series in chart.series:
+        known = np.flatnonzero(np.isfinite(series.values))
+        if not len(known):
+            continue
+        if chart.ticks:
+            low, high = (known[pick(series.values[known])] for pick in (np.argmin, np.argmax))
+            ends = (f"{chart.ticks[place]} {number(float(series.values[place]), digits=3)}" for place in (low, high))
+            words = f"least {', most '.join(ends)}"
+        else:
+            first, last = (number(float(series.values[place]), digits=3) for place in known[[0, -1]])
+            words = f"from {first} to {last}"
+        said.append(f"{series.label}: {words}" if len(chart.series) > 1 or not chart.ticks else words)
+    seen = f"{chart.y[:1].upper()}{chart.y[1:]}; {'; '.join(said)}." if said else f"{chart.y}: nothing finite."
+    if chart.level is not None:
+        seen += f" The dashed line is at {number(chart.level, digits=3)}."
+    if chart.mark is not None:
+        seen += f" The dotted line marks step {chart.mark:,}."
+    return text(seen)
 
 
 def _level(direction: str, value: float) -> dict[str, Any]:
@@ -168,4 +191,4 @@ def _bars(key: str, chart: Chart, *, log: bool) -> Figure:
     layout = {"xaxis": amount if lying else named, "yaxis": named if lying else amount, "shapes": shapes,
               "barmode": "group", "bargap": 0.35, "hovermode": "closest"}  # fmt: skip
     height = max(150, 76 + 20 * len(names) * (0.6 + count)) if lying else 260
-    return Figure(key, "Evidence", "", drawn, layout, round(height))
+    return Figure(key, "Evidence", _seen(chart), drawn, layout, round(height))

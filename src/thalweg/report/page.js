@@ -143,6 +143,54 @@
     if (event.target.id === "sift") sift(document, event.target.value);
   });
 
+  // ---- the numbers of a chart as a table -----------------------------------------------------------------------------
+  const MOST = 200;
+  const plain = (words) => new DOMParser().parseFromString(String(words ?? ""), "text/html").body.textContent;
+  const told = (value) => (typeof value === "number" ? Number(value.toPrecision(5)) : plain(value));
+  const thin = (length) => {
+    const every = Math.ceil(length / MOST);
+    return [...Array(Math.ceil(length / every || 0)).keys()].map((at) => at * every);
+  };
+  /** One row a point; of a field of heights its lowest and highest, where it is too large to read. */
+  const rowsOf = (trace) => {
+    const name = plain(trace.name);
+    if (trace.z) {
+      const cells = trace.z.flatMap((row, i) => [...row].map((z, j) => [name, trace.x?.[j] ?? j, trace.y?.[i] ?? i, z]));
+      const known = cells.filter((cell) => Number.isFinite(cell[3])).sort((a, b) => a[3] - b[3]);
+      if (cells.length <= 2 * MOST || !known.length) return cells;
+      return [["lowest", ...known[0].slice(1)], ["highest", ...known[known.length - 1].slice(1)]];
+    }
+    const length = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
+    return thin(length).map((at) => [name, trace.x?.[at] ?? at, trace.y?.[at]]).filter((row) => row[2] !== undefined && row[2] !== null);
+  };
+  const list = (details) => {
+    details.querySelector(".scroll")?.remove();
+    const figure = figures[details.id.slice("numbers-".length)];
+    if (!details.open || !figure) return;
+    const { xaxis, yaxis } = figure.layout;
+    const rows = figure.data.filter((trace) => trace.hoverinfo !== "skip" || trace.showlegend !== false).flatMap(rowsOf);
+    const deep = rows.some((row) => row.length > 3);
+    const heads = ["", plain(xaxis?.title?.text) || "across", plain(yaxis?.title?.text) || "up", ...(deep ? ["value"] : [])];
+    const table = document.createElement("table");
+    const cell = (row, tag, words) => row.appendChild(Object.assign(document.createElement(tag), { textContent: words }));
+    const top = table.createTHead().insertRow();
+    for (const head of heads) cell(top, "th", head).scope = "col";
+    const body = table.createTBody();
+    for (const [first, ...others] of rows) {
+      const row = body.insertRow();
+      cell(row, "th", first).scope = "row";
+      for (const value of others) cell(row, "td", told(value));
+    }
+    const box = Object.assign(document.createElement("div"), { className: "scroll", tabIndex: 0 });
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", "Numbers of the chart");
+    box.append(table);
+    details.append(box);
+  };
+  document.addEventListener("toggle", (event) => {
+    if (event.target.classList?.contains("numbers")) list(event.target);
+  }, true);
+
   // ---- a page that is served follows its run -----------------------------------------------------------------------
   const named = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key || node.id : "");
   /** Makes one piece of the page like another, touching only what differs: focus, scrolling and charts stay. */
@@ -153,7 +201,7 @@
     for (const { name, value } of after.attributes) {
       if (!(chart && name === "class") && before.getAttribute(name) !== value) before.setAttribute(name, value);
     }
-    if (chart) return;
+    if (chart || before.classList.contains("numbers")) return;
     for (const name of before.getAttributeNames()) if (!after.hasAttribute(name)) before.removeAttribute(name);
     const known = new Map([...before.children].filter(named).map((child) => [named(child), child]));
     let at = before.firstChild;
@@ -195,6 +243,7 @@
     for (const part of ["#heading", "nav", "#told"]) morph(document.querySelector(part), fresh.querySelector(part));
     const every = fresh.documentElement.dataset.live;
     if (every) root.dataset.live = every; else delete root.dataset.live;
+    for (const details of document.querySelectorAll("details.numbers[open]")) list(details);
     if (!window.Plotly) return;
     await Promise.all(keys.map((key) => {
       const ready = place(key).classList.contains("js-plotly-plot");
@@ -235,6 +284,10 @@
   window.thalweg = {
     drawn,
     figure: (key) => figures[key],
-    redraw: (key, figure) => { figures[key] = figure; return show(key); },
+    redraw: (key, figure) => {
+      figures[key] = figure;
+      list(document.getElementById("numbers-" + key));
+      return show(key);
+    },
   };
 })();

@@ -57,5 +57,10 @@ def _figure(drawn: Outline, joins: Sequence[int], named: str) -> Figure:
         "yaxis": axis(named, exponentformat="e"),
         "shapes": [mark | {"x0": join, "x1": join} for join in joins],
     }
-    caption = text(drawn.imagined[:1].upper() + drawn.imagined[1:] + ".") if drawn.imagined else ""
-    return Figure("schedule", "Schedule", caption, [line(named, column, steps, "--accent")], layout, 420)
+    first, last = column.values[[0, -1]].tolist()
+    top = int(column.values.argmax())
+    highest = f", is highest, {number(float(column.values[top]))}, at step {number(int(steps[top]))}," if top else ""
+    caption = f"The {named} begins at {number(first)}{highest} and ends at {number(last)}."
+    caption += " Dotted lines stand where one part ends and the next begins." if joins else ""
+    caption += f" {drawn.imagined[:1].upper()}{drawn.imagined[1:]}." if drawn.imagined else ""
+    return Figure("schedule", "Schedule", text(caption), [line(named, column, steps, "--accent")], layout, 420)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from thalweg.errors import InputError
 from thalweg.report.figure import Figure
 from thalweg.report.markup import text
 
@@ -40,16 +41,27 @@ class Sheet:
         self.figures: dict[str, Any] = {}
 
     def chart(self, figure: Figure, *, bare: bool = False) -> str:
-        """A figure with its title (unless ``bare``) and caption."""
+        """A figure with its title (unless ``bare``), its caption, and its numbers for those who cannot see or point at it.
+
+        Raises ``InputError`` for one without a caption: a reader is told what there is to see.
+        """
+        if not figure.caption:
+            raise InputError(f"the chart {figure.key} has no caption: say in a sentence what is to be seen in it")
         self.figures[figure.key] = {"data": figure.data, "layout": figure.layout}
         title = "" if bare else f"<h3>{text(figure.title)}</h3>"
-        caption = f"<figcaption>{figure.caption}</figcaption>" if figure.caption else ""
+        key = figure.key
         return (
-            f'<figure class="card">{title}<div class="chart" id="chart-{figure.key}" role="img" '
-            f'aria-label="Chart: {text(figure.title)}" style="height:{figure.height}px"></div>{caption}</figure>'
+            f'<figure class="card" data-key="{key}">{title}<div class="chart" id="chart-{key}" role="img" '
+            f'aria-label="Chart: {text(figure.title)}" aria-describedby="caption-{key}" style="height:{figure.height}px">'
+            f'</div><figcaption id="caption-{key}">{figure.caption}</figcaption>{_numbers(key)}</figure>'
         )
 
     def charts(self, figures: Iterable[Figure | None]) -> str:
         """Figures side by side where there is room; those that are None are left out."""
         drawn = "".join(self.chart(figure) for figure in figures if figure is not None)
         return f'<div class="grid">{drawn}</div>' if drawn else ""
+
+
+def _numbers(key: str) -> str:
+    """Where the page's script puts the numbers of a chart as a table, when somebody asks for them."""
+    return f'<details class="numbers" id="numbers-{key}"><summary>Numbers</summary></details>'

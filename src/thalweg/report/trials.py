@@ -208,8 +208,28 @@ def slices(study: StudyReport) -> list[Figure]:
             x = [str(value) for value in values]
         layout = {"xaxis": across, "yaxis": scores_axis(study), "hovermode": "closest", "showlegend": False}
         drawn = _points(study, list(zip(x, having, strict=True)))
-        figures.append(Figure(f"slice-{at}", name, "", drawn, layout, 280))
+        figures.append(Figure(f"slice-{at}", name, text(_where(study, name, scale)), drawn, layout, 280))
     return figures
+
+
+def _where(study: StudyReport, name: str, scale: object) -> str:
+    """Where on one axis the best trials lie."""
+    ahead = [
+        t.values[name] for t in ordered(study) if t.status == "finished" and math.isfinite(t.score) and name in t.values
+    ]
+    if not ahead:
+        return f"No trial with {name} was trained to the end."
+    best = ahead[: math.ceil(len(ahead) / 4)]
+    said = f"The best trial has {_short(best[0])}"
+    if scale == "choices" or len(best) < 2:
+        return f"{said}; each point is a trial."
+    return (
+        f"{said}; the best quarter of those trained to the end lie between {_short(min(best))} and {_short(max(best))}."
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def parallel(study: StudyReport) -> list[Figure]:
