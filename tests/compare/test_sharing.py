@@ -53,7 +53,7 @@ class TestSpaces:
         assert adamw["lr"].place(1e-4) > 0 and adamw["lr"].place(1e-2) < 1
         assert adamw["beta1"].text == "0.5..0.98:one-minus"
         assert adamw["weight_decay"].text == "0.005..1.0:log"
-        assert nesterov["beta"].text == "0.7..0.995:one-minus"
+        assert nesterov["beta"].text == "0.5..0.995:one-minus"
         assert nesterov["lr"].place(2e-2) > 0 and nesterov["lr"].place(5.0) == pytest.approx(1.0)
 
     def test_unknown(self) -> None:

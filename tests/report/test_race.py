@@ -213,6 +213,11 @@ class TestCharts:
         scale = Scale(problem(), [1.0, 0.1, 1e-3, 1e-6, 0.0, 1e-2])
         assert scale.log and scale.drawn([0.0, math.inf]) == pytest.approx([1e-6, math.nan], nan_ok=True)
 
+    def test_losses_below_zero_are_seen(self) -> None:
+        """The logarithm of a loss is a score too: ten times a start of −3 would cut everything off."""
+        scale = Scale(problem(), [-12.0, -3.0, 0.5])
+        assert not scale.log and scale.above(-3.0) == 6.0
+
     def test_arrivals_begin_at_none_and_go_on_to_the_end(self) -> None:
         drawn = {figure.key: figure for figure in details(problem(), Looks(race()), "race")}["race-arrivals"]
         for trace in drawn.data:

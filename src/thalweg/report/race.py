@@ -259,8 +259,8 @@ def _overview(report: RaceReport) -> Section | None:
     return section(
         "All problems",
         "all",
-        table(said, heads, rows) if rows else "",
         note,
+        table(said, heads, rows) if rows else "",
     )
 
 
@@ -320,8 +320,9 @@ def _settings(problem: Problem) -> str:
     """What tuning chose for each rule, out of what."""
     rows: list[list[object]] = []
     for racer in problem.racers:
-        chosen = ", ".join(f"{name} {_value(value)}" for name, value in racer.settings.items())
-        space = ", ".join(f"{name} {_value(value)}" for name, value in racer.space.items())
+        searched = {name: value for name, value in racer.space.items() if isinstance(value, str | list)}
+        chosen = ", ".join(f"{name} {_value(value)}" for name, value in racer.settings.items() if value != 0)
+        space = ", ".join(f"{name} {value}" for name, value in searched.items())
         edges = ", ".join(f"{name} at the {side} end" for name, side in racer.edges.items())
         diverged = f"{racer.diverged} of {racer.trials}" if racer.trials else "–"
         rows.append([racer.rule, chosen, space, edges, _decades(racer.decades), diverged])

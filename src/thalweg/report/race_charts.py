@@ -68,6 +68,10 @@ class Scale:
         """Heights; a score of zero is drawn at the least that is above, where the axis is logarithmic."""
         return [max(self.cost(score), self.floor) if math.isfinite(score) else math.nan for score in scores]
 
+    def above(self, start: float) -> float:
+        """How far up a curve may be seen that rose from ``start``: tenfold, or as far above it as the best came below."""
+        return 10 * start if self.log else 2 * start - float(self.values.min(initial=start))
+
     def axis(self, *, most: float = math.inf) -> dict[str, Any]:
         """The axis; ``most`` cuts off what diverged far above all that others start from."""
         shown = self.values[self.values <= most]
@@ -110,7 +114,7 @@ def learning(problem: Problem, looks: Looks, key: str) -> Figure | None:
         lines.append(looks.curve(racer.rule, one.steps, scale.drawn(one.middle), bold=rank == 0, legendrank=rank))
     layout: dict[str, Any] = {
         "xaxis": axis("step", rangemode="tozero"),
-        "yaxis": scale.axis(most=10 * max(starts, default=math.inf)),
+        "yaxis": scale.axis(most=scale.above(max(starts, default=math.inf))),
     }
     seeds = max(racer.seeds for racer in shown)
     said = f"Medians of {seeds} fresh seeds" if seeds else "Medians over fresh seeds"
@@ -236,10 +240,9 @@ def _rates(problem: Problem, looks: Looks, key: str) -> Figure | None:
         said += f" The widest is that of {best}, {number(wide[best], digits=2)} decades"
         narrow = wide[least] < 0.9 * wide[best]
         said += f"; the narrowest of {least}, {number(wide[least], digits=2)}." if narrow else "."
-    middle = float(np.median(scale.values)) if len(scale.values) else math.inf
     layout = {
         "xaxis": axis("learning rate", log=True, values=np.array([rate for racer in swept for rate, _ in racer.rates])),
-        "yaxis": scale.axis(most=max(30 * middle, 0.0) or math.inf),
+        "yaxis": scale.axis(most=scale.above(float(np.median(scale.values))) if len(finite) else math.inf),
         "hovermode": "closest",
     }
     return Figure(f"{key}-rates", "Sensitivity to the learning rate", text(said), drawn, layout, 340)
