@@ -116,7 +116,7 @@ def learning(problem: Problem, looks: Looks, key: str) -> Figure | None:
         "xaxis": axis("step", rangemode="tozero"),
         "yaxis": scale.axis(most=scale.above(max(starts, default=math.inf))),
     }
-    seeds = max(racer.seeds for racer in shown)
+    seeds = max(racer.seeds or (racer.arrival.seeds if racer.arrival else 0) for racer in shown)
     said = f"Medians of {seeds} fresh seeds" if seeds else "Medians over fresh seeds"
     said += ", each band from the lower quarter to the upper."
     last = {racer.rule: scale.drawn(one.middle)[-1] for racer, one in curves}
