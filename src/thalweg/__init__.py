@@ -30,6 +30,7 @@ _NAMES = {
     "History": "thalweg.history",
     "InputError": "thalweg.errors",
     "surface": "thalweg.experiments",
+    "race": "thalweg.experiments",
     "tune": "thalweg.experiments",
     "watch": "thalweg.doctor",
 }
@@ -43,7 +44,17 @@ if TYPE_CHECKING:
     from thalweg import optim, rules
     from thalweg.doctor import watch
     from thalweg.errors import InputError
-    from thalweg.experiments import ThalwegClassifier, ThalwegRegressor, check, cross_validate, fit, landscape, load, surface, tune
+    from thalweg.experiments import (
+        ThalwegClassifier,
+        ThalwegRegressor,
+        check,
+        cross_validate,
+        fit,
+        landscape,
+        load,
+        surface,
+        tune,
+    )
     from thalweg.history import History
 
 

@@ -15,6 +15,7 @@ from thalweg.cli.check import check
 from thalweg.cli.landscape import landscape
 from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
+from thalweg.cli.race import race
 from thalweg.cli.source import Source, spec_of
 from thalweg.cli.surface import surface
 from thalweg.cli.tune import tune
@@ -83,6 +84,7 @@ def train(
 
 app.command()(check)
 app.command()(tune)
+app.command()(race)
 app.command()(surface)
 app.command()(landscape)
 app.command()(view)

@@ -28,6 +28,7 @@ _NAMES = {
     "load": "predict",
     "ThalwegClassifier": "estimators",
     "ThalwegRegressor": "estimators",
+    "race": "racing",
     "start": "run",
     "resume": "run",
     "surface": "surveying",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from thalweg.experiments.improving import improve_run
     from thalweg.experiments.landscaping import landscape
     from thalweg.experiments.predict import load
+    from thalweg.experiments.racing import race
     from thalweg.experiments.run import resume, start
     from thalweg.experiments.spec import Spec
     from thalweg.experiments.surveying import surface
@@ -64,6 +66,7 @@ __all__ = [
     "improve_run",
     "landscape",
     "load",
+    "race",
     "resume",
     "start",
     "surface",

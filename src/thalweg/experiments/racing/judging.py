@@ -1,0 +1,165 @@
+"""From a race that was run to what its page shows: verdicts, intervals, arrivals, what tuning was worth.
+
+>>> problem = judged(race)
+>>> problem.verdicts[0]
+'adam was best: steps to accuracy 0.964 153 [136, 170] over 10 seeds. It beat sgd (…).'
+
+Two questions are asked of the fresh seeds, each by the same test: who reached the target sooner, and who ended better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from thalweg import compare
+from thalweg.errors import InputError
+from thalweg.experiments.racing.problem import Curve
+from thalweg.experiments.racing.protocol import Entry, Race
+from thalweg.report.race import UNKNOWN, Arrival, Interval, Learning, Racer
+from thalweg.report.race import Problem as Judged
+
+MOST_POINTS = 100
+"""Of a learning curve on the page."""
+
+
+def judged(race: Race, about: str = "") -> Judged:
+    """What came of the race, the best rule first."""
+    problem = race.problem
+    by_time, by_metric = verdict_on_steps(race), verdict_on_metric(race)
+    leading = by_time if by_time is not None and any(one.hits for one in by_time.standings) else by_metric
+    racers = {name: _racer(race, name, entry, by_metric) for name, entry in race.entries.items()}
+    beats_all = not leading.tied and any(duel.differ for duel in leading.duels)
+    verdicts = list(by_time.sentences) if by_time is not None else []
+    if leading is by_metric and by_time is not None:
+        verdicts = [f"No rule reached {problem.metric} {race.target:.4g} in {problem.steps:,} steps."]
+    return Judged(
+        problem.name,
+        problem.metric,
+        problem.more,
+        about,
+        [racers[standing.rule] for standing in leading.standings],
+        [*verdicts, *(one for one in by_metric.sentences if one not in verdicts)],
+        leading.leader if beats_all else "",
+        race.target,
+        problem.steps,
+    )
+
+
+def verdict_on_steps(race: Race) -> compare.Verdict | None:
+    """Who reached the target sooner; None where there is no target, for nobody who could have set it came to an end."""
+    if not math.isfinite(race.target):
+        return None
+    return compare.judge(
+        {name: arrivals(race, entry.confirmed) for name, entry in race.entries.items()},
+        what=f"steps to {race.problem.metric} {race.target:.4g}",
+        kind="time",
+        horizon=race.problem.steps,
+        unsettled=_unsettled(race),
+        seed=race.plan.seed,
+    )
+
+
+def verdict_on_metric(race: Race) -> compare.Verdict:
+    """Who had the better dev metric in its best measurement."""
+    more = race.problem.more
+    return compare.judge(
+        {name: [curve.best(more=more) for curve in entry.confirmed] for name, entry in race.entries.items()},
+        what=f"dev {race.problem.metric}",
+        more=more,
+        unsettled=_unsettled(race),
+        seed=race.plan.seed,
+    )
+
+
+def arrivals(race: Race, curves: Sequence[Curve]) -> list[float]:
+    """Steps of each run to the target, infinite where it missed."""
+    return [race.steps_to(curve, race.target) for curve in curves]
+
+
+def _unsettled(race: Race) -> dict[str, str]:
+    return {name: ", ".join(entry.edges) for name, entry in race.entries.items() if entry.edges}
+
+
+def _racer(race: Race, name: str, entry: Entry, verdict: compare.Verdict) -> Racer:
+    more = race.problem.more
+    sign = -1.0 if more else 1.0
+    dev = next(standing.mean for standing in verdict.standings if standing.rule == name)
+    tuned = [curve.best(more=more) for _, curve in entry.trials]
+    try:
+        after = [sign * score for score in compare.best_after([sign * value for value in tuned])]
+    except InputError:  # every trial diverged
+        after = []
+    rates = [(rate, curve.best(more=more)) for rate, curve in entry.sweep]
+    return Racer(
+        name,
+        settings=dict(entry.best),
+        space=entry.space.to_dict(),
+        edges=dict(entry.edges),
+        dev=(dev.value, dev.low, dev.high),
+        test=_interval([curve.test for curve in entry.confirmed]),
+        untuned=_interval([curve.best(more=more) for curve in entry.defaults]),
+        learning=_learning(entry.confirmed),
+        arrival=_arrival(race, entry),
+        after_k=after,
+        rates=rates,
+        decades=_decades(race, rates),
+        trials=len(entry.trials),
+        diverged=sum(curve.diverged for _, curve in entry.trials),
+        step_seconds=entry.pace,
+    )
+
+
+def _interval(values: Sequence[float]) -> Interval:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite or len(finite) < len(values):
+        return UNKNOWN
+    mean = compare.mean_of(finite)
+    return mean.value, mean.low, mean.high
+
+
+def _arrival(race: Race, entry: Entry) -> Arrival | None:
+    if not math.isfinite(race.target):
+        return None
+    found = compare.kaplan_meier(arrivals(race, entry.confirmed), horizon=race.problem.steps)
+    median = found.median
+    return Arrival(
+        (median.value, median.low, median.high),
+        found.hits,
+        found.seeds,
+        median.value * entry.pace,
+        found.steps,
+        found.reached,
+    )
+
+
+def _learning(curves: Sequence[Curve]) -> Learning | None:
+    steps = max((curve.steps for curve in curves), key=len)
+    if not steps:
+        return None
+    table = np.full((len(curves), len(steps)), np.nan)
+    for row, curve in zip(table, curves, strict=True):
+        row[: len(curve.dev)] = curve.dev
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_POINTS)).round().astype(int))
+    table = table[:, kept]
+    known = np.isfinite(table).sum(axis=0) * 2 > len(curves)
+    low, middle, high = np.full((3, len(kept)), np.nan)
+    if known.any():
+        low[known], middle[known], high[known] = np.nanquantile(table[:, known], [0.25, 0.5, 0.75], axis=0)
+    return Learning([steps[place] for place in kept], middle.tolist(), low.tolist(), high.tolist())
+
+
+def _decades(race: Race, rates: Sequence[tuple[float, float]]) -> float:
+    """The width of the stretch of rates that are about as good as the best: an error a quarter larger, half a decade of a
+    logarithm."""
+    sign = -1.0 if race.problem.more else 1.0
+    finite = [score for _, score in rates if math.isfinite(score)]
+    if len(rates) < 2 or not finite:
+        return math.nan
+    best = min(sign * score for score in finite)
+    error = 1.0 + best if race.problem.more else abs(best)
+    tolerance = 0.5 if race.problem.metric.startswith("log10") else 0.25 * max(error, 0.0) + 0.005
+    found = compare.good_range([rate for rate, _ in rates], [sign * score for _, score in rates], tolerance=tolerance)
+    return found.decades

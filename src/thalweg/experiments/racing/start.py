@@ -1,0 +1,299 @@
+"""A race from its settings to its folder: what ``thalweg race`` and ``thalweg.race`` share.
+
+>>> folder, judged = start_race([data_problem(Spec(data="digits"))], plan, runs="runs", name=None, stem="digits")
+>>> judged[0].winner
+'adam'
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from thalweg import compare
+from thalweg.errors import InputError
+from thalweg.experiments.racing.folder import Log, RaceFolder
+from thalweg.experiments.racing.judging import judged
+from thalweg.experiments.racing.networks import NetworkProblem
+from thalweg.experiments.racing.plan import RacePlan
+from thalweg.experiments.racing.problem import Problem
+from thalweg.experiments.racing.protocol import Race, Stopped, run_race
+from thalweg.experiments.stopping import interruptible
+from thalweg.experiments.tuning.stated import counted
+from thalweg.experiments.watcher import Watcher
+from thalweg.report.race import Problem as Judged
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How far a race is: passes made and to make (``total`` falls short where spaces are extended), seconds left."""
+
+    problem: str
+    stage: str
+    done: int
+    total: int
+    left: float
+
+
+class RaceStopped(Exception):
+    """The user stopped the race; every job that ended is kept, and it can go on."""
+
+    def __init__(self, folder: RaceFolder) -> None:
+        super().__init__(f"stopped; the same command with --name {folder.name} goes on")
+        self.folder = folder
+
+
+def start_race(
+    problems: Sequence[Problem],
+    plan: RacePlan,
+    *,
+    watcher: Watcher,
+    runs: str = "runs",
+    name: str | None = None,
+    stem: str = "race",
+    facts: Mapping[str, str] | None = None,
+    follow: Callable[[Ahead], None] = lambda ahead: None,
+) -> tuple[RaceFolder, dict[str, Any], list[Race]]:
+    """Makes or goes on with the race of this name. Returns its folder, the content of ``result.json`` and the races.
+
+    ``facts`` say what the problems are made from: a race goes on with the same ones alone. Raises ``InputError`` for what
+    cannot be raced, ``RaceStopped`` when the user stops it.
+    """
+    folder = RaceFolder.of(runs, name, stem)
+    with folder.alone():
+        _settle(folder, problems, plan, facts or {})
+        for sentence in stated(problems, plan):
+            watcher.note(sentence)
+        began = time.monotonic()
+        with interruptible() as interrupted:
+            pacer = _Pacer(problems, plan, interrupted, follow, began)
+            try:
+                races = [run_race(one, plan, Log(folder.log(one.name)), pacer.of(one)) for one in problems]
+            except Stopped:
+                raise RaceStopped(folder) from None
+        outcomes = [judged(race) for race in races]
+        board = scoreboard(outcomes)
+        result = _result(plan, races, outcomes, board, time.monotonic() - began)
+        folder.write_json(folder.result, result)
+        _write_best(folder, races)
+        _write_page(folder, plan, result, outcomes, board)
+    return folder, result, races
+
+
+class _Pacer:
+    """Counts passes, says how long the rest will take, and passes on that the user wants to stop."""
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        plan: RacePlan,
+        interrupted: Callable[[], bool],
+        follow: Callable[[Ahead], None],
+        began: float,
+    ) -> None:
+        self.interrupted, self.follow, self.began = interrupted, follow, began
+        each = plan.runs(more=0)
+        self.before = {id(one): sum(each * other.passes for other in problems[:at]) for at, one in enumerate(problems)}
+        self.each = {id(one): each * one.passes for one in problems}
+        self.total = sum(self.each.values())
+        self.trained = 0
+
+    def of(self, problem: Problem) -> Callable[[str, int, int], bool]:
+        done = 0
+
+        def ahead(stage: str, passes: int, known: int) -> bool:
+            nonlocal done
+            done = min(done + passes + known, self.each[id(problem)])
+            self.trained += passes
+            overall = self.before[id(problem)] + done
+            spent = time.monotonic() - self.began
+            left = spent / self.trained * (self.total - overall) if self.trained else math.nan
+            self.follow(Ahead(problem.name, stage, overall, self.total, left))
+            return self.interrupted()
+
+        return ahead
+
+
+def stated(problems: Sequence[Problem], plan: RacePlan) -> list[str]:
+    """What the race is going to cost, before it starts, and what it can't show."""
+    runs = plan.runs(more=0)
+    each = runs // len(plan.entrants)
+    passes = sum(runs * one.passes for one in problems)
+    alone = 0.0
+    for one in problems:
+        alone += runs * one.steps * one.pace(plan.entrants[0].candidate({}, plan.seed))
+    over = f" on each of {len(problems)} problems" if len(problems) > 1 else ""
+    said = [
+        f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {plan.finalists} finalists on "
+        f"{counted(plan.repeats, 'further seed')}, {plan.fresh} fresh seeds tuned and {plan.fresh} as the rule comes, "
+        f"{counted(len(plan.sweep), 'rate')} around the best), {counted(passes, 'pass', 'passes')} in all.",
+        f"One run after another would take about {_duration(alone)}; runs of a rule train together where that is faster.",
+    ]
+    if plan.fresh < plan.enough:
+        said.append(
+            f"With {plan.fresh} seeds no difference between {len(plan.entrants)} rules can be shown, however large: "
+            f"--seeds {plan.enough} is the least."
+        )
+    coarse = [one.name for one in problems if one.passes < 10]
+    if coarse:
+        said.append(
+            f"{', '.join(coarse)}: the dev part is looked at once a pass, so steps to the target are coarse with few passes."
+        )
+    return said
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _settle(folder: RaceFolder, problems: Sequence[Problem], plan: RacePlan, facts: Mapping[str, str]) -> None:
+    """Writes what the race is, or raises ``InputError`` where the folder holds another one."""
+    import tomli_w
+
+    now: dict[str, Any] = {
+        "race": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(plan).items()
+            if value is not None and name != "entrants"
+        }
+    }
+    now["race"]["seeds"] = plan.fresh
+    now["facts"] = dict(facts)
+    now["problems"] = {one.name: {"metric": one.metric, "steps": one.steps, "passes": one.passes} for one in problems}
+    now["settings"] = {
+        one.name: tomllib.loads(one.spec.replace(name=None, runs="runs").to_toml())
+        for one in problems
+        if isinstance(one, NetworkProblem)
+    }
+    now["entrants"] = {one.name: asdict(one) | {"space": one.space.to_dict()} for one in plan.entrants}
+    if folder.race.exists():
+        before = tomllib.loads(folder.race.read_text(encoding="utf-8"))
+        other = next((name for name in now if before.get(name) != now[name]), None)
+        if other is not None:
+            inner = sorted(
+                name
+                for name in {*now[other], *before.get(other, {})}
+                if now[other].get(name) != before.get(other, {}).get(name)
+            )
+            raise InputError(
+                f"the race {folder.path} was made with other {other} ({inner[0]}): give another --name, or its own"
+            )
+        return
+    folder.write(folder.race, tomli_w.dumps(now))
+
+
+def _result(
+    plan: RacePlan, races: Sequence[Race], problems: Sequence[Judged], board: compare.Profiles, seconds: float
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "status": "finished",
+        "created": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "rules": list(plan.names()),
+        "trials": plan.trials,
+        "seeds": plan.fresh,
+        "extended": [race.problem.name for race in races if race.extended],
+        "problems": [_plain(asdict(one)) for one in problems],
+        "scores": {one.rule: one.score for one in board.profiles},
+        "score_note": board.note,
+        "seconds": round(seconds, 3),
+    }
+    return found
+
+
+def scoreboard(problems: Sequence[Judged]) -> compare.Profiles:
+    """The rules over all problems by their median steps to the target (AlgoPerf's score)."""
+    times: dict[str, dict[str, float]] = {}
+    for problem in problems:
+        for racer in problem.racers:
+            reached = racer.arrival.median[0] if racer.arrival is not None else math.inf
+            times.setdefault(racer.rule, {})[problem.name] = reached
+    return compare.profiles(times)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: no number that is not finite."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_best(folder: RaceFolder, races: Sequence[Race]) -> None:
+    """The settings with which each rule raced, ready for ``thalweg train``."""
+    for race in races:
+        problem = race.problem
+        if not isinstance(problem, NetworkProblem) or not problem.repeatable:
+            continue
+        folder.best.mkdir(exist_ok=True)
+        for name, entry in race.entries.items():
+            spec = problem.spec_of(entry.entrant.candidate(entry.best, race.plan.seed)).replace(threads=None)
+            stem = name if len(races) == 1 else f"{problem.name}-{name}"
+            folder.write(folder.best / f"{stem.replace(', ', '-').replace(' ', '-')}.toml", spec.to_toml())
+
+
+def _write_page(
+    folder: RaceFolder, plan: RacePlan, result: Mapping[str, Any], problems: Sequence[Judged], board: compare.Profiles
+) -> None:
+    import thalweg
+    from thalweg import report
+    from thalweg.report.race import Profile, RaceReport, race_page
+
+    profiles = [
+        Profile(one.rule, [tau for tau, _ in one.steps], [share for _, share in one.steps], one.score)
+        for one in board.profiles
+    ]
+    edges = "once, by a decade, with as many further trials for every rule" if result["extended"] else "not needed"
+    page = RaceReport(
+        name=folder.name,
+        problems=problems,
+        findings=findings(board, len(problems)),
+        profiles=profiles,
+        profile_note=board.note,
+        created=result["created"],
+        budget={
+            "trials of each rule": plan.trials,
+            "finalists, on further tuning seeds": f"{plan.finalists} on {plan.repeats}",
+            "fresh seeds": plan.fresh,
+            "runs of each rule and problem": plan.runs(more=0) // len(plan.entrants),
+        },
+        protocol={
+            "points": "a scrambled Sobol sequence, the same places of each rule's own space",
+            "pairs": "runs of one seed begin alike and see the same mini-batches",
+            "ranges extended": edges,
+            "target": "given"
+            if plan.goal is not None
+            else f"what the best tuned baseline holds, {plan.relax:.0%} given away",
+            "test part": "looked at with the chosen settings alone",
+        },
+        commands=[f"thalweg train {path}" for path in sorted(folder.best.glob("*.toml"))][:8],
+        seconds=result["seconds"],
+        version=thalweg.__version__,
+    )
+    report.write(folder.page, race_page(page))
+
+
+def findings(board: compare.Profiles, problems: int) -> list[str]:
+    """What can be said over all problems; nothing where they are too few."""
+    if not board.profiles:
+        return []
+    first = board.profiles[0]
+    shown = ", ".join(f"{one.rule} {one.score:.2f}" for one in board.profiles)
+    return [
+        f"Over {problems} problems {first.rule} has the best score, {first.score:.2f}: {first.at(1.0):.0%} of them it solved "
+        f"first, {first.at(2.0):.0%} within twice the time of the fastest.",
+        f"Scores (mean share of problems solved within 1 to 4 times the fastest): {shown}.",
+    ]
+
+
+__all__ = ["Ahead", "Judged", "RaceStopped", "scoreboard", "start_race", "stated"]
