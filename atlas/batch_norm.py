@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-import torch
 
 from claim import Entry, Shown, tell
 from draw import curve, picture
-from rows import rows
-from thalweg.initializers import initialize
+from given import CLASSES, initialised, rows
 from thalweg.models import mlp
 from thalweg.optim import SGD
 from thalweg.population import Member, train_population
 from thalweg.report.figure import axis
-from thalweg.train import OBJECTIVES
 
 SCALES = (0.01, 0.03, 0.1, 0.3, 1.0)
 RATES = (0.03, 0.1, 0.3)
@@ -32,9 +30,8 @@ def passes(seed: int, norm: str | None, *, rates: Sequence[float], epochs: int) 
     for scale in SCALES:
         for rate in rates:
             model = mlp(64, 10, hidden=(64,) * 4, activation="tanh", norm=norm)
-            initialize(model, scheme=f"normal({scale})", generator=torch.Generator().manual_seed(seed))
-            make = lambda weights, rate=rate: SGD(weights, lr=rate)  # noqa: E731
-            members.append(Member(model, make, OBJECTIVES["multiclass"], train, dev, order=seed))
+            initialised(model, f"normal({scale})", seed=seed)
+            members.append(Member(model, partial(SGD, lr=rate), CLASSES, train, dev, order=seed))
     outcomes = train_population(members, batch_size=64, epochs=epochs).outcomes
     right = [[number for number, dev in enumerate(one.dev, start=1) if dev["accuracy"] >= GOAL] for one in outcomes]
     return np.reshape([min(each, default=epochs + 1) for each in right], (len(SCALES), -1)).min(axis=1).tolist()
