@@ -29,10 +29,13 @@ class Parts(NamedTuple):
     dev_y: torch.Tensor
 
 
+loaded = cache(load)
+
+
 @cache
 def digits(seed: int, name: str = "digits", rows: int | None = None) -> Parts:
     """The data set of that name, divided by this seed; at most ``rows`` training rows."""
-    data = load(name)
+    data = loaded(name)
     parts = split(data, seed=seed)
     chosen = parts.train[:rows]
     prepared = Preprocessor.fit(data, chosen)
