@@ -28,7 +28,7 @@ from thalweg.optim import FromRule
 from thalweg.optim.optimizer import Form
 from thalweg.report.surface import Slider, SurfaceReport, Walker, surface_page
 from thalweg.surfaces import path
-from thalweg.surfaces.expression import as_javascript, bends, surface_of
+from thalweg.surfaces.expression import as_javascript, surface_of
 from thalweg.surfaces.functions import SURFACES, Point, Surface
 from thalweg.surfaces.noise import JAVASCRIPT
 from thalweg.surfaces.quadratics import Make, Quadratic, centred, measured_contraction, measured_limit, quadratic
@@ -309,6 +309,7 @@ def _report(
 ) -> SurfaceReport:  # fmt: skip
     (left, right), (low, high) = _frame(ground, walks)
     across, up = np.linspace(left, right, COLUMNS), np.linspace(low, high, ROWS)
+    bend = [] if shape is None else shape.hessian.ravel().tolist()
     value, *slopes = as_javascript(ground)
     return SurfaceReport(
         name=ground.name,
@@ -322,13 +323,13 @@ def _report(
         noise=ground.noise,
         seed=seed,
         steps=steps,
+        hessian=None if shape is None else (bend[0], bend[1], bend[3]),
         curvatures=None if shape is None else shape.curvatures,
         across=across,
         up=up,
         heights=ground.value(*np.meshgrid(across, up)),
         value=value,
         slopes=(slopes[0], slopes[1]),
-        bends=bends(ground),
         functions=browser.FUNCTIONS + JAVASCRIPT,
         walkers=walkers,
         source=on if isinstance(on, str) else ground.formula,

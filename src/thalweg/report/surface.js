@@ -137,13 +137,15 @@
     return Math.exp((grown + Math.log(largest(power))) / 2 ** 40);
   };
   const curvatures = (x, y) => {
-    const [a, b, d] = survey.bends(x, y), middle = (a + d) / 2, half = Math.hypot((a - d) / 2, b);
+    const small = 1e-5 * (right - left), slopes = survey.slopes;
+    const along = (way) => (slopes(x + small, y)[way] - slopes(x - small, y)[way]) / (2 * small);
+    const a = along(0), b = along(1), d = (slopes(x, y + small)[1] - slopes(x, y - small)[1]) / (2 * small), middle = (a + d) / 2, half = Math.hypot((a - d) / 2, b);
     return [middle - half, middle + half];
   };
   const PROBE = 400; // steps of a walk that asks whether a rate is stable
   /** The largest stable rate, by bisection of walks: the same question as `measured_limit` asks in Python. */
   const measure = ({ program, linear }, numbers, start) => {
-    const [x, y] = start.map((value, way) => value - survey.centre[way]), [a, b, d] = survey.bends(...survey.centre);
+    const [x, y] = start.map((value, way) => value - survey.centre[way]), [a, b, d] = survey.hessian;
     const height = (x, y) => (a * x * x + 2 * b * x * y + d * y * y) / 2;
     const stable = (lr) => {
       const weights = [x, y], given = { ...numbers, lr }, memory = program.begin(weights, given), top = height(x, y);

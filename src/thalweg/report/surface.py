@@ -67,10 +67,11 @@ class Walker:
 
 @dataclass(frozen=True)
 class SurfaceReport:
-    """A surface and who walked it. ``value``, ``slopes`` and ``bends`` (xx, xy, yy) are JavaScript of ``x`` and ``y``.
+    """A surface and who walked it. ``value`` and ``slopes`` are JavaScript of ``x`` and ``y``.
 
-    ``heights`` is the loss on a grid ``(rows, columns)`` over ``across`` and ``up``; ``lowest`` the loss at ``minimum``;
-    ``centre`` that of a quadratic with a lowest point. ``source`` stands for the surface on the command line.
+    ``heights`` is the loss on a grid ``(rows, columns)`` over ``across`` and ``up``; ``lowest`` the loss at ``minimum``. A
+    quadratic has a ``hessian`` (xx, xy, yy) and ``curvatures``, and a ``centre`` if that is its lowest point. ``source`` stands
+    for the surface on the command line.
     """
 
     name: str
@@ -83,6 +84,7 @@ class SurfaceReport:
     noise: float
     seed: int
     steps: int
+    hessian: tuple[float, float, float] | None
     curvatures: tuple[float, float] | None
     centre: tuple[float, float] | None
     across: np.ndarray
@@ -90,7 +92,6 @@ class SurfaceReport:
     heights: np.ndarray
     value: str
     slopes: tuple[str, str]
-    bends: tuple[str, str, str]
     functions: str
     walkers: Sequence[Walker]
     source: str
@@ -291,10 +292,9 @@ def _script(report: SurfaceReport) -> str:
 const SURVEY = {{
   source: {_json(report.source)}, start: {_json(report.start)}, steps: {report.steps}, lowest: {_json(report.lowest)},
   noise: {_json(report.noise)}, seed: {report.seed}, curvatures: {_json(report.curvatures)},
-  centre: {_json(report.centre)}, colours: {COLOURS},
+  centre: {_json(report.centre)}, hessian: {_json(report.hessian)}, colours: {COLOURS},
   value: (x, y) => {report.value},
   slopes: (x, y) => [{report.slopes[0]}, {report.slopes[1]}],
-  bends: (x, y) => [{", ".join(report.bends)}],
   rules: [{rules}],
 }};
 """

@@ -25,8 +25,8 @@ from thalweg.surfaces.functions import Point, Surface
 if TYPE_CHECKING:
     import sympy
 
-LONGEST, LARGEST, STEEPEST = 400, 1e12, 20
-"""Characters of a formula, size of a number in it, size of an exponent."""
+LONGEST, LARGEST, STEEPEST, WIDEST = 200, 1e12, 20, 256
+"""Characters of a formula, size of a number in it, size of an exponent, bits of a fraction."""
 FUNCTIONS = {
     "abs": "Abs", "cos": "cos", "cosh": "cosh", "exp": "exp", "log": "log", "max": "Max", "min": "Min", "sin": "sin",
     "sinh": "sinh", "sqrt": "sqrt", "tan": "tan", "tanh": "tanh",
@@ -44,12 +44,13 @@ def parsed(text: str) -> sympy.Expr:
     if len(text) > LONGEST:
         raise InputError(f"the formula has {len(text)} characters: write it with {LONGEST} at most")
     try:
-        body = ast.parse(text.strip(), mode="eval").body
+        return _Reader(text).read(ast.parse(text.strip(), mode="eval").body)
+    except InputError:
+        raise
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise InputError(
             f'"{text}" is no formula of x and y: write it as in x**4 - x**2 + y**2, with * between factors'
         ) from None
-    return _Reader(text).read(body)
 
 
 class _Reader:
@@ -66,10 +67,10 @@ class _Reader:
         """A node as SymPy's expression, no constant part of it beyond bounds."""
         value = self._read(node)
         if value.is_number:
-            size = abs(complex(value))
-            if not (value.is_real and size <= LARGEST):
+            wide = value.is_Rational and max(value.p.bit_length(), value.q.bit_length()) > WIDEST
+            if wide or not (value.is_real and abs(complex(value)) <= LARGEST):
                 raise InputError(
-                    f'"{self.text}" has a part that is no real number up to {LARGEST:g}: write a smaller one'
+                    f'"{self.text}" has a part that is not real, too large or too fine a number: write a plainer one'
                 )
         return value
 
@@ -160,18 +161,6 @@ def as_javascript(surface: Surface) -> tuple[str, str, str]:
     return _javascript(formula), _javascript(sympy.diff(formula, x)), _javascript(sympy.diff(formula, y))
 
 
-def bends(surface: Surface) -> tuple[str, str, str]:
-    """The surface's second derivatives (xx, xy, yy) as JavaScript of ``x`` and ``y``."""
-    import sympy
-
-    formula, (x, y) = parsed(surface.formula), _letters()
-    return (
-        _javascript(sympy.diff(formula, x, x)),
-        _javascript(sympy.diff(formula, x, y)),
-        _javascript(sympy.diff(formula, y, y)),
-    )
-
-
 def _javascript(expression: sympy.Expr) -> str:
     import sympy
 
@@ -196,7 +185,7 @@ def _plain(expression: sympy.Expr) -> sympy.Expr:
 def _compiled(expression: sympy.Expr) -> Callable[[Any, Any], Any]:
     import sympy
 
-    function = sympy.lambdify(_letters(), _plain(expression), "numpy")
+    function = sympy.lambdify(_letters(), _plain(expression), "numpy", cse=True)
 
     def value(x: Any, y: Any) -> Any:
         if isinstance(x, float) and isinstance(y, float):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from thalweg.surfaces.expression import parsed
 from thalweg.surfaces.functions import Point, Surface
 from thalweg.surfaces.path import path
 
+if TYPE_CHECKING:
+    import sympy
+
 Make = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
 STEPS, LONG = 400, 1200
 """Steps of a walk that asks whether a rate is stable, and of one that measures a contraction."""
@@ -28,6 +32,8 @@ FINE = 1.001
 """How close to the limit a bisection goes, as a factor."""
 FROM, TO = 1e-9, 1e9
 TINY, HUGE = 1e-250, 1e250
+HIGHEST = 8
+"""Degree up to which a formula is expanded, to see whether it is a quadratic."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def quadratic(surface: Surface) -> Quadratic | None:
 
     formula = parsed(surface.formula)
     letters = (sympy.Symbol("x", real=True), sympy.Symbol("y", real=True))
-    if not formula.is_polynomial(*letters) or sympy.Poly(formula, *letters).total_degree() != 2:
+    if _degree(formula) > HIGHEST or sympy.Poly(formula, *letters).total_degree() != 2:
         return None
     hessian = sympy.hessian(formula, letters)
     numbers = np.array(hessian, dtype=float)
@@ -60,6 +66,21 @@ def quadratic(surface: Surface) -> Quadratic | None:
     centre = np.linalg.solve(numbers, -slope)
     low, high = np.linalg.eigvalsh(numbers)
     return Quadratic(numbers, (float(low), float(high)), (float(centre[0]) + 0.0, float(centre[1]) + 0.0))
+
+
+def _degree(formula: sympy.Expr) -> float:
+    """At most what degree a polynomial would have, without expanding it; infinite for what is none."""
+    if formula.is_number:
+        return 0
+    if formula.is_Symbol:
+        return 1
+    if formula.is_Add:
+        return max(map(_degree, formula.args))
+    if formula.is_Mul:
+        return sum(map(_degree, formula.args))
+    if formula.is_Pow and formula.exp.is_Integer and formula.exp > 0:
+        return _degree(formula.base) * int(formula.exp)
+    return math.inf
 
 
 def centred(surface: Surface, shape: Quadratic, start: Point) -> Surface:
