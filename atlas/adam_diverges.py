@@ -49,10 +49,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     numbers |= {f"last weight, {n}, the paper's own order": [float(p[-1, -1])] * len(seeds) for n, p in paths.items()}
     adam, paper, single = last.values()
     own = [one[-1, -1] for one in paths.values()]
-    holds = [
-        bool(own[0] > 0.9 and max(own[1:]) < -0.9 and a > 0.9 and max(b, c) < -0.9)
-        for a, b, c in zip(adam, paper, single, strict=True)
-    ]
+    cured = own[0] > 0.9 and max(own[1:]) < -0.9
+    holds = [bool(cured and a > 0.9 and max(b, c) < -0.9) for a, b, c in zip(adam, paper, single, strict=True)]
     at = np.arange(paths["Adam"].shape[1]) * EVERY
     colours = ("--bad", "--good", "--train")
     drawn = picture(

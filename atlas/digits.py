@@ -65,6 +65,18 @@ class Losses(Hook):
         self.seen.append(float(state.loss))
 
 
+class DevErrors(Hook):
+    """The share of dev rows judged wrongly, after each pass."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.seen: list[float] = []
+
+    def on_epoch(self, state: State) -> None:
+        self.seen.append(1 - accuracy(state.model, self.parts.dev_x, self.parts.dev_y))
+        state.model.train()
+
+
 def descend(
     model: torch.nn.Sequential, optimizer: torch.optim.Optimizer, parts: Parts, *, epochs: int, batch_size: int, seed: int,
     hooks: Sequence[Hook] = (),
