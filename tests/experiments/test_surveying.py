@@ -1,0 +1,112 @@
+"""Rules on surfaces: paths are the optimizers', rates are chosen openly, mistakes are one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sympy import sign
+
+import thalweg
+from thalweg.errors import InputError
+from thalweg.rules import Rule
+from thalweg.rules.symbols import beta, g, lr, state
+from thalweg.surfaces import BEALE, RAVINE, SADDLE, path
+
+
+class TestWalks:
+    def test_they_are_the_optimizers(self) -> None:
+        survey = thalweg.surface(
+            "Beale", rules=["sgd", "adam"], settings={"sgd": {"lr": 0.01}, "adam": {"lr": 0.1}}, steps=30
+        )
+        wanted = {
+            "sgd": path(BEALE, lambda w: torch.optim.SGD(w, lr=0.01), steps=30),
+            "adam": path(BEALE, lambda w: torch.optim.Adam(w, lr=0.1), steps=30),
+        }
+        for rule, walk in wanted.items():
+            np.testing.assert_allclose(survey.walks[rule], walk, rtol=1e-9)
+            assert survey[rule].final == pytest.approx(float(BEALE.value(*walk[-1])))
+
+    def test_start_noise_and_seed(self) -> None:
+        given = {"rules": ["sgd"], "settings": {"sgd": {"lr": 0.1}}, "start": (1.0, 2.0), "noise": 1.0, "steps": 9}
+        one, same, other = (thalweg.surface("ravine", seed=seed, **given) for seed in (1, 1, 2))
+        assert tuple(one.walks["sgd"][0]) == (1.0, 2.0)
+        np.testing.assert_array_equal(one.walks["sgd"], same.walks["sgd"])
+        assert np.abs(one.walks["sgd"] - other.walks["sgd"]).max() > 0.01
+        assert "noise" in one.report.sentence
+
+    def test_a_rule_of_ones_own(self) -> None:
+        m = state("m")
+        signum = Rule("signum", defaults={"beta": 0.5}, m=beta * m + (1 - beta) * g, step=lr * sign(m))
+        survey = thalweg.surface("x**2 + y**2", rules=[signum], settings={"signum": {"lr": 0.5}}, steps=4)
+        np.testing.assert_allclose(survey.walks["signum"][:, 0], [-4, -3.5, -3, -2.5, -2])
+        assert not survey["signum"].linear and survey["signum"].numbers == {"lr": 0.5, "beta": 0.5}
+
+    def test_step_of_arrival(self) -> None:
+        """(1 − 2α)ᵗ·5 squared is first below 0.001 at step 7 for α = 0.4."""
+        survey = thalweg.surface("x**2 + y**2", rules=["sgd"], settings={"sgd": {"lr": 0.4}}, steps=20)
+        assert survey["sgd"].arrived == next(t for t in range(20) if 25 * 0.2 ** (2 * t) <= 1e-3)
+        assert thalweg.surface(SADDLE, rules=["sgd"], settings={"sgd": {"lr": 0.1}}, steps=5)["sgd"].arrived is None
+
+
+class TestTheRate:
+    def test_it_is_near_the_best_of_theory(self) -> None:
+        """Descent on a quadratic contracts fastest at 2/(λ₁ + λ₂); a rate of two digits comes close."""
+        survey = thalweg.surface("ravine", rules=["sgd"])
+        assert survey["sgd"].numbers["lr"] == pytest.approx(2 / 2.1, rel=0.05)
+
+    @pytest.mark.parametrize("name", ["momentum", "adagrad", "adam"])
+    def test_no_step_stands_higher_than_the_start(self, name: str) -> None:
+        survey = thalweg.surface("ravine", rules=[name])
+        heights = RAVINE.value(*survey.walks[name].T)
+        assert heights.max() <= heights[0] * (1 + 1e-9) and heights[-1] < 0.01 * heights[0]
+
+    def test_one_that_is_given_stays(self) -> None:
+        assert thalweg.surface("ravine", rules=["sgd"], settings={"sgd": {"lr": 1.03}})["sgd"].numbers["lr"] == 1.03
+
+
+class TestQuadratics:
+    @pytest.mark.parametrize("name", ["sgd", "momentum", "momentum_sum", "nesterov"])
+    def test_measured_and_exact_agree_to_one_percent(self, name: str) -> None:
+        survey = thalweg.surface(
+            "2*x**2 + x*y + y**2/4 - x", rules=[name], settings={name: {"lr": 0.3}}, start=(1.0, -2.0)
+        )
+        found = survey[name]
+        assert found.linear
+        assert found.measured_limit == pytest.approx(found.exact_limit, rel=0.01)
+        assert found.contraction == pytest.approx(found.predicted, rel=0.01)
+        assert "Measured, the limit of" in survey.report.sentence
+
+    def test_a_rule_that_is_not_linear_has_measured_ones_alone(self) -> None:
+        found = thalweg.surface("ravine", rules=["adam"], settings={"adam": {"lr": 0.3}})["adam"]
+        assert found.exact_limit is None and found.predicted is None and not found.linear
+        assert found.measured_limit > 1 and 0 < found.contraction < 1.1
+
+    def test_other_surfaces_have_neither(self) -> None:
+        for on in ("Beale", "saddle"):
+            found = thalweg.surface(on, rules=["sgd"], settings={"sgd": {"lr": 0.01}}, steps=3)["sgd"]
+            assert found.measured_limit is None and found.contraction is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"on": "rvine"}, 'no surface "rvine": choose among ravine, beale'),
+        ({"on": "import os"}, "no formula of x and y"),
+        ({"rules": ["adm"]}, 'no rule "adm": choose among sgd'),
+        ({"rules": ["muon"]}, "works on whole matrices"),
+        ({"rules": []}, "1 to 20 rules, not 0"),
+        ({"rules": ["sgd", "sgd"]}, "sgd is named twice"),
+        ({"settings": {"adam": {"lr": 0.1}}}, "a setting is for adam, which is not among the rules sgd"),
+        ({"settings": {"sgd": {"beta": 0.1}}}, "sgd has no hyperparameter beta; it has lr"),
+        ({"settings": {"sgd": {"lr": float("nan")}}}, "sgd.lr = nan is no number to walk with"),
+        ({"steps": 0}, "1 to 2000 steps, not 0"),
+        ({"noise": -1.0}, "noise = -1.0 is no standard deviation"),
+        ({"start": (1.0, float("inf"))}, "two finite numbers"),
+        ({"start": (1.0,)}, "two finite numbers"),
+        ({"on": "log(x)"}, "no finite value and slope at the start"),
+    ],
+)
+def test_mistakes(arguments: dict, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        thalweg.surface(**{"on": "ravine", "rules": ["sgd"], **arguments})
