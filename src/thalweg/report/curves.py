@@ -23,6 +23,8 @@ from thalweg.report.markup import label, measure, number, text
 from thalweg.report.run import RunReport
 
 MOST_LEGENDS = 8
+NARROW = 0.06
+"""A range of accuracies below which whole percents would repeat on the axis."""
 STEPS = axis("step", log=True, exponentformat="none", separatethousands=True)
 HEALTHY = (1e-4, 1e-2)
 """Update-to-weight ratio: about 1e-3 is healthy, this band usual (Stanford CS231n, Neural Networks 3)."""
@@ -87,7 +89,10 @@ def metric(run: RunReport, history: History) -> Figure | None:
     ]
     if not drawn:
         return None
-    form: dict[str, Any] = {"tickformat": ".0%"} if run.metric == "accuracy" else {}
+    values = np.concatenate([column.values for column in parts.values()])
+    form: dict[str, Any] = {}
+    if run.metric == "accuracy":
+        form = {"tickformat": ".0%" if np.ptp(values) > NARROW else ".1%"}
     if run.metric == "r2":
         lowest = min(column.values.min() for column in parts.values() if len(column.values))
         form = {"range": [max(lowest, -1.0) - 0.05, 1.02]} if lowest < -1 else {}

@@ -12,6 +12,7 @@ The page has no charts of its own, so it carries no chart library and weighs lit
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ COLOURS = {"finished": "finished", "running": "running", "failed": "failed", "da
 """States that have a colour of the style sheet; the others stay grey."""
 MOST_POINTS = 60
 WIDE, HIGH, EDGE = 120, 26, 3
+MINUTES = len("2026-01-31 14:03")
 SIFTED_FROM = 6
 """Rows from which there is something to search among."""
 
@@ -117,7 +119,8 @@ def _row(entry: Entry) -> str:
         f'<td class="number" data-value="{entry.best!r}">{metric}</td><td>{curve}</td>'
         f'<td class="number" data-value="{entry.done}">{done}</td>'
         f'<td class="number" data-value="{entry.seconds!r}">{duration(entry.seconds)}</td>'
-        f"<td>{text(entry.when or '–')}</td></tr>"
+        f'<td data-value="{re.sub("[^0-9]", "", entry.when) or "NaN"}" title="{text(entry.when)}">'
+        f"{text(entry.when[:MINUTES] or '–')}</td></tr>"
     )
 
 

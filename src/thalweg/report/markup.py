@@ -80,7 +80,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *
         body.append(f'<tr><th scope="row"{_sort_key(first)}>{_written(first)}</th>{cells}</tr>')
     wrap = '<button type="button">{}</button>' if sortable and len(body) > 1 else "{}"
     heads = "".join(
-        f'<th scope="col"{" class=number" if right else ""}>{wrap.format(text(name))}</th>'
+        f'<th scope="col"{" class=number" if right else ""}>{wrap.format(text(name)) if name else ""}</th>'
         for name, right in zip(head, numeric, strict=False)
     )
     size = "scroll long" if len(body) > LONG else "scroll"
@@ -141,8 +141,10 @@ def _cell(value: object) -> str:
 
 
 def facts(pairs: Mapping[str, object]) -> str:
-    """A list of names and values."""
+    """A list of names and values; nothing where there are none."""
     rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(_shown(value))}</dd></div>" for name, value in pairs.items())
+    if not rows:
+        return ""
     return f'<dl class="facts">{rows}</dl>'
 
 

@@ -90,7 +90,10 @@
     library.nonce = nonce;
     library.textContent = await new Response(unpacked).text();
     document.head.append(library);
-    await draw();
+    for (const key of Object.keys(figures)) {
+      await show(key);
+      await new Promise((resolve) => setTimeout(resolve)); // the reader may scroll and click between two charts
+    }
     root.dataset.charts = "drawn";
     for (const key of Object.keys(figures)) watch(key);
   };
@@ -155,13 +158,15 @@
   const rowsOf = (trace) => {
     const name = plain(trace.name);
     if (trace.z) {
-      const cells = trace.z.flatMap((row, i) => [...row].map((z, j) => [name, trace.x?.[j] ?? j, trace.y?.[i] ?? i, z]));
+      const heights = trace.customdata?.length === trace.z.length ? trace.customdata : trace.z;
+      const cells = [...heights].flatMap((row, i) => [...row].map((z, j) => [name, trace.x?.[j] ?? j, trace.y?.[i] ?? i, z]));
       const known = cells.filter((cell) => Number.isFinite(cell[3])).sort((a, b) => a[3] - b[3]);
       if (cells.length <= 2 * MOST || !known.length) return cells;
       return [["lowest", ...known[0].slice(1)], ["highest", ...known[known.length - 1].slice(1)]];
     }
     const length = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
-    return thin(length).map((at) => [name, trace.x?.[at] ?? at, trace.y?.[at]]).filter((row) => row[2] !== undefined && row[2] !== null);
+    const point = (at) => (Array.isArray(trace.text) && trace.text[at] ? plain(`${trace.text[at]}`.replaceAll("<br>", ", ")) : name);
+    return thin(length).map((at) => [point(at), trace.x?.[at] ?? at, trace.y?.[at]]).filter((row) => row[2] !== undefined && row[2] !== null);
   };
   const list = (details) => {
     details.querySelector(".scroll")?.remove();

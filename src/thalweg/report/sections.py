@@ -123,7 +123,7 @@ def rate(sheet: Sheet, run: RunReport) -> Section | None:
     ]
     reason = f'<p class="reason">{text(_sentence(run.rate.reason))}</p>' if run.rate.reason else ""
     charts = sheet.charts([outcome.range_test(run.rate), outcome.candidates(run.rate)])
-    runs = table("Confirming runs", ["rate", "steps", "dev loss at the end", ""], rows) if rows else ""
+    runs = table("Confirming runs", ["rate", "steps", "dev loss at the end", "choice"], rows) if rows else ""
     return section("How the rate was found", "rate", reason, charts, runs)
 
 

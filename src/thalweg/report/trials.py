@@ -228,10 +228,6 @@ def _where(study: StudyReport, name: str, scale: object) -> str:
     )
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def parallel(study: StudyReport) -> list[Figure]:
     """A line for each trial through its place on every axis, the best third in colour."""
     if len(study.axes) < 2 or not study.trials:
@@ -242,15 +238,17 @@ def parallel(study: StudyReport) -> list[Figure]:
     for index, group in reversed(list(enumerate(groups))):
         x: list[float | None] = []
         y: list[float | None] = []
-        for place in group:
-            for at, one in enumerate(study.axes):
-                x.append(float(at))
-                y.append(_place(one, order[int(place)]))
-            x.append(None)
-            y.append(None)
+        says: list[str] = []
+        for trial in (order[int(place)] for place in group):
+            x += [*map(float, range(len(study.axes))), None]
+            y += [*(_place(one, trial) for one in study.axes), None]
+            says += [f"trial {trial.number}: {measure(study.metric, trial.score)}<br>{said(trial)}"] * (
+                len(study.axes) + 1
+            )
         top = index == 0
         drawn.append({
-            "type": "scatter", "mode": "lines", "x": x, "y": y, "name": "best eighth" if top else "", "hoverinfo": "skip",
+            "type": "scatter", "mode": "lines", "x": x, "y": y, "name": "best eighth" if top else "", "text": says,
+            "hovertemplate": "%{text}<extra></extra>",
             "line": {"color": "--dev" if top else f"--layer-{index}", "width": 2.5 if top else 1},
             "opacity": 1.0 if top else 0.35, "connectgaps": False,
         })  # fmt: skip
@@ -263,7 +261,7 @@ def parallel(study: StudyReport) -> list[Figure]:
         "xaxis": axis("", tickvals=list(range(len(study.axes))), ticktext=[plain(one["name"]) for one in study.axes],
                       range=[-0.15, len(study.axes) - 1 + 0.35], showgrid=True),
         "yaxis": axis("", range=[-0.06, 1.06], showticklabels=False, showgrid=False, zeroline=False),
-        "annotations": notes, "showlegend": False, "hovermode": False,
+        "annotations": notes, "showlegend": False, "hovermode": "closest",
     }  # fmt: skip
     caption = "Each line is a trial; the bold ones are the best eighth. Where they meet on an axis, its value matters."
     return [Figure("parallel", "Parallel coordinates", caption, drawn, layout, 400)]
