@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.util
 import math
 from collections.abc import Callable
@@ -107,6 +108,36 @@ class TestThoseThatDoNotLearn:
         sampler, store = sampler_named(name, SPACE, seed=3, points=9), Memory(SPACE)
         asked = [ticket.values for cut in cuts for ticket in store.ask(sampler, cut)]
         assert asked == sampler.suggest([], [], sum(cuts))
+
+
+class TestBlocks:
+    """Random draws of which some are shared by consecutive trials, to be trained as one program."""
+
+    SPACE = Space.parse({"lr": "1e-4..1:log", "hidden": "[16, 32, 64, 128]", "layers": "1..2", "beta": "0.5..0.9"})
+
+    def points(self, n: int, seed: int = 0) -> list[Point]:
+        return Random(self.SPACE, seed, ("hidden", "layers"), 4).suggest([], [], n)
+
+    def test_a_block_shares_them_and_nothing_else(self) -> None:
+        points = self.points(64)
+        for start in range(0, 64, 4):
+            assert len({(point["hidden"], point["layers"]) for point in points[start : start + 4]}) == 1
+        assert len({point["lr"] for point in points}) == len({point["beta"] for point in points}) == 64
+        plain = Random(self.SPACE, 0).suggest([], [], 64)
+        assert [point["lr"] for point in points] == [point["lr"] for point in plain]
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_each_value_is_as_likely_and_blocks_spread_evenly(self, seed: int) -> None:
+        blocks = self.points(64, seed)[::4]
+        assert collections.Counter(point["hidden"] for point in blocks) == {16: 4, 32: 4, 64: 4, 128: 4}
+        assert collections.Counter(point["layers"] for point in blocks) == {1: 8, 2: 8}
+        assert len({(point["hidden"], point["layers"]) for point in blocks[:8]}) >= 6
+
+    @given(cuts=st.lists(st.integers(0, 9), min_size=1, max_size=6))
+    @settings(max_examples=20, deadline=None)
+    def test_how_many_at_a_time_changes_nothing(self, cuts: list[int]) -> None:
+        store, sampler = Memory(self.SPACE), Random(self.SPACE, 0, ("hidden", "layers"), 4)
+        assert [ticket.values for cut in cuts for ticket in store.ask(sampler, cut)] == self.points(sum(cuts))
 
 
 class TestOneThatMatters:

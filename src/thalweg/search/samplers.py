@@ -105,20 +105,50 @@ def with_finite_scores(finished: Sequence[Finished]) -> list[Finished]:
 
 @dataclass(frozen=True)
 class Random:
-    """Independent uniform draws on each dimension's scale (Bergstra & Bengio 2012)."""
+    """Independent uniform draws on each dimension's scale (Bergstra & Bengio 2012).
+
+    The ``shared`` hyperparameters are drawn once for each ``block`` of consecutive trials, so that these can train as one
+    program. Blocks are spread over them evenly (a scrambled Sobol sequence): each value is as likely as before, and the others
+    are drawn for each trial.
+    """
 
     space: Space
     seed: int = 0
+    shared: tuple[str, ...] = ()
+    block: int = 1
 
     def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
         start = len(finished) + len(running)
-        return [drawn(self.space, self.seed, number) for number in range(start, start + n)]
+        numbers = range(start, start + n)
+        if not self.shared or self.block == 1 or not n:
+            return [drawn(self.space, self.seed, number) for number in numbers]
+        first = start // self.block
+        rows = sobol(len(self.shared), self.seed, first, numbers[-1] // self.block - first + 1)
+        own = [uniform(self.space, self.seed, number) for number in numbers]
+        return [
+            self.space.at(places | dict(zip(self.shared, rows[number // self.block - first], strict=True)))
+            for number, places in zip(numbers, own, strict=True)
+        ]
 
 
 def drawn(space: Space, seed: int, number: int) -> Point:
     """A uniform draw on each dimension's scale, from (seed, number) alone."""
+    return space.at(uniform(space, seed, number))
+
+
+def uniform(space: Space, seed: int, number: int) -> dict[str, float]:
+    """The places of that draw."""
     places = np.random.default_rng([seed, number]).random(len(space))
-    return space.at(dict(zip(space, places.tolist(), strict=True)))
+    return dict(zip(space, places.tolist(), strict=True))
+
+
+def sobol(dimensions: int, seed: int, start: int, n: int) -> list[list[float]]:
+    """Points ``start`` to ``start + n`` of a scrambled Sobol sequence (Owen 1998)."""
+    import torch
+
+    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=seed)
+    engine.fast_forward(start)
+    return engine.draw(n, dtype=torch.float64).tolist()
 
 
 @dataclass(frozen=True)
@@ -129,13 +159,9 @@ class Sobol:
     seed: int = 0
 
     def suggest(self, finished: Sequence[Finished], running: Sequence[Asked], n: int) -> list[Point]:
-        import torch
-
         if not self.space.searched:
             return Random(self.space).suggest(finished, running, n)
-        engine = torch.quasirandom.SobolEngine(len(self.space.searched), scramble=True, seed=self.seed)
-        engine.fast_forward(len(finished) + len(running))
-        rows = engine.draw(n, dtype=torch.float64).tolist()
+        rows = sobol(len(self.space.searched), self.seed, len(finished) + len(running), n)
         rest = dict.fromkeys(self.space, 0.5)
         return [self.space.at({**rest, **dict(zip(self.space.searched, row, strict=True))}) for row in rows]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,6 +88,27 @@ def group_of(spec: Spec) -> str:
     alike = spec.model_copy(update=dropout).model_dump_json(exclude=OF_A_MEMBER)
     regularised = [bool(value) for value in (spec.l1, spec.l2, spec.max_norm)]
     return f"{alike} {regularised} {'(' in spec.schedule}"
+
+
+BLOCK, FEWEST = 8, 8
+"""Candidates from which on a program gains little by having more of them, and architectures that a search tries at least."""
+
+
+def dividing(space: Space) -> tuple[str, ...]:
+    """The hyperparameters that divide candidates into programs: each combination of their values is a program of its own."""
+    own = OF_A_MEMBER | {"dropout", "input_dropout"}
+    return tuple(name for name in space.searched if (name in Spec.model_fields and name not in own) or name == "layers")
+
+
+def kinds_of(space: Space, trials: int) -> int:
+    """How many programs so many trials can make at most."""
+    return math.prod(len(space[name].grid(trials)) for name in dividing(space))
+
+
+def block_of(space: Space, trials: int) -> int:
+    """How many consecutive trials of a random search share an architecture: 1 where there are enough of each kind anyway."""
+    kinds = kinds_of(space, trials)
+    return 1 if kinds == 1 or trials >= BLOCK * kinds else max(1, min(BLOCK, trials // min(kinds, FEWEST)))
 
 
 def check_space(spec: Spec, space: Space) -> None:

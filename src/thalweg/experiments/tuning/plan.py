@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thalweg.errors import InputError
-from thalweg.search import Sampler, Space, sampler_named
+from thalweg.experiments.tuning.candidate import block_of, dividing
+from thalweg.search import Random, Sampler, Space, sampler_named
 
 SAMPLERS = ("random", "grid", "coarse", "importance", "tpe", "gp", "cmaes", "sobol", "nsga2")
 ONE_OBJECTIVE = ("coarse", "importance", "cmaes")
@@ -67,6 +68,8 @@ class Plan:
 
     def proposer(self, space: Space, seed: int) -> Sampler:
         """Who proposes points."""
+        if self.sampler == "random":
+            return Random(space, seed, dividing(space), block_of(space, self.trials))
         return sampler_named(
             NAMES.get(self.sampler, self.sampler), space, seed=seed, trials=self.trials, points=self.points
         )

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -27,7 +26,7 @@ from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.reading import anywhere, read
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.stopping import interruptible
-from thalweg.experiments.tuning.candidate import candidate, check_space, default_space, with_rate
+from thalweg.experiments.tuning.candidate import block_of, candidate, check_space, default_space, kinds_of, with_rate
 from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
 from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
@@ -132,7 +131,7 @@ def _searched(
     laboratory = Laboratory(prepared, device, rungs, model, portable=is_portable(model), also=also)
     middle = candidate(spec, space.at(dict.fromkeys(space, 0.5))).replace(threads=spec.threads or 1)
     batch = plan.trials if not plan.learns else max(10, plan.trials // 4)
-    decision = decided(plan, laboratory, middle, candidates=min(batch, alike(space, batch)))
+    decision = decided(plan, laboratory, middle, candidates=min(batch, alike(plan, space, batch)))
     watcher.note(f"{decision.sentence[:1].upper()}{decision.sentence[1:]}.")
     sampler = plan.proposer(space, spec.seed)
     with (
@@ -262,14 +261,10 @@ def _shown_url(storage: str | None) -> str | None:
     return None if storage is None else re.sub(r"//[^@/]*@", "//…@", storage)
 
 
-def alike(space: Space, trials: int) -> int:
+def alike(plan: Plan, space: Space, trials: int) -> int:
     """How many of the trials have one architecture and one batch size, about."""
-    kinds = math.prod(
-        len(space[name].grid(trials))
-        for name in ("batch_size", "hidden", "layers", "depth", "width", "activation", "norm")
-        if name in space
-    )
-    return max(1, trials // kinds)
+    block = block_of(space, plan.trials) if plan.sampler == "random" else 1
+    return max(block, trials // kinds_of(space, trials))
 
 
 def is_portable(model: torch.nn.Module | None) -> bool:

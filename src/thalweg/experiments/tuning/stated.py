@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.rungs import Rungs
-from thalweg.search.samplers import Grid
+from thalweg.search.samplers import Grid, Random
 from thalweg.search.space import Space
 
 MANY = 10_000
@@ -37,12 +37,17 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
         more = f", of which the first {trials:,} are tried: {all_of_them}" if sampler.size > trials else ""
         said.append(f"The grid has {sizes} = {sampler.size:,} points{more}.")
         trials = min(trials, sampler.size)
+    if isinstance(sampler, Random) and sampler.block > 1:
+        said.append(
+            f"Every {sampler.block} trials in a row share {_listed(sampler.shared)}, drawn evenly, and train as one program."
+        )
     if len(plan.objectives) > 1:
         said.append(_aims(spec, plan))
     rungs = Rungs.of(plan.pruner, epochs=spec.epochs)
     cost = f"{counted(trials * spec.epochs, 'pass', 'passes')} over the training part"
     if plan.pruner == "halving" and rungs.passes:
-        cost = f"about {rungs.cost(trials):,} passes, for after {_listed(rungs.passes)} the best third goes on"
+        after = "pass" if len(rungs.passes) == 1 else "passes"
+        cost = f"about {rungs.cost(trials):,} passes, for after {after} {_listed(rungs.passes)} the best third goes on"
     if plan.pruner == "median":
         cost += " at most, for the worse half ends early"
     said.append(f"{counted(trials, 'trial')} of at most {counted(spec.epochs, 'pass', 'passes')}: {cost}.")
@@ -64,9 +69,9 @@ def _aims(spec: Spec, plan: Plan) -> str:
     return f"Objectives: {', '.join(names)}; {plan.objectives[0]} names the best pass and the best trial. {early}"
 
 
-def _listed(passes: Sequence[int]) -> str:
+def _listed(passes: Sequence[object]) -> str:
     *first, last = map(str, passes)
-    return f"pass {last}" if not first else f"passes {', '.join(first)} and {last}"
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def shown(text: object) -> str:
