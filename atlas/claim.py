@@ -65,7 +65,8 @@ class Entry:
 
 def names() -> list[str]:
     """The entries of this folder, in the order of their groups."""
-    found = [path for path in sorted(HERE.glob("*.py")) if DEFINES in path.read_text(encoding="utf-8")]
+    scripts = [path for path in sorted(HERE.glob("*.py")) if not path.name.startswith("test_")]
+    found = [path for path in scripts if DEFINES in path.read_text(encoding="utf-8")]
     return sorted((path.stem for path in found), key=lambda name: GROUPS.index(entry(name).group))
 
 
