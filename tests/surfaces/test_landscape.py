@@ -121,6 +121,23 @@ class TestTheLine:
         found = line(landscape, vector(*first), vector(*second), points=9)
         assert found.barrier("loss").height == pytest.approx(0, abs=1e-9)
 
+    def test_of_a_net_with_its_units_in_another_order(self) -> None:
+        """The same function at both ends, and a barrier between: units must be matched before weights mean the same."""
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 30), nn.Tanh(), nn.Linear(30, 3))
+        with torch.no_grad():
+            model[2].weight *= 10
+            taught = model(ROWS).argmax(1)
+        other, order = copy.deepcopy(model), torch.randperm(30, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            other[0].weight.copy_(model[0].weight[order])
+            other[0].bias.copy_(model[0].bias[order])
+            other[2].weight.copy_(model[2].weight[:, order])
+        landscape = Landscape(model, lambda n: nn.functional.cross_entropy(n(ROWS), taught))
+        found = line(landscape, landscape.point(model), landscape.point(other))
+        assert found.values["loss"][0] == pytest.approx(found.values["loss"][-1], rel=1e-5)
+        assert found.barrier("loss").height > 0.1 and found.barrier("loss").at == pytest.approx(0.5, abs=0.05)
+
     def test_goes_beyond_its_ends(self) -> None:
         landscape = bare(lambda w: w[0] ** 2, 1)
         found = line(landscape, vector(0), vector(2), points=7, beyond=0.25)

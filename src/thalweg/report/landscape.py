@@ -125,10 +125,11 @@ def landscape_page(report: LandscapeReport) -> str:
         section("How it was measured", "about", facts(report.about), _notes(report.notes)),
     )
     subtitle = " · ".join(text(part) for part in (report.task, report.data, report.model, report.created) if part)
-    names = " and ".join(end.name for end in report.ends)
+    barred = any(told.tone == "warning" for told in report.findings)
+    state, said = ("running", "a barrier") if barred else ("finished", "no barrier")
     return document(
         report.name,
-        heading=f'<h1>{text(report.name)} <span class="status finished">{text(names)}</span></h1>\n'
+        heading=f'<h1>{text(report.name)} <span class="status {state}">{said}</span></h1>\n'
         f'<p class="subtitle">{subtitle}</p>',
         written=[part for part in written if part is not None],
         sheet=sheet,

@@ -42,16 +42,18 @@ def lines(report: LandscapeReport) -> list[Figure]:
                 straight = (1 - way.at) * ends[0] + way.at * ends[1]
                 drawn.append(line("", Column(np.arange(len(way.at)), straight), way.at, colour, dash="dot", width=1.2,
                                   showlegend=False, hoverinfo="skip"))  # fmt: skip
-        said = [
-            f"The {shown} is {number(height, digits=3)} above the straight line between its ends (dotted)"
-            for name, (shown, _) in PARTS.items() if name in way.heights for height, _ in [way.heights[name]]
-        ]  # fmt: skip
-        caption = (
-            "; ".join(text(one if place == 0 else one[0].lower() + one[1:]) for place, one in enumerate(said)) + "."
-        )
+        above = [
+            f"the {shown} is at most {number(way.heights[name][0], digits=3)}"
+            for name, (shown, _) in PARTS.items()
+            if way.heights.get(name, (0.0, 0.0))[0] > 0
+        ]
+        said = " and ".join(above) or "no loss is anywhere"
+        caption = f"{said[:1].upper()}{said[1:]} above the straight line between the ends (dotted)."
+        if spread(values):
+            caption += " The scale is logarithmic: a small hump looks large where the loss is almost 0."
         layout = {"xaxis": _ticks(way.first, way.second), "yaxis": axis("loss", log=spread(values), values=values)}
         title = f"From {way.first} to {way.second}"
-        figures.append(Figure(f"line-{index}", title, caption if said else "", drawn, layout, 320))
+        figures.append(Figure(f"line-{index}", title, caption, drawn, layout, 320))
     if report.descents:
         figures.append(_descents(report))
     return figures
@@ -63,7 +65,10 @@ def _curve(way: Between, name: str, shown: str, colour: str) -> dict[str, Any]:
 
 def _ticks(first: str, second: str) -> dict[str, Any]:
     return axis(
-        "share of the way", tickvals=[0, 0.25, 0.5, 0.75, 1], ticktext=[plain(first), "¼", "½", "¾", plain(second)]
+        "share of the way",
+        range=[-0.04, 1.04],
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        ticktext=[plain(first), "¼", "½", "¾", plain(second)],
     )
 
 
@@ -101,6 +106,11 @@ def planes(report: LandscapeReport) -> list[Figure]:
         if paths and name == "train":
             shares = ", ".join(f"{share_of(end.share)} of {text(end.name)}'s" for end in paths)
             said += f" The paths are projected: the plane holds {shares} variance, and the rest happened outside of it."
+        if name == "train":
+            off = [(start.name, start.place[2]) for start in report.starts if start.place is not None]
+            said += "".join(
+                f" The {text(one)} lies {number(away, digits=3)} off it." for one, away in off if away > 1e-3
+            )
         drawn = [contour(report.plane, name, shown), *marks]
         layout = {
             "xaxis": axis("distance", zeroline=False),
@@ -122,10 +132,11 @@ def share_of(share: float) -> str:
     return f"{share:.0%}".replace("%", " %") if math.isfinite(share) else "an unknown part"
 
 
-def contour(field: Field, name: str, shown: str, *, scale: bool = True) -> dict[str, Any]:
-    """Filled contours of the logarithm of a loss."""
+def contour(field: Field, name: str, shown: str, *, also: Sequence[Field] = ()) -> dict[str, Any]:
+    """Filled contours of the logarithm of a loss, in colours that serve the fields ``also`` shown, too."""
     values = np.asarray(field.values[name], dtype=float)
-    finite = values[np.isfinite(values)]
+    every = np.concatenate([np.asarray(one.values[name], dtype=float).reshape(-1) for one in (field, *also)])
+    finite = every[np.isfinite(every)]
     top = float(finite.max()) if finite.size else 1.0
     low = max(float(finite.min()) if finite.size else 0.0, FLOOR * max(top, 1e-30))
     z = np.log10(np.clip(np.where(np.isfinite(values), values, top), low, None))
@@ -134,8 +145,9 @@ def contour(field: Field, name: str, shown: str, *, scale: bool = True) -> dict[
     words = [[f"{shown} {number(float(value), digits=3)}" for value in row] for row in values]
     return {
         "type": "contour", "x": field.x, "y": field.y, "z": z, "text": words, "hovertemplate": "%{text}<extra></extra>",
-        "colorscale": HEAT, "ncontours": 24, "contours": {"coloring": "fill", "showlines": True},
-        "line": {"color": "--line", "width": 0.6}, "zmin": bottom, "zmax": high, "showscale": scale,
+        "colorscale": HEAT, "autocontour": False,
+        "contours": {"coloring": "fill", "start": bottom, "end": high, "size": (high - bottom) / 24},
+        "line": {"color": "--line", "width": 0.6}, "zmin": bottom, "zmax": high,
         "colorbar": {"thickness": 10, "len": 0.9, "outlinewidth": 0, "tickvals": places,
                      "ticktext": [number(float(10**place), digits=2) for place in places], "tickfont": {"color": "--muted"}},
     }  # fmt: skip
@@ -193,50 +205,56 @@ def slices(report: LandscapeReport) -> list[Figure]:
 
 
 def fields(report: LandscapeReport) -> list[Figure]:
-    """The loss on two random directions around each end, all on one scale of distance."""
+    """The loss on two random directions around each end, all on one scale of distance and colour."""
     found = []
+    every = [end.around for end in report.ends if end.around is not None]
     for index, end in enumerate(report.ends):
         if end.around is None:
             continue
         caption = (
-            f"Two random directions around {text(end.name)}, filter-normalised: 1 is as far as the weights are large."
+            f"Two random directions around {text(end.name)}, filter-normalised: at distance 1 they are as long as the weights. "
+            "All ends share the colours."
         )
-        side: dict[str, Any] = {"zeroline": False}
         layout = {
-            "xaxis": axis("direction 1", **side), "yaxis": axis("direction 2", scaleanchor="x", constrain="domain", **side),
-            "hovermode": "closest", "showlegend": False,
-        }  # fmt: skip
+            "xaxis": axis("direction 1", zeroline=False),
+            "yaxis": axis("direction 2", scaleanchor="x", constrain="domain", zeroline=False),
+            "hovermode": "closest",
+            "showlegend": False,
+        }
         middle = {"type": "scatter", "mode": "markers", "x": [0], "y": [0], "hoverinfo": "skip",
                   "marker": {"color": COLOURS[index % len(COLOURS)], "size": 11, "symbol": "diamond",
                              "line": {"color": "--card", "width": 2}}}  # fmt: skip
-        drawn = [contour(end.around, "train", "training loss"), middle]
+        drawn = [contour(end.around, "train", "training loss", also=every), middle]
         found.append(Figure(f"around-{index}", f"Around {end.name}", caption, drawn, layout, 400))
     return found
 
 
 def spectra(report: LandscapeReport) -> list[Figure]:
-    """The density of the Hessian's eigenvalues, of each end and of the start."""
-    stands: Sequence[tuple[Stand, str]] = [
-        *zip(report.ends, COLOURS, strict=False), *((start, START) for start in report.starts[:1])
-    ]  # fmt: skip
-    stands = [(stand, colour) for stand, colour in stands if stand.density is not None]
-    if not stands:
-        return []
-    drawn, peak = [], 0.0
-    for stand, colour in stands:
-        assert stand.density is not None
-        peak = max(peak, float(stand.density.density.max()))
-        drawn.append(
-            line(stand.name, Column(np.arange(len(stand.density.at)), np.maximum(stand.density.density, 1e-30)),
-                 stand.density.at, colour, dash="dot" if colour == START else "solid")
-        )  # fmt: skip
-    decades = math.log10(peak) if peak > 0 else 0.0
-    layout = {
-        "xaxis": axis("curvature (eigenvalue of the Hessian)"),
-        "yaxis": axis("density", log=True, range=[decades - 7, decades + 0.3], dtick=1),
-    }
-    caption = (
-        "How many directions are how curved, on a logarithmic scale: nearly all are flat and stand at 0; the few on the right "
-        "limit the rate; left of 0 the loss curves downwards. By stochastic Lanczos quadrature, each eigenvalue widened."
-    )
-    return [Figure("spectrum", "Density of curvature", caption, drawn, layout, 380)]
+    """The density of the Hessian's eigenvalues, a chart for each end and for the start."""
+    figures = []
+    stands: list[tuple[Stand, str]] = [
+        *zip(report.ends, COLOURS, strict=False),
+        *((one, START) for one in report.starts),
+    ]
+    for index, (stand, colour) in enumerate(stands):
+        if stand.density is None:
+            continue
+        at, density = stand.density.at, stand.density.density
+        top = math.log10(max(float(density.max()), 1e-30))
+        drawn = line(stand.name, Column(np.arange(len(at)), np.maximum(density, 10 ** (top - 12))), at, colour,
+                     showlegend=False, hovertemplate="curvature %{x:.3g}: %{y:.2g}<extra></extra>")  # fmt: skip
+        layout = {
+            "xaxis": axis("curvature (eigenvalue of the Hessian)"),
+            "yaxis": axis("density", log=True, range=[top - 6.5, top + 0.3], dtick=2),
+            "hovermode": "closest",
+        }
+        ends = [number(stand.numbers.get(name, math.nan), digits=3) for name in ("smallest", "sharpness")]
+        share = stand.numbers.get("negative", 0.0)
+        caption = f"From {ends[0]} to {ends[1]}, {f'{share:.2%}'.replace('%', ' %') if share else 'none'} below 0."
+        if not index:
+            caption += (
+                " On a logarithmic scale: nearly all directions are flat and stand at 0, the few on the right limit the rate, "
+                "those on the left curve downwards."
+            )
+        figures.append(Figure(f"spectrum-{index}", f"Curvature at {stand.name}", caption, [drawn], layout, 300))
+    return figures

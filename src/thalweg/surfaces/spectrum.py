@@ -124,19 +124,19 @@ def lanczos(product: Product, begin: np.ndarray, *, iterations: int) -> tuple[np
     Each new direction is made orthogonal to all before it, twice (Golub & Van Loan, *Matrix Computations*, §10.3: without
     it eigenvalues found come back as ghosts). Ends early where the directions span all that ``begin`` reaches.
     """
-    basis = np.empty((min(iterations, len(begin)), len(begin)))
-    basis[0] = begin / np.linalg.norm(begin)
+    basis = torch.empty(min(iterations, len(begin)), len(begin), dtype=torch.float64)
+    basis[0] = torch.from_numpy(begin / np.linalg.norm(begin))
     diagonal: list[float] = []
     beside: list[float] = []
-    for k in range(len(basis)):
-        image = product(basis[k])
+    for k in range(len(basis)):  # in torch, which obeys its own number of threads: NumPy's wake for each product
+        image = torch.from_numpy(product(basis[k].numpy()))
         diagonal.append(float(basis[k] @ image))
         if k + 1 == len(basis):
             break
         known = basis[: k + 1]
         for _ in range(2):
             image = image - known.T @ (known @ image)
-        size = float(np.linalg.norm(image))
+        size = float(image.norm())
         if size <= 1e-7 * max(map(abs, diagonal + beside)):
             break
         beside.append(size)

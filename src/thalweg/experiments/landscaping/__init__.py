@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
 import torch
@@ -25,7 +26,8 @@ from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.fitting import assembled
 from thalweg.experiments.landscaping.ends import End, of_runs, trained
 from thalweg.experiments.landscaping.found import Landscaped
-from thalweg.experiments.landscaping.measuring import Plan, survey
+from thalweg.experiments.landscaping.measuring import Plan, check_points, survey
+from thalweg.experiments.landscaping.sentences import both_of
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.reading import Beside, read
 from thalweg.experiments.rehearsal import Rehearsal, Work
@@ -65,6 +67,7 @@ def landscape(
     Raises ``InputError`` for data, settings or a model that ``fit`` would refuse, and for rules that are not two or three.
     """
     check_keywords("landscape", settings)
+    check_points(points)
     onlooker, began = Silent() if watcher is None else watcher, clock.perf_counter()
     named = isinstance(model, str)
     stated = Spec(data=data if isinstance(data, str) else "the data", model=model if named else "the model", **settings)
@@ -80,8 +83,17 @@ def landscape(
         settings={**settings, **first},  # type: ignore[typeddict-item]
     )
     ends = trained(experiment, prepared, specs, watcher=onlooker, module=not named, loss=loss)
-    name = type(model).__name__ if not isinstance(model, str) else model
-    return _seen(ends, experiment, prepared, onlooker, began, points, own_loss=loss is not None, model=name)
+    return _seen(
+        ends,
+        experiment,
+        prepared,
+        onlooker,
+        began,
+        points,
+        own_loss=loss is not None,
+        name=Path(data).stem if isinstance(data, str) else "the data",
+        model=model if isinstance(model, str) else type(model).__name__,
+    )
 
 
 def landscape_of_spec(
@@ -95,6 +107,7 @@ def landscape_of_spec(
     """The same for what ``thalweg train`` would train."""
     onlooker, began = Silent() if watcher is None else watcher, clock.perf_counter()
     specs = specs_of(spec, rules, own or {})
+    check_points(points)
     data, device = read(spec), build_device(spec.device)
     prepared = prepare(data, spec, device=device)
     experiment = assemble(specs[0], prepared, watcher=onlooker, device=device)
@@ -110,9 +123,10 @@ def landscape_of_runs(
     Raises ``InputError`` where a run has no weights, or they do not fit each other.
     """
     _count(len(runs), "run")
+    check_points(points)
     onlooker, began = Silent() if watcher is None else watcher, clock.perf_counter()
     ends, experiment, prepared, notes = of_runs(runs, folder=folder)
-    return _seen(ends, experiment, prepared, onlooker, began, points, notes=notes, name=experiment.spec.data)
+    return _seen(ends, experiment, prepared, onlooker, began, points, notes=notes, name=Path(experiment.spec.data).stem)
 
 
 def specs_of(spec: Spec, rules: Sequence[str], own: Own) -> list[Spec]:
@@ -190,11 +204,12 @@ def _seen(
         "seed": spec.seed,
         "time for it": f"{seen.seconds:.1f} s",
     }
-    title = " and ".join(end.name for end in ends)
+    title = both_of([end.name for end in ends])
     created = clock.strftime("%Y-%m-%d %H:%M")
+    seconds = clock.perf_counter() - began
     return Landscaped(
-        f"{name}: {title}", name, prepared.task, model or spec.model, seen, notes, about, created, clock.perf_counter() - began
-    )  # fmt: skip
+        f"{title} on {name}", name, prepared.task, model or spec.model, seen, notes, about, created, seconds
+    )
 
 
 __all__ = ["Landscaped", "landscape", "landscape_of_runs", "landscape_of_spec", "specs_of"]

@@ -101,11 +101,11 @@ class Landscaped:
     def report(self) -> LandscapeReport:
         """What the page is told."""
         seen, names = self.seen, [end.name for end in self.ends]
-        starts = [self.ends[0]] if one_start(self.ends) else list(self.ends)
+        starts = ["start"] if one_start(self.ends) else [f"start of {name}" for name in names]
         return LandscapeReport(
             self.name,
             ends=[self._stand(index) for index in range(len(self.ends))],
-            starts=[self._start(end, "start" if len(starts) == 1 else f"start of {end.name}") for end in starts],
+            starts=[self._start(index, name) for index, name in enumerate(starts)],
             findings=self.findings,
             lines=[_between(names[a], names[b], found) for a, b, found in seen.lines],
             descents=[_between("start", name, found) for name, found in zip(names, seen.descents, strict=True)],
@@ -141,11 +141,13 @@ class Landscaped:
             _density(point),
         )
 
-    def _start(self, end: End, name: str) -> Stand:
-        numbers = dict(self.seen.begin) if end is self.ends[0] else {}
-        verdict, density = ("", ""), None
-        if end is self.ends[0]:
-            numbers |= {"from start": 0.0} | _curvature(self.seen.start)
+    def _start(self, index: int, name: str) -> Stand:
+        """A start; its curvature is measured for the first alone."""
+        end, (verdict, density) = self.ends[index], (("", ""), None)
+        numbers = {name: float(values[0]) for name, values in self.seen.descents[index].values.items()}
+        numbers["from start"] = 0.0
+        if not index:
+            numbers |= _curvature(self.seen.start)
             verdict, density = (self.seen.start.kind, self.seen.start.sentence), _density(self.seen.start)
         return Stand(name, {}, numbers, verdict, _place(self.seen.plane, end.start), density=density)
 

@@ -73,8 +73,7 @@ class Plan:
 
         ``points`` is the user's own choice for each side of the plane.
         """
-        if points is not None and not 5 <= points <= 201:
-            raise InputError(f"points is {points}: the plane takes 5 to 201 points on each side")
+        check_points(points)
         budget = BUDGET * (1 if device.type == "cpu" else ACCELERATED)
         most = (min(rows[0], MOST_ROWS), min(rows[1], MOST_ROWS))
         plan = cls(ends, rows=most, curved=min(rows[0], CURVED_ROWS))
@@ -121,6 +120,12 @@ class Plan:
             f"{self.points:,} points on {train:,} training and {dev:,} dev rows, {self.products:,} products with the Hessian "
             f"on {self.curved:,} training rows"
         )
+
+
+def check_points(points: int | None) -> None:
+    """Raises ``InputError`` for points on each side of the plane that no plane takes."""
+    if points is not None and not 5 <= points <= 201:
+        raise InputError(f"points is {points}: the plane takes 5 to 201 points on each side")
 
 
 @dataclass(frozen=True)
