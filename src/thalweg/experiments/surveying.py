@@ -46,7 +46,7 @@ NEAR = 1e-3
 COARSE, FINE = 8, 64
 """Rates to choose from, in a decade: everywhere, then around the best."""
 LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e2
-COLUMNS, ROWS = 161, 121
+COLUMNS, ROWS = 141, 106
 ASPECT = 4 / 3
 SHARES = {"beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha", "dampening"}
 LETTERS = {"lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "eps": "ε", "lambda": "λ"}

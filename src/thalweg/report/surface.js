@@ -102,18 +102,24 @@
     byId("at").max = now.steps;
     byId("at").value = now.at;
   };
-  let ready = false;
-  const show = () => { place(); if (ready) { redraw("paths", paths); redraw("losses", losses); } };
-  /** One frame of the walk: lines move, the ground stays. */
-  const frame = (node, traces, all) => window.Plotly.animate(
-    node, { data: traces.map((at) => ({ x: all.data[at].x, y: all.data[at].y })), traces },
-    { mode: "immediate", transition: { duration: 0 }, frame: { duration: 0, redraw: false } },
-  );
-  const moving = [...every.map((rule) => ground + rule), ...every.map((rule) => ground + count + rule), ground + 2 * count + 1];
-  const advance = () => {
+  let ready = false, waiting = false;
+  const moving = [...every.keys(), ...every.map((rule) => count + rule), 2 * count, 2 * count + 1].map((at) => ground + at);
+  const update = (key, all, traces, layout) => {
+    if (byId(`numbers-${key}`)?.open) return redraw(key, all); // with its table
+    const told = (name) => traces.map((at) => all.data[at][name]);
+    return window.Plotly.update(byId(`chart-${key}`), { x: told("x"), y: told("y"), name: told("name"), showlegend: told("showlegend") }, layout, traces);
+  };
+  /** Draws what is shown now, once for each frame of the screen however often it changes. */
+  const show = () => {
     place();
-    frame(byId("chart-paths"), moving, paths);
-    frame(byId("chart-losses"), [count], losses);
+    if (!ready || waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      update("paths", paths, moving, {});
+      const { xaxis, yaxis } = losses.layout;
+      update("losses", losses, [...losses.data.keys()], { "xaxis.range": xaxis.range, ...(yaxis.dtick && { "yaxis.dtick": yaxis.dtick }) });
+    });
   };
 
   // ---- what the equations say ----------------------------------------------------------------------------------
@@ -240,6 +246,7 @@
     }
     vital();
     command();
+    losses.layout.xaxis.range = [0, 1.03 * now.steps];
     if (survey.lowest !== null) {
       const all = now.rules.flatMap(({ heights }) => heights).filter((value) => value > 0);
       const decades = Math.log10(Math.max(...all) / Math.min(...all));
@@ -257,7 +264,7 @@
     const tick = (time) => {
       if (!now.playing) return;
       const at = Math.min(now.steps, from + Math.floor(Math.max(0, time - began) / 1000 * now.steps / SECONDS));
-      if (at !== now.at) { now.at = at; advance(); }
+      if (at !== now.at) { now.at = at; show(); }
       if (now.at < now.steps) requestAnimationFrame(tick); else settle();
     };
     requestAnimationFrame(tick);
@@ -266,8 +273,7 @@
   byId("play").addEventListener("click", () => (now.playing ? settle() : play()));
   byId("back").addEventListener("click", () => step(-1));
   byId("on").addEventListener("click", () => step(1));
-  byId("at").addEventListener("input", ({ target }) => { halt(); now.at = Number(target.value); advance(); });
-  byId("at").addEventListener("change", settle);
+  byId("at").addEventListener("input", ({ target }) => { halt(); now.at = Number(target.value); show(); });
   const begin = (x, y) => {
     if (![x, y, survey.value(x, y)].every(Number.isFinite)) return;
     now.start = [x, y];
@@ -339,6 +345,7 @@
   drawn.then(() => {
     if (!window.Plotly) return;
     ready = true;
+    show();
     byId("chart-paths").on("plotly_click", ({ points: [{ x, y }] }) => {
       const neat = [x, y].map((value) => Number(value.toPrecision(3)));
       [byId("x").value, byId("y").value] = neat;
