@@ -103,6 +103,7 @@ class TestEachStore:
             theirs = optuna.load_study(study_name="s", storage=store.shelf.storage).trials[1]
             assert ours.params == {name: value for name, value in ticket.values.items() if name != "epochs"}
             assert ours.distributions == theirs.distributions
+            assert store._trials() == study.trials
             assert (ours.values, ours.state, ours.intermediate_values) == ([0.25], theirs.state, {1: 0.75, 3: math.inf})
             assert ours.intermediate_values == theirs.intermediate_values
             assert ours.user_attrs == theirs.user_attrs == {"run": "runs/0"}
@@ -175,9 +176,11 @@ class TestEachStore:
                 return [trial.intermediate_values for trial in other._trials()]
 
             store.report({0: {1: 0.5}, 1: {1: 0.6}})
+            store.beat()
             assert seen() == [{}, {}]
             store._beaten -= 1.0
             store.report({0: {2: 0.4}})
+            store.beat()
             assert seen() == [{1: 0.5, 2: 0.4}, {1: 0.6}]
             store.report({0: {3: 0.3}, 1: {3: 0.5}})
             store.tell([Told(0, "pruned", (0.3,))])

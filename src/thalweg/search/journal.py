@@ -91,6 +91,9 @@ class Journal:
         new = {one.number: place for place, one in trials.items() if one.system_attrs.get(BEGUN) == worker}
         return Written([one for one in ends if trials[one].system_attrs.get(ENDED) == worker], new)
 
+    def trials(self, study_id: int) -> list[FrozenTrial]:
+        return sorted(self.storage.get_all_trials(study_id, deepcopy=False), key=lambda trial: trial.number)
+
     def close(self) -> None:
         pass
 

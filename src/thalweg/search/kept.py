@@ -178,8 +178,6 @@ class Kept:
     def report(self, curves: Mapping[int, Mapping[int, float]]) -> None:
         for number, curve in curves.items():
             self._unwritten.setdefault(number, {}).update(curve)
-        if time.monotonic() - self._beaten > EVERY:
-            self._write({})
 
     def tell(self, results: Sequence[Told]) -> list[int]:
         first: dict[int, Told] = {}
@@ -205,7 +203,8 @@ class Kept:
         return Change(trial_id, steps=steps, user=told.attrs, state=STATES[told.end], values=values)
 
     def beat(self) -> None:
-        if time.monotonic() - self._beaten > self.lease / 4:
+        quiet = time.monotonic() - self._beaten
+        if quiet > self.lease / 4 or (self._unwritten and quiet > EVERY):
             self._write({})
 
     def finished(self) -> list[Finished]:
@@ -265,9 +264,9 @@ class Kept:
         return time.time() - beat < self.lease
 
     def _trials(self) -> list[FrozenTrial]:
-        trials = self.shelf.storage.get_all_trials(self.study_id, deepcopy=False)
+        trials = self.shelf.trials(self.study_id)
         self._ids = {trial.number: trial._trial_id for trial in trials}
-        return sorted(trials, key=lambda trial: trial.number)
+        return trials
 
     def _id(self, number: int) -> int:
         if number not in self._ids:

@@ -73,6 +73,10 @@ class Shelf(Protocol):
         """Writes all of it or nothing; trials that had ended are left alone."""
         ...
 
+    def trials(self, study_id: int) -> list[FrozenTrial]:
+        """All trials of a study, by number."""
+        ...
+
     def close(self) -> None: ...
 
 

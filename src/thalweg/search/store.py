@@ -77,8 +77,8 @@ class Store(Protocol):
         ...
 
     def report(self, curves: Mapping[int, Mapping[int, float]]) -> None:
-        """Measurements of running trials on the way: by trial and step, of the first objective. Cheap: they are written at most
-        once a second, and with whatever is told.
+        """Measurements of running trials on the way: by trial and step, of the first objective. Cheap: they are written with
+        whatever is told, or by ``beat``, at most once a second.
         """
         ...
 

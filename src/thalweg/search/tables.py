@@ -22,18 +22,14 @@ from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.dialects import postgresql, sqlite
 
 from thalweg.errors import InputError
+from thalweg.search.rows import PARAMETERS, STEPS, SYSTEM, TRIALS, USER, VALUES, Rows
 from thalweg.search.shelves import Batch, Change, Written, file_lock, lock_number, utc_now
 
 WAIT = 120
 """Seconds to wait for another process that writes."""
-TRIALS = models.TrialModel.__table__
-PARAMETERS = models.TrialParamModel.__table__
-VALUES = models.TrialValueModel.__table__
-STEPS = models.TrialIntermediateValueModel.__table__
-USER = models.TrialUserAttributeModel.__table__
-SYSTEM = models.TrialSystemAttributeModel.__table__
 STUDY_SYSTEM = models.StudySystemAttributeModel.__table__
 
 
@@ -52,6 +48,7 @@ class Tables:
             raise InputError(f"{_without_password(where)}: the study can't be opened ({_first_line(error)})") from None
         self.engine: sa.Engine = rows.engine
         self.storage = _CachedStorage(rows)
+        self._rows = Rows()
 
     @contextlib.contextmanager
     def alone(self, key: str) -> Iterator[None]:
@@ -75,6 +72,10 @@ class Tables:
                 _replace(connection, STUDY_SYSTEM, rows, ("study_id", "key"))
             new = _create(connection, batch.study_id, batch.new) if batch.new else {}
             return Written(_change(connection, batch.changes), new)
+
+    def trials(self, study_id: int) -> list[FrozenTrial]:
+        with self.engine.connect() as connection:
+            return self._rows.read(connection, study_id)
 
     def close(self) -> None:
         self.storage.remove_session()
@@ -136,20 +137,18 @@ def _create(connection: sa.Connection, study_id: int, trials: Sequence[FrozenTri
 
 
 def _change(connection: sa.Connection, changes: Sequence[Change]) -> list[int]:
-    now, ended, values, steps, user, system = utc_now(), [], [], [], [], []
+    ended: list[int] = []
+    now, values, steps, user, system = utc_now(), [], [], [], []
     open_ids = _running(connection, [change.trial_id for change in changes if change.state is None])
+    for state in {change.state: None for change in changes if change.state is not None}:
+        # The condition makes the first to end a trial the only one.
+        here = TRIALS.c.trial_id.in_([change.trial_id for change in changes if change.state == state])
+        done = sa.update(TRIALS).where(here, TRIALS.c.state == TrialState.RUNNING)
+        end = done.values(state=state, datetime_complete=now).returning(TRIALS.c.trial_id)
+        ended += connection.scalars(end)
+    open_ids.update(ended)
     for change in changes:
-        if change.state is not None:
-            # The condition makes the first to end a trial the only one.
-            done = connection.execute(
-                sa.update(TRIALS)
-                .where(TRIALS.c.trial_id == change.trial_id, TRIALS.c.state == TrialState.RUNNING)
-                .values(state=change.state, datetime_complete=now)
-            )
-            if done.rowcount != 1:
-                continue
-            ended.append(change.trial_id)
-        elif change.trial_id not in open_ids:
+        if change.trial_id not in open_ids:
             continue
         of = {"trial_id": change.trial_id}
         for objective, value in enumerate(change.values or ()):
@@ -179,9 +178,10 @@ def _replace(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]
 ) -> None:
     if rows:
-        same = [table.c[key] == sa.bindparam(f"old_{key}") for key in keys]
-        connection.execute(sa.delete(table).where(*same), [{f"old_{key}": row[key] for key in keys} for row in rows])
-        connection.execute(sa.insert(table), rows)
+        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+        new = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+        latest = {tuple(row[key] for key in keys): row for row in rows}  # a statement may not touch a row twice
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=new), list(latest.values()))
 
 
 def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, str]]:
