@@ -54,10 +54,10 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     at = np.arange(paths["Adam"].shape[1]) * EVERY
     colours = ("--bad", "--good", "--train")
     drawn = picture(
-        "With the paper's order of slopes Adam (red) climbs to the worst weight, +1; both forms of AMSGrad fall to the best.",
+        "Adam (red) climbs to the worst weight, +1; both forms of AMSGrad fall to the best. Dotted: orders drawn by seed.",
         *(curve(name, at, one[-1:], colour) for (name, one), colour in zip(paths.items(), colours, strict=True)),
         *(
-            curve(f"{name}, order drawn", at, one[:-1], colour, dash="dot", width=1)
+            curve(f"{name}, order drawn", at, one[:-1], colour, dash="dot", width=1, legend=False)
             for (name, one), colour in zip(paths.items(), colours, strict=True)
         ),
         x="step",

@@ -36,9 +36,9 @@ SITE = HERE / "site"
 
 
 def digest(name: str) -> str:
-    """Of the script and of what it takes from its neighbours, but for the frame."""
+    """Of the script and of what it takes from its neighbours; not of how it is told and drawn: that asks for --fresh."""
     script = (HERE / f"{name}.py").read_text(encoding="utf-8")
-    taken = sorted({*re.findall(r"^from (\w+) import", script, re.MULTILINE)} - {"claim"})
+    taken = sorted({*re.findall(r"^from (\w+) import", script, re.MULTILINE)} - {"claim", "draw"})
     texts = [path.read_text(encoding="utf-8") for one in taken if (path := HERE / f"{one}.py").exists()]
     return hashlib.sha256("\0".join([script, *texts]).encode()).hexdigest()[:16]
 

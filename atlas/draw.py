@@ -36,14 +36,16 @@ def picture(
     return Figure("", "", caption, drawn, {"xaxis": across, "yaxis": up, "hovermode": "closest", **layout}, height)
 
 
-def curve(name: str, x: ArrayLike, rows: ArrayLike, colour: str, *, dash: str = "solid", width: float = 2) -> Traces:
+def curve(
+    name: str, x: ArrayLike, rows: ArrayLike, colour: str, *, dash: str = "solid", width: float = 2, legend: bool = True
+) -> Traces:
     """The median of ``rows`` ``(seeds, n)`` over ``x`` ``(n,)``, within the band from the lowest to the highest decile."""
     across, values = np.asarray(x, dtype=float), np.atleast_2d(np.asarray(rows, dtype=float))
     kept = np.unique(np.linspace(0, len(across) - 1, min(len(across), MOST)).round().astype(int))
     across, values = across[kept], values[:, kept]
     middle = {
         "type": "scatter", "mode": "lines", "name": name, "x": across, "y": np.median(values, axis=0),
-        "line": {"color": colour, "width": width, "dash": dash},
+        "line": {"color": colour, "width": width, "dash": dash}, "showlegend": legend,
     }  # fmt: skip
     if len(values) == 1:
         return [middle]
@@ -55,10 +57,10 @@ def curve(name: str, x: ArrayLike, rows: ArrayLike, colour: str, *, dash: str = 
     return [band, middle]
 
 
-def dots(name: str, x: ArrayLike, y: ArrayLike, colour: str, **marker: Any) -> Traces:
+def dots(name: str, x: ArrayLike, y: ArrayLike, colour: str, *, size: float = 8, legend: bool = True) -> Traces:
     """One mark for each pair."""
-    looks = {"color": colour, "size": 8, "opacity": 0.75, **marker}
-    return [{"type": "scatter", "mode": "markers", "name": name, "x": x, "y": y, "marker": looks}]
+    looks = {"color": colour, "size": size, "opacity": 0.75}
+    return [{"type": "scatter", "mode": "markers", "name": name, "x": x, "y": y, "marker": looks, "showlegend": legend}]
 
 
 def bars(name: str, x: list[str], rows: ArrayLike, colour: str) -> Traces:
@@ -83,6 +85,7 @@ def contours(surface: Surface, *, x: tuple[float, float], y: tuple[float, float]
     return [{
         "type": "contour", "x": across, "y": up, "z": np.sqrt(heights - ground), "showscale": False, "hoverinfo": "skip",
         "contours": {"coloring": "none", **ends}, "line": {"color": "--batch", "width": 0.8}, "opacity": 0.6,
+        "showlegend": False,
     }]  # fmt: skip
 
 

@@ -44,8 +44,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     lines = []
     for (name, key), colour in zip(RULES.items(), COLOURS, strict=False):
         stability = rules.variant(key).stability()
-        lines.append(curve(f"{name}, exact", grid, [stability.largest_rate(1.0, beta=b) for b in grid], colour))
-        lines.append(dots(f"{name}, measured", found[name][:, 0], found[name][:, 2], colour))
+        lines.append(curve(name, grid, [stability.largest_rate(1.0, beta=b) for b in grid], colour))
+        lines.append(dots(f"{name}, measured", found[name][:, 0], found[name][:, 2], colour, legend=False))
     drawn = picture(
         "Lines are the formulas, dots are runs. Averaging raises the limit as β grows, looking ahead lowers it: "
         "Nesterov with β near 1 bears two thirds of what SGD bears.",

@@ -53,7 +53,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     colours = ("--bad", "--train", "--good")
     drawn = picture(
         "SGD jumps from wall to wall while it creeps along the floor; momentum with the same α swings slowly, "
-        "and may take a far larger α, and then it is at the minimum when SGD is half way.",
+        "and bears a far larger α: with its best α and β it arrives when SGD is half way.",
         contours(RAVINE, x=(-10, 3), y=(-3.2, 3.2)),
         *(walk(name, walks[name][0][:25], colour) for name, colour in zip(rules, colours, strict=True)),
         x="x (curvature 1/10)",

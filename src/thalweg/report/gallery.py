@@ -96,21 +96,21 @@ def _findings(plates: Sequence[Plate]) -> Section | None:
     rows = [
         [
             Linked(plate.title, f"#{plate.key}"),
-            plate.group,
-            plate.claim,
             Shown(sum(plate.holds) / max(len(plate.holds), 1), plate.verdict),
             _word(plate),
+            plate.group,
+            plate.claim,
         ]
         for plate in plates
     ]
-    head = ["claim", "about", "in a sentence", "holds in", "verdict"]
+    head = ["claim", "holds in", "verdict", "about", "in a sentence"]
     return section("Findings", "findings", f"<p>{'; '.join(said)}.</p>", table("Every claim", head, rows))
 
 
 def _word(plate: Plate) -> str:
     if not plate.proven:
         return "does not hold as stated"
-    return "half true" if plate.but else "holds"
+    return "holds, with a reservation" if plate.but else "holds"
 
 
 def _plate(sheet: Sheet, plate: Plate) -> str:
@@ -139,5 +139,7 @@ def _plate(sheet: Sheet, plate: Plate) -> str:
 def _row(what: str, values: Sequence[float]) -> list[object]:
     row = np.asarray(values, dtype=float)
     sd = float(row.std(ddof=1)) if len(row) > 1 else math.nan
+    if sd < 1e-12 * abs(row).max():  # rounding, no spread
+        sd = 0.0
     shown = Shown(sd, number(sd, digits=2)) if math.isfinite(sd) else "–"
     return [what, float(row.mean()), shown, float(row.min()), float(row.max())]
