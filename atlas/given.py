@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import nn
 
 from thalweg.data import Preprocessor, load, split
 from thalweg.initializers import initialize
-from thalweg.population import Part
+from thalweg.models import mlp
+from thalweg.population import Member, Part, train_population
+from thalweg.search import Point
 from thalweg.train import OBJECTIVES
 
 CLASSES, AMOUNTS = OBJECTIVES["multiclass"], OBJECTIVES["regression"]
@@ -43,3 +46,22 @@ def gradient_norms(model: nn.Module, part: Part, *, limit: float = math.inf) -> 
     nn.functional.cross_entropy(model.train()(inputs), targets).backward()
     nn.utils.clip_grad_norm_(model.parameters(), limit)
     return np.array([float(one.grad.norm()) for one in model.parameters() if one.ndim > 1 and one.grad is not None])
+
+
+def scores(
+    points: Sequence[Point],
+    make: Callable[[Point], Callable],
+    *,
+    seed: int,
+    epochs: int,
+    hidden: tuple[int, ...] = (32,),
+) -> np.ndarray:
+    """The lowest dev loss of a small net on digits under each point of a search, all trained together; infinite where
+    the loss was no number within the first pass. ``make(point)(parameters)`` is an optimizer."""
+    train, dev, _ = rows("digits", seed=seed)
+    members = [
+        Member(initialised(mlp(64, 10, hidden=hidden), "auto", seed=seed), make(point), CLASSES, train, dev, order=seed)
+        for point in points
+    ]
+    outcomes = train_population(members, batch_size=32, epochs=epochs).outcomes
+    return np.array([min((measured["loss"] for measured in one.dev), default=math.inf) for one in outcomes])

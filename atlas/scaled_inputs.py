@@ -38,11 +38,9 @@ def descent(seed: int, scale: str, rule: type, steps: int) -> np.ndarray:
 
 
 def condition(seed: int, scale: str) -> float:
-    """The largest eigenvalue of the inputs' second moments, a column of ones beside them, over the smallest."""
-    train, _, _ = rows("wine", seed=seed, scale=scale)
-    return float(
-        torch.linalg.cond(torch.nn.functional.pad(train.inputs[train.numbers()].double(), (0, 1), value=1.0)) ** 2
-    )
+    """Of the inputs' second moments, a column of ones beside them."""
+    inputs = (train := rows("wine", seed=seed, scale=scale)[0]).inputs[train.numbers()].double()
+    return float(torch.linalg.cond(torch.nn.functional.pad(inputs, (0, 1), value=1.0)) ** 2)
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
