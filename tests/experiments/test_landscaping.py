@@ -15,9 +15,11 @@ import thalweg
 from thalweg.errors import InputError
 from thalweg.experiments import Silent, Spec, start
 from thalweg.experiments.landscaping import Landscaped, landscape_of_runs, landscape_of_spec, specs_of
+from thalweg.experiments.landscaping.ends import MOST_PLACES, Snapshots
 from thalweg.experiments.landscaping.measuring import Plan
 from thalweg.experiments.landscaping.sentences import both_of
 from thalweg.report.markup import number
+from thalweg.train import State
 
 CPU = torch.device("cpu")
 SMALL = {"epochs": 3, "hidden": [6], "dropout": [0.0], "lr": 0.05, "batch_size": 16}
@@ -225,6 +227,22 @@ class TestThePlan:
         cuts = sum(one.values["train"].shape[0] * (len(one.at) - 1) + 1 for one in seen.slices)
         wide = sum(one.values["train"].size for one in seen.around)
         assert plan.points == rows + cuts + wide + (seen.plane.values["train"].size if seen.plane else math.nan)
+
+
+def test_a_path_is_thinned_and_ends_where_the_best_weights_were() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    path = Snapshots(model)
+    state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    for epoch in range(1, 201):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        state.epoch = epoch
+        path.on_epoch(state)
+    passes = [passed for passed, _ in path.kept]
+    assert MOST_PLACES / 2 <= len(passes) <= MOST_PLACES and passes[0] == 0 and len(set(np.diff(passes))) == 1
+    assert all(float(point) == passed for passed, point in path.kept[1:])
+    found = path.until(100, torch.tensor([-1.0]))
+    assert float(found[-1]) == -1 and max(map(float, found[1:-1])) < 100
 
 
 def test_names_together() -> None:

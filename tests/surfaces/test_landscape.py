@@ -64,6 +64,16 @@ class TestTheLandscape:
         other = net(norm=True, seed=1)
         assert torch.equal(landscape.point(other), landscape.point(other.state_dict()))
 
+    def test_weights_may_lie_in_any_order_in_memory(self) -> None:
+        model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2))
+        images = torch.randn(5, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+        measured = [Landscape(one, lambda n: n(images).square().sum()) for one in (model, copy.deepcopy(model))]
+        model.to(memory_format=torch.channels_last)
+        measured.append(Landscape(model, lambda n: n(images).square().sum()))
+        points = [landscape.point(model) for landscape in measured]
+        assert torch.equal(points[0], points[2])
+        assert measured[2].at(points[2])["loss"] == pytest.approx(measured[0].at(points[0])["loss"], rel=1e-5)
+
     def test_several_measures_and_a_count(self) -> None:
         counted: list[int] = []
         model = net()

@@ -68,7 +68,7 @@ class Snapshots(Hook):
 
 def flat(model: torch.nn.Module) -> torch.Tensor:
     """All parameters as one vector, on the processor."""
-    return torch.nn.utils.parameters_to_vector(model.parameters()).detach().cpu().clone()
+    return torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()]).cpu()
 
 
 def trained(

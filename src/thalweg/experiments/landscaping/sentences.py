@@ -24,6 +24,8 @@ from thalweg.surfaces.landscape import Line
 
 COUNTS = 0.02
 """Of the fall that training brought: a barrier below is none. Frankle et al. 2020 call runs stable below 2 % of error."""
+ALIKE = 1.2
+"""Curvatures whose ratio is below are called the same."""
 STUDENT = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """The 97.5 % points of Student's t by degrees of freedom."""
 KINDS = {
@@ -116,12 +118,12 @@ def flatness(seen: Seen) -> Told:
             f"{names[order[0]]} and {names[order[1]]} end about equally flat",
             f"{said} The difference between the two flattest lies within the spread of {rises.shape[1]} directions. {curved}.",
         )
-    agrees = int(np.argmin(sharp)) == int(order[0])
-    more = (
-        "which says the same"
-        if agrees
-        else "which says the opposite: it depends on the scale of the weights (Dinh et al. 2017), the slices do not"
-    )
+    if max(sharp) < ALIKE * min(sharp):
+        more = "about the same"
+    elif sharp[int(order[0])] == min(sharp):
+        more = "which says the same"
+    else:
+        more = "which says otherwise: it depends on the scale of the weights (Dinh et al. 2017), the slices do not"
     return Told(f"{names[order[0]]} ends flatter", f"{said} {curved}, {more}.{_depth(seen, int(order[0]))}")
 
 

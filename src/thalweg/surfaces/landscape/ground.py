@@ -63,7 +63,7 @@ class Landscape:
                 f"the parameters are {found}: a point of the landscape is one vector, so make them one type"
             )
         self.shapes = {name: parameter.shape for name, parameter in named.items()}
-        self._weights = torch.nn.utils.parameters_to_vector(named.values()).detach().clone()
+        self._weights = torch.cat([parameter.detach().reshape(-1) for parameter in named.values()])
         offset = 0
         for parameter in named.values():  # views of one vector: going to a point is one copy
             parameter.data = self._weights[offset : offset + parameter.numel()].view(parameter.shape)
