@@ -104,7 +104,8 @@ def _findings(plates: Sequence[Plate]) -> Section | None:
         for plate in plates
     ]
     head = ["claim", "holds in", "verdict", "about", "in a sentence"]
-    return section("Findings", "findings", f"<p>{'; '.join(said)}.</p>", table("Every claim", head, rows))
+    claims = f'<div class="claims">{table("Every claim", head, rows)}</div>'
+    return section("Findings", "findings", f"<p>{'; '.join(said)}.</p>", claims)
 
 
 def _word(plate: Plate) -> str:
