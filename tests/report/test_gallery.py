@@ -60,7 +60,7 @@ PLATES = [
 def test_findings_come_first_and_count_what_holds() -> None:
     page = gallery_page("The atlas", PLATES, version="1.2.3")
     assert (
-        "2 of 4 claims hold in at least nine of ten seeds; 1 holds with a reservation; 1 does not hold as stated."
+        "3 of 4 claims hold in at least nine of ten seeds, 1 of them with a reservation; 1 does not hold as stated."
         in page
     )
     assert page.index("Every claim") < page.index('id="one"') < page.index('id="three"') < page.index('id="two"')
