@@ -110,6 +110,16 @@ ROWS = {
 }  # fmt: skip
 """What the table of ends holds, and how its columns are called."""
 SHARES = ("dev error", "negative")
+METHODS = (
+    "Losses are those of the data in evaluation mode, without dropout and decay; the statistics of batch norm are computed anew "
+    "from training rows at every point (Garipov et al. 2018).",
+    "The barrier between two ends is the most by which the loss on the straight way between their weights exceeds the straight "
+    "line between their losses (Entezari et al. 2022, eq. 1; Frankle et al. 2020 take the mean of the ends in its place).",
+    "Random directions are normalised filter by filter (Li et al. 2018); the density of curvature is stochastic Lanczos "
+    "quadrature, its trace Hutchinson's estimate (Ghorbani et al. 2019).",
+    "A gradient counts as zero where a saddle-free Newton step (Dauphin et al. 2014) would gain less than a thousandth of what "
+    "training gained; curvature below the root of the precision, times the sharpest, counts as none.",
+)
 
 
 def landscape_page(report: LandscapeReport) -> str:
@@ -122,7 +132,7 @@ def landscape_page(report: LandscapeReport) -> str:
         section("Around each end", "slices", sheet.charts(charts.slices(report)), _fields(sheet, report)),
         section("Curvature", "curvature", sheet.charts(charts.spectra(report)), _verdicts(report)),
         _numbers(report),
-        section("How it was measured", "about", facts(report.about), _notes(report.notes)),
+        section("How it was measured", "about", facts(report.about), _notes([*report.notes, *METHODS])),
     )
     subtitle = " · ".join(text(part) for part in (report.task, report.data, report.model, report.created) if part)
     barred = any(told.tone == "warning" for told in report.findings)
