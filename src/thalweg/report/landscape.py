@@ -111,8 +111,8 @@ ROWS = {
 """What the table of ends holds, and how its columns are called."""
 SHARES = ("dev error", "negative")
 METHODS = (
-    "Losses are those of the data in evaluation mode, without dropout and decay; the statistics of batch norm are computed anew "
-    "from training rows at every point (Garipov et al. 2018).",
+    "Losses are those of the data in evaluation mode, without dropout and decay; the statistics of batch norm are computed "
+    "anew from training rows at every point (Garipov et al. 2018).",
     "The barrier between two ends is the most by which the loss on the straight way between their weights exceeds the straight "
     "line between their losses (Entezari et al. 2022, eq. 1; Frankle et al. 2020 take the mean of the ends in its place).",
     "Random directions are normalised filter by filter (Li et al. 2018); the density of curvature is stochastic Lanczos "
