@@ -24,6 +24,7 @@ from thalweg.report.race import race_page
 from thalweg.report.schedule import schedule_page
 from thalweg.report.study import study_page
 from thalweg.report.surface import surface_page
+from thalweg.report.underway import Lane, underway_page
 from thalweg.schedules import outline, parse
 
 
@@ -106,6 +107,14 @@ def landscape() -> str:
     )
 
 
+def underway() -> str:
+    done = {"tuning": 8, "more seeds": 4}
+    lanes = [
+        Lane("digits", rule, "accuracy", done, tuple(np.linspace(0.6, 0.97, 12))) for rule in ("sgd", "adam", "nadam")
+    ]
+    return underway_page("digits-race-1", lanes, state="running", said="", total=148)
+
+
 def listed() -> str:
     curve = tuple(1 - 0.5 / (at + 1) for at in range(20))
     whole = {"link": "/page/x", "data": "digits", "rule": "adamw", "metric": "accuracy", "best": 0.975, "curve": curve}
@@ -145,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "doctor": doctor,
     "schedule": schedule,
     "race": lambda: race_page(test_race.race()),
+    "race under way": underway,
     "suite": lambda: race_page(test_race.suite()),
     "surface": survey,
     "landscape": landscape,

@@ -58,7 +58,8 @@ def study(runs: Path, name: str = "digits-study-1", *, scores: tuple[float, ...]
         (trial / "spec.toml").write_text('data = "digits"\n', encoding="utf-8")
         values = {"lr": 10.0 ** -(number % 4 + 1)}
         ended = {
-            "number": number, "values": values, "status": "finished", "score": 1 - score, "why": "", "epochs": 3, "best_epoch": 2,
+            "number": number, "values": values, "status": "finished", "score": 1 - score, "why": "", "epochs": 3,
+            "best_epoch": 2,
             "metrics": {"dev": {"loss": 1 - score, "accuracy": score}}, "costs": {}, "ended": 100.0 + number, "seconds": 0.25,
         }  # fmt: skip
         (trial / "result.json").write_text(json.dumps(ended), encoding="utf-8")
@@ -72,6 +73,34 @@ def study(runs: Path, name: str = "digits-study-1", *, scores: tuple[float, ...]
     )
     (folder / "study.toml").write_text(settings, encoding="utf-8")
     return folder
+
+
+def race(runs: Path, name: str = "digits-race-1", *, trained: int = 5) -> Path:
+    """A race of two rules on one problem, ``trained`` runs of each kept: four trials and the rest on fresh seeds."""
+    folder = runs / name
+    (folder / "runs").mkdir(parents=True)
+    (folder / "race.toml").write_text(
+        "[race]\ntrials = 4\nseeds = 6\nfinalists = 1\nrepeats = 2\nsweep = [0.5, 2.0]\n[problems.digits]\n"
+        'metric = "accuracy"\nsteps = 170\npasses = 5\n[entrants.sgd]\nname = "sgd"\n[entrants.adam]\nname = "adam"\n',
+        encoding="utf-8",
+    )
+    more_of_a_race(folder, 0, trained)
+    return folder
+
+
+def more_of_a_race(folder: Path, first: int, last: int) -> None:
+    """Runs ``first`` … ``last`` − 1 of each rule."""
+    with (folder / "runs" / "digits.jsonl").open("a", encoding="utf-8") as file:
+        for rule, gain in (("sgd", 0.02), ("adam", 0.03)):
+            file.write(json.dumps({"entrant": rule, "pace": 1e-4}) + "\n")
+            for number in range(first, last):
+                curve = {
+                    "steps": [34, 68],
+                    "dev": [0.5, None if number == 1 else 0.8 + gain * number],
+                    "diverged": False,
+                }
+                stage = "tuning" if number < 4 else "fresh seeds"
+                file.write(json.dumps({"entrant": rule, "stage": stage, "candidate": {}, "curve": curve}) + "\n")
 
 
 def page(path: Path, title: str = "check digits") -> Path:

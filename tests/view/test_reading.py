@@ -103,6 +103,23 @@ def test_a_cross_validation_counts_its_folds(tmp_path: Path) -> None:
     assert (entry.metric, entry.best, entry.state) == ("accuracy", 0.96, "finished")
 
 
+def test_a_race_counts_its_runs(tmp_path: Path) -> None:
+    folder = folders.race(tmp_path, trained=5)
+    reader = Reader(folder)
+    entry = reader.entry()
+    assert (entry.kind, entry.state, entry.data, entry.rule) == ("race", "running", "digits", "sgd, adam")
+    assert (entry.done, entry.total, entry.unit) == (10, 2 * (4 + (2 + 6) + 6 + 2), "runs")
+    assert (entry.metric, round(entry.best, 9)) == ("accuracy", 0.92)
+    before = reader.stamps()
+    folders.more_of_a_race(folder, 5, 6)
+    assert (reader.entry().done, reader.stamps() != before) == (12, True)
+    sgd, adam = reader.lanes.read()
+    assert (sgd.stages, sgd.runs) == ({"tuning": 4, "fresh seeds": 2}, 6)
+    assert [round(value, 9) for value in adam.curve] == [0.8, 0.8, 0.86, 0.89, 0.92, 0.95]
+    (folder / "runs" / "digits.jsonl").write_text("{nonsense\n")
+    assert Reader(folder).entry().state == "damaged"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

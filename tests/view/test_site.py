@@ -56,6 +56,19 @@ def test_pages_of_runs_and_studies_are_made_from_their_files(tmp_path: Path) -> 
     assert sorted(path.name for path in folder.iterdir()) == before  # reading leaves nothing behind
 
 
+def test_a_race_shows_how_far_it_is_and_then_its_own_page(tmp_path: Path) -> None:
+    folder = folders.race(tmp_path)
+    site = Site(tmp_path)
+    page = body(site, "/page/digits-race-1")
+    assert "10 of 40 runs have ended" in page and 'id="chart-best-0"' in page
+    assert f'data-live="{EVERY}"' in page
+    (folder / "page.html").write_text("<title>x · thalweg</title>The verdict.")
+    (folder / "result.json").write_text('{"status": "finished"}')
+    answer = site.answer("/page/digits-race-1")
+    assert b"The verdict." in answer.body
+    assert "default-src 'none'" in answer.policy
+
+
 def test_a_page_that_is_known_is_not_sent_again_until_it_changes(tmp_path: Path) -> None:
     folder = folders.run(tmp_path, passes=1, status="running")
     site = Site(tmp_path)
@@ -85,7 +98,8 @@ def test_a_running_page_follows_and_a_finished_one_rests(tmp_path: Path) -> None
     [
         "/page/..", "/page/../secret", "/page/..%2fsecret", "/page/%2e%2e%2fsecret", "/page/..%5csecret", "/page//etc/passwd",
         "/page/%2fetc%2fpasswd", "/page/digits-1/spec.toml", "/page/digits-1%2fspec.toml", "/page/digits-1/../../secret",
-        "/page/.", "/page/", "/page", "/page/.hidden", "/page/%00", "/page/digits-1%00", "/digits-1", "//page/digits-1", "/page/secret.html",
+        "/page/.", "/page/", "/page", "/page/.hidden", "/page/%00", "/page/digits-1%00", "/digits-1",
+        "//page/digits-1", "/page/secret.html",
         "/page/%252e%252e%252fsecret", "/../secret", "/page/" + "a" * 5000, "/page/%ff%fe", "", "*", "http://evil.example/",
     ],
 )  # fmt: skip

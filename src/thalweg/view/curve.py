@@ -16,7 +16,9 @@ import json
 import math
 from pathlib import Path
 
-WANTED = (b'"dev/', b'"seconds":')
+from thalweg.view.tail import Tail
+
+DEV, TIMED = b'"dev/', b'"seconds":'
 
 
 class Curve:
@@ -24,10 +26,10 @@ class Curve:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._tail = Tail(path)
         self._forget()
 
     def _forget(self) -> None:
-        self._offset = 0
         self._columns: dict[str, list[float]] = {}
         self.passes = 0
         self.seconds = math.nan
@@ -38,29 +40,23 @@ class Curve:
 
     @property
     def metrics(self) -> tuple[str, ...]:
+        """The names of what has been measured."""
         return tuple(self._columns)
 
     def refresh(self) -> None:
-        """Takes in what has been written since; all, where the writer has gone back to a checkpoint. Raises ``OSError``."""
-        with self.path.open("rb") as file:
-            file.seek(max(self._offset - 1, 0))
-            data = file.read()
-        if self._offset and not data.startswith(b"\n"):
+        """Takes in what has been written since. Raises ``OSError``."""
+        lines, anew = self._tail.lines()
+        if anew:
             self._forget()
-            return self.refresh()
-        data = data[1:] if self._offset else data
-        whole = data[: data.rfind(b"\n") + 1]
         timed = b""
-        for line in whole.split(b"\n"):
-            if WANTED[0] in line:
+        for line in lines:
+            if DEV in line:
                 self._take(line)
-                timed = b"" if WANTED[1] in line else timed
-            elif WANTED[1] in line:
+                timed = b"" if TIMED in line else timed
+            elif TIMED in line:
                 timed = line  # of many only the last is worth parsing
         if timed:
             self._take(timed)
-        self._offset += len(whole)
-        return None
 
     def _take(self, line: bytes) -> None:
         try:

@@ -22,12 +22,11 @@ from thalweg.errors import InputError
 from thalweg.experiments.folder import Folder
 from thalweg.report.index import Entry
 from thalweg.view.curve import Curve
+from thalweg.view.lanes import LOW, Lanes
 
 KINDS = {"spec.toml": "run", "study.toml": "study", "race.toml": "race"}
 """What a folder is, by the file that describes it."""
-LOW = {"loss", "rmse", "mae"}
-"""Metrics of which less is better."""
-QUIET = {"run": 20.0, "study": 120.0, "race": 600.0}
+QUIET = {"run": 20.0, "study": 120.0, "race": 20.0}
 """Seconds after the last change in which what is not finished counts as running without being asked."""
 ASK_AGAIN = 10.0
 Stamp = tuple[int, int] | None
@@ -50,6 +49,7 @@ class Reader:
         self.kind = next((kind for name, kind in KINDS.items() if (path / name).is_file()), "page")
         self._read: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
         self._curve = Curve(path / "history.jsonl")
+        self.lanes = Lanes(path)
         self._trials: dict[str, dict[str, Any]] = {}
         self._asked: tuple[float, bool] = (-math.inf, False)
 
@@ -64,12 +64,13 @@ class Reader:
             "interventions.jsonl",
             "page.html",
         )
-        return (*(stamp(self.path / name) for name in names), len(self._ended()), self.entry().state)
+        entry = self.entry()
+        return (*(stamp(self.path / name) for name in names), entry.done, entry.state)
 
     def entry(self) -> Entry:
         """The row. What cannot be read gives a row that says so, and never an exception."""
         try:
-            return {"run": self._run, "study": self._study}.get(self.kind, self._other)()
+            return {"run": self._run, "study": self._study, "race": self._race}.get(self.kind, self._page)()
         except InputError as error:
             said = str(error)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -133,22 +134,38 @@ class Reader:
             when=self._when(result, "study.toml"),
         )
 
-    def _other(self) -> Entry:
-        """A race, or a page of something that the list has no words for."""
-        result = self._result()
-        state, said = self._state(result, "race --name") if self.kind == "race" else (str(result.get("status", "")), "")
-        if self.kind == "page" and stamp(self.path / "page.html") is None:
+    def _race(self) -> Entry:
+        result, lanes = self._result(), self.lanes.read()
+        state, said = self._state(result, "race --name")
+        done = sum(lane.runs for lane in lanes)
+        alone = len(self.lanes.about["problems"]) == 1
+        curves = [lane.curve[-1] for lane in lanes if lane.curve] if alone else []
+        better = min if lanes and lanes[0].metric in LOW else max
+        return Entry(
+            name=self.path.name,
+            kind="race",
+            data=_some(self.lanes.about["problems"]),
+            rule=_some(self.lanes.about["entrants"]),
+            state=state,
+            said=said,
+            metric=lanes[0].metric if lanes else "",
+            best=better((value for value in curves if math.isfinite(value)), default=math.nan),
+            unit="runs",
+            done=done,
+            total=max(self.lanes.total, done),
+            seconds=float(result.get("seconds", math.nan)),
+            when=self._when(result, "race.toml"),
+        )
+
+    def _page(self) -> Entry:
+        """A page of something that the list has no words for."""
+        if stamp(self.path / "page.html") is None:
             raise InputError(
                 f"{self.path.name} has no spec.toml and no page.html: it is no run, or only the rest of one"
             )
+        result = self._result()
         return Entry(
-            name=self.path.name,
-            kind=self.kind,
-            data=_words(result.get("data", "")),
-            state=state,
-            said=said,
-            seconds=float(result.get("seconds", math.nan)),
-            when=self._when(result, "race.toml" if self.kind == "race" else "page.html"),
+            name=self.path.name, kind="page", state=str(result.get("status", "")), when=self._when(result, "page.html")
         )
 
     # ---- pieces --------------------------------------------------------------------------------------------------
@@ -180,6 +197,7 @@ class Reader:
 
     def _newest(self) -> float:
         paths = [self.path / name for name in (*KINDS, "history.jsonl", "result.json", "study.log")]
+        paths += (self.path / "runs").glob("*.jsonl") if self.kind == "race" else ()
         return max((found[0] / 1e9 for path in paths if (found := stamp(path)) is not None), default=0.0)
 
     def _when(self, result: Mapping[str, Any], made: str) -> str:
@@ -239,5 +257,7 @@ def _name_of_data(spec: Mapping[str, Any]) -> str:
     return Path(str(spec.get("data", ""))).name
 
 
-def _words(value: Any) -> str:
-    return str(value.get("name", "")) if isinstance(value, dict) else str(value)
+def _some(names: Mapping[str, Any]) -> str:
+    """The first names of a list, and how many more there are."""
+    known = list(names)
+    return ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")

@@ -28,6 +28,7 @@ from thalweg.report.index import Entry, index_page
 from thalweg.report.markup import text
 from thalweg.report.page import ICON, document, light, served
 from thalweg.report.sheet import Sheet, section
+from thalweg.report.underway import underway_page
 from thalweg.view.reading import KINDS, Reader, stamp
 
 EVERY, SELDOM = 1000, 4000
@@ -38,7 +39,7 @@ STILL = (
 )
 """For pages that others may have made: besides what they allow themselves, they may not ask this server for anything."""
 OURS = re.compile(r"<title>[^<]* · thalweg</title>")
-OWN = {"run", "cross-validation", "study"}
+OWN = {"run", "cross-validation", "study", "race"}
 """Kinds whose pages are made here, from their files as they stand."""
 KEPT = 16
 """Pages kept ready."""
@@ -152,7 +153,7 @@ class Site:
             self._pages[name, tag] = page
             while len(self._pages) > KEPT:
                 del self._pages[next(iter(self._pages))]
-        still = entry is None or entry.kind not in OWN
+        still = entry is None or entry.kind not in OWN or (entry.kind == "race" and entry.state == "finished")
         return Answer(200, (light(page) if asked_light else page).encode(), tag=tag, policy=STILL if still else POLICY)
 
     def _made(self, path: Path, entry: Entry | None) -> str:
@@ -164,7 +165,8 @@ class Site:
             if entry.state == "damaged":
                 raise InputError(entry.said)
             if entry.kind in OWN:
-                return served(_rendered(path, entry), home="/", live=EVERY if entry.state == "running" else 0)
+                page = self._underway(path, entry) if entry.kind == "race" else _rendered(path, entry)
+                return served(page, home="/", live=EVERY if entry.state == "running" else 0)
             return served(Folder(path).page.read_text(encoding="utf-8"), home="/")
         except InputError as error:
             said = str(error)
@@ -172,6 +174,15 @@ class Site:
             said = f"the page of {name} cannot be made ({type(error).__name__}: {error}): its files are damaged or half written"
         live = EVERY if entry is not None and entry.kind in OWN else 0
         return served(_notice(name, said), home="/", live=live)
+
+    def _underway(self, path: Path, entry: Entry) -> str:
+        """The page that a race has left; before, how far it is."""
+        if entry.state == "finished":
+            return Folder(path).page.read_text(encoding="utf-8")
+        with self._looking:
+            reader = self._reader(path.name)
+            lanes, total = reader.lanes.read(), reader.lanes.total
+        return underway_page(path.name, lanes, state=entry.state, said=entry.said, total=total)
 
     def _nothing(self, target: str) -> Answer:
         said = f"there is no page {target[:80]}: the list has all there are"
