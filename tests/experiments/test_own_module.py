@@ -81,3 +81,16 @@ def test_file_faults(tmp_path, file) -> None:
 
 def test_which_models_are_own() -> None:
     assert is_own("a/b.py:build") and is_own("b.py") and not is_own("mlp")
+
+
+def test_arguments_of_its_own(file) -> None:
+    module = build_own(f"{file}:Net", input_shape=(3,), n_outputs=2, given={"width": 7})
+    assert module.layer.out_features == 7
+    assert build_own(f"{file}:asks", input_shape=(3,), n_outputs=2, given={"width": 4}).in_features == 4
+    for function, name, takes in (
+        ("Net", "widht", "width"),
+        ("build", "width", "none of its own"),
+        ("Net", "n_outputs", "w"),
+    ):
+        with pytest.raises(InputError, match=f"{function} has no argument {name}: it takes {takes}"):
+            build_own(f"{file}:{function}", input_shape=(3,), n_outputs=2, given={name: 1})

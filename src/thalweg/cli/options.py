@@ -44,7 +44,7 @@ def with_settings(command: Callable[..., None], *, only: Sequence[str] = ()) -> 
 
 def _option(name: str) -> inspect.Parameter:
     field = Spec.model_fields[name]
-    kind, flag = _kind(name), "--option" if name == "options" else f"--{name.replace('_', '-')}"
+    kind, flag = _kind(name), _flag(name)
     if kind is bool:
         flag = f"{flag}/--no-{name.replace('_', '-')}"
     shown = "" if field.is_required() or field.default in (None, PydanticUndefined) else str(field.default)
@@ -59,6 +59,11 @@ def _option(name: str) -> inspect.Parameter:
         ),
     ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _flag(name: str) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return flag.removesuffix("s") if _kind(name) is dict else flag
 
 
 def _kind(name: str) -> type:
@@ -95,7 +100,7 @@ def _value(name: str, text: Any) -> Any:
             return [word.strip() for word in text.split(",") if word.strip()]
         return [number_of(word, name) for word in text.replace(" ", ",").split(",") if word]
     if kind is dict:
-        return dict(_pair(item) for item in text)
+        return dict(_pair(item, _flag(name)) for item in text)
     if name == "clip_norm" and text.lower() != "none":
         return number_of(text, name)
     return text
@@ -111,15 +116,15 @@ def number_of(word: str, name: str) -> int | float:
             raise InputError(f'--{name.replace("_", "-")}: "{word}" is not a number') from None
 
 
-def _pair(item: str) -> tuple[str, Any]:
+def _pair(item: str, flag: str) -> tuple[str, Any]:
     name, equals, value = item.partition("=")
     if not equals:
-        raise InputError(f"--option {item}: write it as NAME=VALUE, as in momentum=0.9")
+        raise InputError(f"{flag} {item}: write it as NAME=VALUE, as in momentum=0.9")
     words: dict[str, Any] = {"true": True, "false": False}
     if value.lower() in words:
         return name, words[value.lower()]
     try:
-        numbers = [float(word) for word in value.split(",")]
+        numbers = [int(word) if word.isdecimal() else float(word) for word in value.split(",")]
     except ValueError:
         return name, value
     return name, numbers if "," in value else numbers[0]

@@ -168,7 +168,11 @@ def build_model(spec: Spec, preprocessor: Preprocessor) -> torch.nn.Module:
         look_up(spec.model, BELONGS, "model")
     check_belongs(spec)
     if own:
-        return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs)
+        return build_own(spec.model, input_shape=input_shape, n_outputs=n_outputs, given=spec.model_options)
+    if spec.model_options:
+        raise InputError(
+            f"model_options are arguments of a module of your own, and the model is {spec.model}: leave them out"
+        )
     from thalweg import models
 
     if spec.model == "resnet":

@@ -1,7 +1,8 @@
 """The user's own network: ``mymodel.py:build`` names a function (or a class) that makes a ``torch.nn.Module``.
 
 It is called with those of these keywords that it declares: ``input_shape`` (a tuple, without the batch), ``n_inputs`` (their
-product), ``n_outputs`` (classes; 1 for a binary task or a regression). A function without parameters is fine::
+product), ``n_outputs`` (classes; 1 for a binary task or a regression). Arguments of its own have a default, or are given as
+``model_options``. A function without parameters is fine::
 
     def build(n_inputs, n_outputs):
         return nn.Sequential(nn.Flatten(), nn.Linear(n_inputs, 64), nn.ReLU(), nn.Linear(64, n_outputs))
@@ -13,6 +14,7 @@ import importlib.util
 import inspect
 import math
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,43 +28,56 @@ def is_own(model: str) -> bool:
     return ".py" in model or ":" in model
 
 
-def build_own(model: str, *, input_shape: tuple[int, ...], n_outputs: int) -> torch.nn.Module:
-    """Calls the user's function. Raises ``InputError`` naming the file, the function and what is wrong."""
+def build_own(
+    model: str, *, input_shape: tuple[int, ...], n_outputs: int, given: Mapping[str, Any] | None = None
+) -> torch.nn.Module:
+    """Calls the user's function, with the arguments ``given`` besides. Raises ``InputError`` naming the file, the function and
+    what is wrong.
+    """
     file, _, function = model.partition(":")
     path = Path(file)
     if not function:
         raise InputError(f'model "{model}" names no function: write {file}:build')
     if not path.is_file():
         raise InputError(f"the model file {path} does not exist")
-    make = _load(path, function)
+    return called(_load(path, function), f"{path}: {function}", input_shape, n_outputs, given or {})
+
+
+def called(
+    make: Callable[..., Any], where: str, input_shape: tuple[int, ...], n_outputs: int, given: Mapping[str, Any]
+) -> torch.nn.Module:
+    """The module that a function makes; ``where`` names the function. Raises ``InputError``."""
     offered = {"input_shape": input_shape, "n_inputs": math.prod(input_shape), "n_outputs": n_outputs}
     try:
         parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
-        raise InputError(f"{path}: {function} cannot be called") from None
+        raise InputError(f"{where} cannot be called") from None
+    own = [name for name in parameters if name not in offered]
+    if strange := [name for name in given if name not in own]:
+        takes = f"it takes {', '.join(own)}" if own else "it takes none of its own"
+        raise InputError(f"{where} has no argument {strange[0]}: {takes}")
     unknown = [
         name
         for name, parameter in parameters.items()
         if name not in offered
+        and name not in given
         and parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if unknown:
         raise InputError(
-            f"{path}: {function} asks for {', '.join(unknown)}, but only input_shape, n_inputs and n_outputs are given: "
-            f"give the others a default"
+            f"{where} asks for {', '.join(unknown)}, but only input_shape, n_inputs and n_outputs are given: "
+            f"give the others a default, or as --model-option {unknown[0]}=…"
         )
-    arguments = {name: value for name, value in offered.items() if name in parameters}
+    arguments = {name: value for name, value in offered.items() if name in parameters} | dict(given)
     try:
         module = make(**arguments)
     except Exception as error:
-        raise InputError(
-            f"{path}: {function} failed: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+        raise InputError(f"{where} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(module, torch.nn.Module):
-        raise InputError(f"{path}: {function} returned {type(module).__name__}, not a torch.nn.Module")
+        raise InputError(f"{where} returned {type(module).__name__}, not a torch.nn.Module")
     if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise InputError(f"{path}: the module from {function} has no parameters to train")
+        raise InputError(f"{where} gave a module that has no parameters to train")
     return module
 
 

@@ -24,6 +24,7 @@ class Settings(TypedDict, total=False):
     scale_target: Scaling
     augment: list[str] | str | None
     monitors: list[str] | str | None
+    model_options: dict[str, Any]
     hidden: list[int] | None
     activation: str
     depth: int | None

@@ -73,6 +73,9 @@ class Spec(BaseModel):
         "and mixup for tables.",
     )
     model: str = Field("mlp", description="mlp, linear, resnet, or your own module as FILE.py:FUNCTION.")
+    model_options: dict[str, Number] = Field(
+        default_factory=dict, description="Arguments of your own module's function, as in width=64 (repeatable)."
+    )
     hidden: list[int] | None = Field(
         None, description="Units of each hidden layer, as in 256,128; chosen when not given."
     )

@@ -5,8 +5,8 @@
 >>> list(default_space(Spec(data="digits", rule="sgd")))
 ['lr', 'weight_decay', 'momentum', 'batch_size', 'hidden', 'layers', 'dropout']
 
-A name is a setting of ``Spec``, ``layers`` (hidden layers, each as wide as ``hidden`` says), ``beta1`` or ``beta2``, or an
-option of the rule.
+A name is a setting of ``Spec``, ``layers`` (hidden layers, each as wide as ``hidden`` says), ``beta1`` or ``beta2``, an option
+of the rule, or ``model.NAME``, an argument of the user's own function that makes the module.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ from thalweg.search.space import Space
 ONE_FOR_ALL = {
     "data", "target", "task", "delimiter", "drop", "dev", "test", "split", "split_column", "groups", "time", "weights", "folds",
     "stream", "scale", "scale_target", "model", "device", "threads", "shard", "name", "runs", "epochs", "watch", "seed",
-    "options", "class_weights",
+    "options", "model_options", "class_weights",
 }  # fmt: skip
 """Settings in which candidates must agree, for their results to be comparable."""
 BETAS = ("beta1", "beta2")
+OF_MODEL = "model."
+"""Before the name of an argument of the user's own function that makes the module."""
 
 
 def candidate(spec: Spec, values: Mapping[str, Value]) -> Spec:
     """The settings of a run with one value of each hyperparameter."""
     changes: dict[str, Any] = {}
-    options = dict(spec.options)
+    options, arguments = dict(spec.options), dict(spec.model_options)
     widths = spec.hidden or [128, 128]
     layers = int(values.get("layers", len(widths)))
     for name, value in values.items():
@@ -51,6 +53,8 @@ def candidate(spec: Spec, values: Mapping[str, Value]) -> Spec:
             betas = [float(beta) for beta in (given if isinstance(given, list) else _default_betas(spec, rule))]
             betas[BETAS.index(name)] = float(value)
             options["betas"] = betas
+        elif name.startswith(OF_MODEL):
+            arguments[name.removeprefix(OF_MODEL)] = value
         elif name != "layers":
             options[name] = value
     if "hidden" in values or "layers" in values:
@@ -58,7 +62,7 @@ def candidate(spec: Spec, values: Mapping[str, Value]) -> Spec:
         if "layers" in values and not same:
             raise InputError("layers repeats one width, and hidden has several: vary one of the two")
         changes["hidden"] = [widths[0]] * layers if same and "-" not in str(values.get("hidden", "")) else widths
-    return spec.replace(**changes, options=options)
+    return spec.replace(**changes, options=options, model_options=arguments)
 
 
 def _default_betas(spec: Spec, rule: str) -> tuple[float, float]:
@@ -96,8 +100,12 @@ BLOCK, FEWEST = 8, 8
 
 def dividing(space: Space) -> tuple[str, ...]:
     """The hyperparameters that divide candidates into programs: each combination of their values is a program of its own."""
+    return tuple(name for name in space.searched if _divides(name))
+
+
+def _divides(name: str) -> bool:
     own = OF_A_MEMBER | {"dropout", "input_dropout"}
-    return tuple(name for name in space.searched if (name in Spec.model_fields and name not in own) or name == "layers")
+    return (name in Spec.model_fields and name not in own) or name == "layers" or name.startswith(OF_MODEL)
 
 
 def kinds_of(space: Space, trials: int) -> int:
@@ -108,7 +116,8 @@ def kinds_of(space: Space, trials: int) -> int:
 def block_of(space: Space, trials: int) -> int:
     """How many consecutive trials of a random search share an architecture: 1 where there are enough of each kind anyway."""
     kinds = kinds_of(space, trials)
-    return 1 if kinds == 1 or trials >= BLOCK * kinds else max(1, min(BLOCK, trials // min(kinds, FEWEST)))
+    few = all(isinstance(kind := space[name], Choices) or kind.whole for name in dividing(space))  # type: ignore[attr-defined]
+    return 1 if not few or kinds == 1 or trials >= BLOCK * kinds else max(1, min(BLOCK, trials // min(kinds, FEWEST)))
 
 
 def check_space(spec: Spec, space: Space) -> None:
@@ -118,6 +127,10 @@ def check_space(spec: Spec, space: Space) -> None:
             raise InputError(f"{name} is the same for all candidates: give it as a setting, not in the space")
         if name == "layers" and spec.model != "mlp":
             raise InputError(f"layers belongs to mlp, and the model is {spec.model}: leave it out of the space")
+        if name.startswith(OF_MODEL) and spec.model in BELONGS:
+            raise InputError(
+                f"{name} is an argument of a module of your own, and the model is {spec.model}: leave it out"
+            )
     if "rule" not in space:
         _check_known(spec, space)
     middle = dict.fromkeys(space, 0.5)
@@ -137,7 +150,7 @@ def _check_known(spec: Spec, space: Space) -> None:
     options = set(inspect.signature(look_up(spec.rule, optim.NAMED, "rule")).parameters)
     known = sorted((Spec.model_fields.keys() | options | {"layers", *BETAS}) - ONE_FOR_ALL - {"params"})
     for name in space:
-        if name not in known:
+        if name not in known and not name.startswith(OF_MODEL):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else "a space has settings of a run, layers, beta1, beta2 and"
             hint += "" if near else f" what {spec.rule} takes"

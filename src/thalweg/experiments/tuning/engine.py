@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from thalweg.experiments.assemble import assemble
+from thalweg.experiments.assemble import assemble, check_module
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import Experiment
+from thalweg.experiments.own_module import called
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.trainer import Job, Prune, Tell, nobody, train_job
@@ -32,6 +33,8 @@ OF_THE_UPDATE: dict[str, Any] = {
     "lr": None, "weight_decay": None, "options": {}, "schedule": "cosine", "warmup": 0.0, "clip_norm": None,
 }  # fmt: skip
 """Settings that say nothing of how a net begins: candidates that differ in them alone start from the same weights."""
+Own = torch.nn.Module | Callable[..., torch.nn.Module] | None
+"""The user's module, or the function that makes it."""
 NextJob = Callable[[], Job | None]
 """The next job; None where there is none for now."""
 
@@ -43,7 +46,7 @@ class Laboratory:
     prepared: Prepared
     device: torch.device
     prune: Prune = nobody
-    model: torch.nn.Module | None = None
+    model: Own = None
     portable: bool = True
     """Whether workers can have the same: a module defined in a script exists in that script alone."""
     also: tuple[str, ...] = ()
@@ -56,8 +59,7 @@ class Laboratory:
         for spec in specs:
             key = spec.model_copy(update=OF_THE_UPDATE).model_dump_json()
             if key not in alike:
-                model = None if self.model is None else copy.deepcopy(self.model)
-                made = assemble(spec, self.prepared, watcher=Silent(), device=self.device, model=model)
+                made = assemble(spec, self.prepared, watcher=Silent(), device=self.device, model=self._own(spec))
                 alike[key] = replace(made, objective=_with_metrics(made.objective, self.also))
                 experiments.append(alike[key])
                 continue
@@ -66,6 +68,18 @@ class Laboratory:
             chosen = first.spec.model_copy(update={"clip_norm": spec.clip_norm} | own)
             experiments.append(replace(first, spec=chosen, model=copy.deepcopy(first.model)))
         return experiments
+
+    def _own(self, spec: Spec) -> torch.nn.Module | None:
+        """The user's module: a copy of the one that is there, or a new one from their function under the seed of the run."""
+        if self.model is None or isinstance(self.model, torch.nn.Module):
+            return copy.deepcopy(self.model)
+        preprocessor = self.prepared.preprocessor
+        assert preprocessor is not None
+        torch.manual_seed(spec.seed)
+        where = getattr(self.model, "__name__", "the function")
+        made = called(self.model, where, preprocessor.input_shape, preprocessor.n_outputs, spec.model_options)
+        check_module(made, None)
+        return made
 
     def train(self, job: Job, tell: Tell, stop: Callable[[], bool]) -> None:
         """Trains the candidates of a job."""
@@ -78,7 +92,7 @@ class Materials:
 
     spec: Spec
     data: Data | None = None
-    model: torch.nn.Module | None = None
+    model: Own = None
     also: tuple[str, ...] = ()
 
     def laboratory(self, prune: Prune) -> Laboratory:

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import re
 import shutil
@@ -26,10 +28,18 @@ from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.reading import anywhere, read
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.stopping import interruptible
-from thalweg.experiments.tuning.candidate import block_of, candidate, check_space, default_space, kinds_of, with_rate
+from thalweg.experiments.tuning.candidate import (
+    OF_MODEL,
+    block_of,
+    candidate,
+    check_space,
+    default_space,
+    kinds_of,
+    with_rate,
+)
 from thalweg.experiments.tuning.confirm import confirm, crown, said
 from thalweg.experiments.tuning.deciding import WORKERS, Decision, decide
-from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials
+from thalweg.experiments.tuning.engine import Engine, Here, Laboratory, Materials, Own
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.objectives import COSTS, Costs, directions, front_of
 from thalweg.experiments.tuning.plan import Plan
@@ -74,7 +84,7 @@ def search(
     *,
     watcher: Watcher,
     on_event: Callable[[Event, Study], None],
-    model: torch.nn.Module | None = None,
+    model: Own = None,
     given: Data | None = None,
 ) -> tuple[StudyFolder, dict[str, Any], Experiment | None]:
     """The same with data that were read; returns the ``records`` of all trials too, and the winner with its weights.
@@ -86,6 +96,12 @@ def search(
         raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
     space = with_rate(spec, plan.space) if plan.space is not None else default_space(spec)
     check_space(spec, space)
+    if isinstance(model, torch.nn.Module) and (
+        argument := next((name for name in space if name.startswith(OF_MODEL)), None)
+    ):
+        raise InputError(
+            f"{argument} is an argument of a function, and the model is a module: give the function that makes it"
+        )
     device = build_device(spec.device)
     prepared = prepare(data, spec, device=device)
     usual = "loss" if prepared.task == "regression" else "accuracy"
@@ -119,7 +135,7 @@ def _searched(
     data: Data | Stream,
     watcher: Watcher,
     on_event: Callable[[Event, Study], None],
-    model: torch.nn.Module | None,
+    model: Own,
     given: Data | None,
 ) -> tuple[StudyFolder, dict[str, Any], Experiment | None]:
     """The search in its folder."""
@@ -267,8 +283,13 @@ def alike(plan: Plan, space: Space, trials: int) -> int:
     return max(block, trials // kinds_of(space, trials))
 
 
-def is_portable(model: torch.nn.Module | None) -> bool:
+def is_portable(model: Own) -> bool:
     """Whether another process can have the module: what a script or a notebook defines exists there alone."""
+    while isinstance(model, functools.partial):
+        model = model.func
+    if model is not None and not isinstance(model, torch.nn.Module):
+        named = model if inspect.isroutine(model) or inspect.isclass(model) else type(model)
+        return named.__module__ != "__main__" and "<" not in named.__qualname__
     return model is None or all(type(module).__module__ != "__main__" for module in model.modules())
 
 

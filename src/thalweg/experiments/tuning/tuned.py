@@ -62,7 +62,7 @@ class Tuned:
 
 
 def tune(
-    model: torch.nn.Module | str,
+    model: torch.nn.Module | Callable[..., torch.nn.Module] | str,
     data: Any,
     *,
     space: Space | Mapping[str, Any] | None = None,
@@ -91,9 +91,12 @@ def tune(
 ) -> Tuned:
     """Searches ``space`` for the settings with which ``model`` trains best on ``data``; leaves a study in ``runs``.
 
-    ``model`` and ``data`` are what ``fit`` takes, loaders apart; a module starts each trial with the weights it has. ``space``
-    is a ``Space``, or ranges by name as ``Space.parse`` reads them; without it, the settings left open that matter most.
-    ``trials`` points are proposed by ``sampler`` and trained for ``epochs`` passes at most, bad ones ending early by ``prune``.
+    ``model`` and ``data`` are what ``fit`` takes, loaders apart. A module starts each trial, and each fresh seed, with the
+    weights it has. A function that makes one, called with ``n_inputs``, ``n_outputs``, ``input_shape`` and ``model_options``
+    as it declares them, gives each its own weights from its seed; its other arguments are searched as ``model.NAME``.
+    ``space`` is a ``Space``, or ranges by name as ``Space.parse`` reads them; without it, the settings left open that matter
+    most. ``trials`` points are proposed by ``sampler`` and trained for ``epochs`` passes at most, bad ones ending early by
+    ``prune``.
 
     ``objectives`` are what is made good at once: a metric of the dev part, which also names the best trial, then others,
     ``size`` (numbers that are trained) or ``time`` (milliseconds to predict 1,000 rows). ``prune`` is ``halving`` for one of
@@ -106,7 +109,7 @@ def tune(
     Raises ``InputError`` for what cannot be searched or trained.
     """
     check_keywords("tune", settings)
-    if not isinstance(model, str):
+    if isinstance(model, torch.nn.Module) or not (isinstance(model, str) or callable(model)):
         check_module(model, None)
     spec = Spec(
         data=data if isinstance(data, str) else "the data",
