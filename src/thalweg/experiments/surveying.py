@@ -21,36 +21,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg import rules as named
 from thalweg.engines import browser
 from thalweg.errors import InputError
-from thalweg.optim import FromRule
-from thalweg.optim.optimizer import Form
-from thalweg.report.surface import Slider, SurfaceReport, Walker, surface_page
+from thalweg.experiments.walking import LETTERS, Chosen, slider
+from thalweg.report.surface import SurfaceReport, Walker, surface_page
+from thalweg.rules.formula import SUPERSCRIPT
 from thalweg.surfaces import path
 from thalweg.surfaces.expression import as_javascript, surface_of
 from thalweg.surfaces.functions import SURFACES, Point, Surface
 from thalweg.surfaces.noise import JAVASCRIPT
-from thalweg.surfaces.quadratics import Make, Quadratic, centred, measured_contraction, measured_limit, quadratic
+from thalweg.surfaces.quadratics import Quadratic, centred, measured_contraction, measured_limit, quadratic
 
 if TYPE_CHECKING:
-    import torch
     from sympy import Expr
 
-    from thalweg.rules import Program, Rule
+    from thalweg.rules import Rule
 
 USUAL_RULES = ("sgd", "momentum", "adam")
 MOST_RULES, MOST_STEPS = 20, 2000
 NEAR = 1e-3
 """How close to the lowest loss a walk counts as arrived."""
-COARSE, FINE = 8, 64
-"""Rates to choose from, in a decade: everywhere, then around the best."""
-LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e2
 COLUMNS, ROWS = 141, 106
 ASPECT = 4 / 3
-SHARES = {"beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha", "dampening"}
-LETTERS = {"lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "eps": "ε", "lambda": "λ"}
-LETTER = re.compile(r"\b\w+\b")
+WORD = re.compile(r"\b\w+\b")
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,7 @@ def surface(
     if not 1 <= steps <= MOST_STEPS:
         raise InputError(f"a walk has 1 to {MOST_STEPS} steps, not {steps}")
     ground = _surface(on, start, noise)
-    chosen = [_Chosen.of(rule, settings or {}) for rule in rules]
+    chosen = [Chosen.of(rule, settings or {}) for rule in rules]
     names = [one.name for one in chosen]
     _check_names(names, settings or {})
     shape = quadratic(ground)
@@ -148,93 +141,8 @@ def _check_names(names: Sequence[str], settings: Mapping[str, object]) -> None:
             )
 
 
-class _Walking(FromRule):
-    """An optimizer whose rule has been lowered: hundreds of walks do it once."""
-
-    def __init__(
-        self, parameters: list[torch.nn.Parameter], rule: Rule, program: Program, numbers: Mapping[str, float]
-    ) -> None:
-        super().__init__(parameters, rule, hyperparameters=numbers)
-        self._lowered = program
-
-    def program(self, form: Form) -> Program:
-        return self._lowered
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """A rule with the hyperparameters given for it."""
-
-    rule: Rule
-    program: Program
-    given: Mapping[str, float]
-    code: str
-
-    @property
-    def name(self) -> str:
-        return self.rule.name
-
-    @classmethod
-    def of(cls, which: str | Rule, settings: Mapping[str, Mapping[str, float]]) -> _Chosen:
-        if isinstance(which, str):
-            if which not in named.names():
-                raise InputError(f'there is no rule "{which}": choose among {", ".join(named.names())}')
-            rule, program = named.variant(which), named.lowered(which)
-            rule = rule if rule.name == which else rule.replacing(name=which)
-        else:
-            rule, program = which, which.program()
-        given = settings.get(rule.name, {})
-        for name, value in given.items():
-            if name not in rule.hyperparameters:
-                raise InputError(
-                    f"the rule {rule.name} has no hyperparameter {name}; it has {', '.join(rule.hyperparameters)}"
-                )
-            if not math.isfinite(value):
-                raise InputError(f"{rule.name}.{name} = {value} is no number to walk with: give a finite one")
-        return cls(rule, program, given, browser.source(program))
-
-    def numbers(self, ground: Surface, steps: int, seed: int) -> dict[str, float]:
-        """All hyperparameters; the rate is looked for where it is not given."""
-        from thalweg.rules.symbols import USUAL
-
-        usual = {**USUAL, "weight_decay": 0.0, **(self.rule.defaults or {}), **self.given}
-        missing = [name for name in self.rule.hyperparameters if name not in usual]
-        if missing:
-            raise InputError(
-                f"the rule {self.name} needs a number for {missing[0]}: settings={{…: {{{missing[0]!r}: …}}}}"
-            )
-        numbers = {name: float(usual[name]) for name in self.rule.hyperparameters}
-        if "lr" in numbers and "lr" not in self.given:
-            numbers["lr"] = self._rate(numbers, ground, steps, seed)
-        return numbers
-
-    def maker(self, numbers: Mapping[str, float]) -> Make:
-        """The optimizer of these numbers."""
-        return lambda parameters: _Walking(parameters, self.rule, self.program, numbers)
-
-    def _rate(self, numbers: Mapping[str, float], ground: Surface, steps: int, seed: int) -> float:
-        """The rate of two significant digits whose walk is lowest over its last quarter.
-
-        It never climbs above the start, where noise does not push it there, and does not leave the domain.
-        """
-        (left, right), (low, high) = ground.domain
-        top = math.inf if ground.noise else float(ground.value(*ground.start)) * (1 + 1e-12)
-
-        def cost(rate: float) -> float:
-            x, y = path(ground, self.maker({**numbers, "lr": rate}), steps=steps, seed=seed).T
-            with np.errstate(all="ignore"):
-                heights = ground.value(x, y)
-            inside = (x >= left) & (x <= right) & (y >= low) & (y <= high) & (heights <= top)
-            return float(heights[-(1 + steps // 4) :].mean()) if inside.all() else math.inf
-
-        rates = np.logspace(math.log10(LOWEST_RATE), math.log10(HIGHEST_RATE), round(6 * COARSE) + 1)
-        best = min((float(rate) for rate in rates), key=cost)
-        around = best * 10 ** (np.arange(-FINE // COARSE, FINE // COARSE + 1) / FINE)
-        return min((float(f"{rate:.2g}") for rate in around), key=cost)
-
-
 def _walker(
-    one: _Chosen, numbers: Mapping[str, float], walk: np.ndarray, ground: Surface, shape: Quadratic | None
+    one: Chosen, numbers: Mapping[str, float], walk: np.ndarray, ground: Surface, shape: Quadratic | None
 ) -> Walker:
     """What is known and measured of a rule."""
     from thalweg.rules.formula import written
@@ -248,7 +156,7 @@ def _walker(
         states = {name for name, _ in one.rule.states}
         known |= {
             "limit": _javascript(says.limit),
-            "limit_words": LETTER.sub(lambda word: LETTERS.get(word[0], word[0]), written(says.limit, states)),
+            "limit_words": _lettered(written(says.limit, states)).replace("lambda", "λ"),
             "matrix": [[_javascript(cell) for cell in row] for row in says.matrix.tolist()],
         }
     if shape is not None and shape.bowl and "lr" in numbers:
@@ -264,15 +172,20 @@ def _walker(
     arrived = len(near) - int(np.argmin(near[::-1])) if near.any() and not near.all() else 0
     return Walker(
         name=one.name,
-        equations=str(one.rule).partition("\n")[2].replace("\n  ", "\n").strip(),
+        equations=_lettered(str(one.rule).partition("\n")[2].replace("\n  ", "\n").strip()),
         program=one.code,
         numbers=numbers,
-        sliders=[_slider(name, value) for name, value in numbers.items()],
+        sliders=[slider(name, value) for name, value in numbers.items()],
         linear=says.linear,
         final=float(heights[-1]),
         arrived=arrived if near[-1] else None,
         **known,
     )
+
+
+def _lettered(formula: str) -> str:
+    """With letters for the hyperparameters that have one, as on the sliders."""
+    return WORD.sub(lambda word: LETTERS.get(word[0], word[0]), formula)
 
 
 def _javascript(formula: Expr) -> str:
@@ -283,20 +196,6 @@ def _javascript(formula: Expr) -> str:
     from thalweg.rules.stability import curvature
 
     return browser.expression(emit(formula.xreplace({curvature: sympy.Symbol("curvature", positive=True)})))
-
-
-def _slider(name: str, value: float) -> Slider:
-    """How a hyperparameter is moved."""
-    letter = LETTERS.get(name)
-    label = f"{letter} {name}" if letter else name
-    main = name in ("lr", "beta", "beta1", "beta2", "beta3", "momentum", "rho", "alpha")
-    if name == "lr":
-        return Slider(name, label, "log", min(LOWEST_RATE / 10, value), max(HIGHEST_RATE, value), main)
-    if name in SHARES and 0 <= value < 1:
-        return Slider(name, label, "share", 0.0, max(0.9999, value), main)
-    if 0 < value < 1e-2:
-        return Slider(name, label, "log", min(1e-12, value), 1.0, main)
-    return Slider(name, label, "linear", min(0.0, 2 * value), max(1.0, 2 * value), main)
 
 
 def _lowest(ground: Surface) -> float | None:
@@ -313,7 +212,7 @@ def _report(
     value, *slopes = as_javascript(ground)
     return SurfaceReport(
         name=ground.name,
-        formula=ground.formula.replace("**2", "²").replace("**3", "³").replace("**4", "⁴"),
+        formula=_printed(ground.formula),
         difficulty=ground.difficulty,
         sentence=_sentence(walkers, steps, noisy=ground.noise > 0),
         centre=None if shape is None or not shape.bowl else shape.centre,
@@ -334,6 +233,12 @@ def _report(
         walkers=walkers,
         source=on if isinstance(on, str) else ground.formula,
     )
+
+
+def _printed(formula: str) -> str:
+    """``x**4 - x*y`` → ``x⁴ − x·y``."""
+    raised = re.sub(r"\*\*([0-9]+)\b(?!\.)", lambda power: power[1].translate(SUPERSCRIPT), formula)
+    return raised.replace("*", "·").replace("··", "**").replace("-", "−")
 
 
 def _frame(ground: Surface, walks: Mapping[str, np.ndarray]) -> tuple[Point, Point]:

@@ -27,9 +27,7 @@
     return { x, y, loss };
   };
   const [left, right] = paths.layout.xaxis.range, [low, high] = paths.layout.yaxis.range;
-  paths.layout.legend = {
-    orientation: "h", x: 0, y: 1.01, xanchor: "left", yanchor: "bottom", font: { color: "--ink", size: 13 }, itemclick: false, itemdoubleclick: false,
-  };
+
   /** Up to where a path can be drawn: a path that flies off is cut far outside the picture. */
   const visible = ({ x, y }) => {
     const gone = x.findIndex((_, at) => !(Math.abs(x[at] - left) < 40 * (right - left) && Math.abs(y[at] - low) < 40 * (high - low)));
@@ -82,6 +80,16 @@
     const { lr } = now.rules[rule].numbers;
     return survey.rules[rule].name + (lr === undefined ? "" : `, α ${digits(lr)}`);
   };
+  const chips = every.map((rule) => {
+    const chip = document.createElement("li"), line = document.createElement("i");
+    line.style.borderTop = `3px ${{ solid: "solid", dash: "dashed" }[dash(rule)] ?? "dotted"} var(${colour(rule)})`;
+    chip.append(line, "");
+    return chip;
+  });
+  const list = document.createElement("ul");
+  list.className = "chips";
+  list.append(...chips);
+  byId("chart-paths").before(list);
   /** Puts the step that is shown into both figures. */
   const place = () => {
     const headed = { x: [], y: [] }, marked = { x: [], y: [] };
@@ -89,7 +97,9 @@
       const end = on ? Math.min(now.at + 1, shown) : 0;
       const x = walked.x.slice(0, end), y = walked.y.slice(0, end);
       Object.assign(paths.data[ground + rule], { x, y });
-      Object.assign(paths.data[ground + count + rule], { x, y, name: legend(rule), showlegend: on });
+      Object.assign(paths.data[ground + count + rule], { x, y, name: legend(rule) });
+      chips[rule].lastChild.data = legend(rule);
+      chips[rule].hidden = !on;
       const here = on && now.at < shown;
       headed.x.push(here ? walked.x[now.at] : null); headed.y.push(here ? walked.y[now.at] : null);
       marked.x.push(on ? now.at : null); marked.y.push(on ? heights[now.at] : null);
@@ -107,7 +117,7 @@
   const update = (key, all, traces, layout) => {
     if (byId(`numbers-${key}`)?.open) return redraw(key, all); // with its table
     const told = (name) => traces.map((at) => all.data[at][name]);
-    return window.Plotly.update(byId(`chart-${key}`), { x: told("x"), y: told("y"), name: told("name"), showlegend: told("showlegend") }, layout, traces);
+    return window.Plotly.update(byId(`chart-${key}`), { x: told("x"), y: told("y"), name: told("name") }, layout, traces);
   };
   /** Draws what is shown now, once for each frame of the screen however often it changes. */
   const show = () => {
@@ -194,15 +204,14 @@
     const said = [];
     const end = walked.loss.at(-1), when = arrived(walked.loss);
     said.push("Loss after ", strong(`${now.steps} steps: ${digits(end)}`), when === null ? ". " : `, within 0.001 of the lowest from step ${when} on. `);
-    const everywhere = survey.curvatures !== null;
-    const spot = now.start;
+    const everywhere = survey.curvatures !== null, spot = survey.minimum ?? now.start;
     const [least, most] = everywhere ? survey.curvatures : curvatures(...spot);
     gauge.hidden = !(limit && most > 0);
     if (!gauge.hidden) {
       const bound = limit(numbers, most), share = numbers.lr / bound;
       gauge.className = "gauge" + (share > 1 ? " beyond" : share > 0.9 ? " near" : "");
       gauge.firstElementChild.style.width = `${Math.min(100, 100 * share)}%`;
-      const at = everywhere ? `λ = ${digits(most)}` : `λ = ${digits(most)}, the largest curvature at the start`;
+      const at = everywhere ? `λ = ${digits(most)}` : `λ = ${digits(most)}, the largest curvature ${survey.minimum ? "at the lowest point" : "at the start"}`;
       if (share > 1) said.push(strong(`Beyond the limit, α = ${digits(bound)}`, "beyond"), ` (${words}, ${at}).${checked}`);
       else said.push("Stable up to ", strong(`α = ${digits(bound)}`), ` (${words}, ${at}); this is ${Number((100 * share).toPrecision(2))} % of it.${checked}`);
     } else if (!linear) {

@@ -200,7 +200,8 @@ def _frame(report: SurfaceReport) -> dict[str, Any]:
         return axis(title, range=[values[0], values[-1]], showgrid=False, zeroline=False)
 
     return {
-        "xaxis": side(report.across, "x"), "yaxis": side(report.up, "y"), "hovermode": "closest", "dragmode": False,
+        "xaxis": side(report.across, "x"), "yaxis": side(report.up, "y"), "hovermode": "closest",
+        "dragmode": False, "showlegend": False,
     }  # fmt: skip
 
 
@@ -291,6 +292,7 @@ def _script(report: SurfaceReport) -> str:
     return f"""{report.functions}
 const SURVEY = {{
   source: {_json(report.source)}, start: {_json(report.start)}, steps: {report.steps}, lowest: {_json(report.lowest)},
+  minimum: {_json(report.minimum)},
   noise: {_json(report.noise)}, seed: {report.seed}, curvatures: {_json(report.curvatures)},
   centre: {_json(report.centre)}, hessian: {_json(report.hessian)}, colours: {COLOURS},
   value: (x, y) => {report.value},
