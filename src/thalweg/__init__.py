@@ -36,8 +36,8 @@ _NAMES = {
 }
 
 __all__ = [
-    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "landscape", "load", "optim",
-    "rules", "surface", "tune", "watch",
+    "History", "InputError", "ThalwegClassifier", "ThalwegRegressor", "check", "cross_validate", "fit", "landscape",
+    "load", "optim", "race", "rules", "surface", "tune", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         fit,
         landscape,
         load,
+        race,
         surface,
         tune,
     )

@@ -102,7 +102,8 @@ def mean_of(values: Numbers, *, level: float = 0.95, seed: int = 0) -> Estimate:
     bias = normal.inv_cdf(min(max(share, 1 / len(means)), 1 - 1 / len(means)))
     left_out = (sample.sum() - sample) / (len(sample) - 1)
     off = left_out.mean() - left_out
-    acceleration = float((off**3).sum() / (6 * (off**2).sum() ** 1.5))
+    spread = (off**2).sum() ** 1.5  # 0 where differences are of the size of rounding
+    acceleration = float((off**3).sum() / (6 * spread)) if spread > 0 else 0.0
 
     def end(probability: float) -> float:
         z = bias + normal.inv_cdf(probability)

@@ -6,6 +6,9 @@
 >>> verdict.sentences[1]
 'nadam: 0.1313 [0.1298, 0.1322]; P(adam better) = 0.5 [0.2, 0.8], p = 0.99: the difference is noise.'
 
+The best of a few trials owes something to luck, and a rule raced against itself finds settings that differ: where a rule's
+other good settings are told (``others``), whoever beats the rule must beat each of them too.
+
 Two rules differ where three say so: the sign-flip test after Holm's correction for all pairs of the race, the BCa interval of
 the mean difference, and a chance of at least ``GAMMA`` to be better on a seed (Bouthillier et al. 2021). All pairs, because
 the leader is chosen by the same numbers: corrected for the leader's pairs alone, one race in ten of eight equal rules found a
@@ -46,7 +49,8 @@ class Standing:
 @dataclass(frozen=True)
 class Duel:
     """Two rules, the one with the better mean first. ``difference`` is better − worse in the measure given, ``chance`` how
-    probably the first is better on a seed; ``p`` is corrected for all pairs, ``plain_p`` is not; ``differ`` is the verdict."""
+    probably the first is better on a seed; ``p`` is corrected for all pairs, ``plain_p`` is not; ``differ`` is the verdict.
+    ``tuning`` says that they would differ, but for another setting of the second that the first does not beat."""
 
     better: str
     worse: str
@@ -55,6 +59,7 @@ class Duel:
     plain_p: float
     p: float
     differ: bool
+    tuning: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ def judge(
     more: bool = False,
     horizon: float | None = None,
     unsettled: Mapping[str, str] | None = None,
+    others: Mapping[str, Sequence[Sequence[float]]] | None = None,
     gamma: float = GAMMA,
     level: float = LEVEL,
     seed: int = 0,
@@ -107,6 +113,7 @@ def judge(
     better). Where a mean needs a number, a time is cut off at ``horizon``, the steps everybody had (the restricted mean of
     survival analysis), and a score counts as the worst finite one of the race. ``what`` is the measure's name, for a time
     with its unit ("steps to dev loss 0.2"). ``unsettled`` names rules and what of theirs lay at an edge.
+    ``others`` has the results of a rule's other good settings on the same seeds.
 
     Raises ``InputError`` for fewer than two rules, lengths that differ, or NaN.
     """
@@ -128,11 +135,18 @@ def judge(
         difference = mean_difference(filled[one], filled[other], level=1 - level, seed=seed)
         chance = better(table[one], table[other], level=1 - level, seed=seed)
         differ = p <= level and difference.high < 0 and chance.value >= gamma
-        duels.append(Duel(one, other, _as_given(difference, more), chance, plain_p, p, differ))
+        tuning = False
+        for given in (others or {}).get(other, ()) if differ else ():
+            row = _table({one: results[one], other: given}, more)[other]
+            whole = np.where(np.isfinite(row), row, worst)
+            against = sign_flip(filled[one], whole, seed=seed) * p / plain_p
+            apart = mean_difference(filled[one], whole, level=1 - level, seed=seed).high < 0
+            tuning |= against > level or not apart or better(table[one], row, seed=seed).value < gamma
+        duels.append(Duel(one, other, _as_given(difference, more), chance, plain_p, p, differ and not tuning, tuning))
     tied = tuple(duel.worse for duel in duels if duel.better == names[0] and not duel.differ)
     edges = {rule: edge for rule, edge in (unsettled or {}).items() if rule in table}
     verdict = Verdict(what, kind, standings, tuple(duels), tied, edges, ())
-    return Verdict(what, kind, standings, tuple(duels), tied, edges, tuple(_said(verdict)))
+    return Verdict(what, kind, standings, tuple(duels), tied, edges, tuple(_said(verdict, level)))
 
 
 def fewest_seeds(rules: int, *, level: float = LEVEL) -> int:
@@ -174,13 +188,13 @@ def _as_given(estimate: Estimate, more: bool) -> Estimate:
     return Estimate(-estimate.value, -estimate.high, -estimate.low) if more else estimate
 
 
-def _said(verdict: Verdict) -> list[str]:
+def _said(verdict: Verdict, level: float) -> list[str]:
     """The leader and whom it beat; then each other rule beside it; then the edges."""
     by_name = {standing.rule: standing for standing in verdict.standings}
     leader = verdict.standings[0]
     if not any(standing.hits for standing in verdict.standings):
         return [f"No rule got there: {verdict.what}, {leader.seeds} seeds each."]
-    enough = fewest_seeds(len(verdict.standings))
+    enough = fewest_seeds(len(verdict.standings), level=level)
     untold = "too few seeds to tell" if leader.seeds < enough else "the difference is noise"
     duels = [duel for duel in verdict.duels if duel.better == leader.rule]
     beaten = [duel.worse for duel in duels if duel.differ]
@@ -196,6 +210,8 @@ def _said(verdict: Verdict) -> list[str]:
     for duel in duels:
         chance = f"P({leader.rule} better) = {_estimate(duel.chance, 2)}, p = {duel.p:.2g}"
         told = "" if duel.differ else f": {untold}"
+        if duel.tuning:
+            told = f": another good setting of {duel.worse} is not beaten, so the difference may be one of tuning"
         said.append(f"{duel.worse}: {_result(by_name[duel.worse], verdict)}; {chance}{told}.")
     for rule, edge in verdict.unsettled.items():
         said.append(f"{rule} is unsettled: its best {edge} lay at the edge of the range, and better may lie beyond.")

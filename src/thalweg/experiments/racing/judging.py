@@ -4,7 +4,8 @@
 >>> problem.verdicts[0]
 'adam was best: steps to accuracy 0.964 153 [136, 170] over 10 seeds. It beat sgd (…).'
 
-Two questions are asked of the fresh seeds, each by the same test: who reached the target sooner, and who ended better.
+Two questions are asked of the fresh seeds, by the same test, each at half the level: who reached the target sooner, and who
+ended better.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from thalweg import compare
 from thalweg.errors import InputError
+from thalweg.experiments.racing.plan import LEVEL
 from thalweg.experiments.racing.problem import Curve
 from thalweg.experiments.racing.protocol import Entry, Race
 from thalweg.report.race import UNKNOWN, Arrival, Interval, Learning, Racer
@@ -58,6 +60,8 @@ def verdict_on_steps(race: Race) -> compare.Verdict | None:
         kind="time",
         horizon=race.problem.steps,
         unsettled=_unsettled(race),
+        others={name: [arrivals(race, curves) for _, curves in entry.others] for name, entry in race.entries.items()},
+        level=LEVEL,
         seed=race.plan.seed,
     )
 
@@ -70,6 +74,11 @@ def verdict_on_metric(race: Race) -> compare.Verdict:
         what=f"dev {race.problem.metric}",
         more=more,
         unsettled=_unsettled(race),
+        others={
+            name: [[curve.best(more=more) for curve in curves] for _, curves in entry.others]
+            for name, entry in race.entries.items()
+        },
+        level=LEVEL,
         seed=race.plan.seed,
     )
 

@@ -27,6 +27,7 @@ from thalweg.experiments.assemble import assemble
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare
+from thalweg.experiments.racing.crew import can_fork, shared_out
 from thalweg.experiments.racing.functions import default_rate
 from thalweg.experiments.racing.problem import Candidate, Curve, OnPass, nobody
 from thalweg.experiments.reading import read
@@ -81,6 +82,24 @@ class NetworkProblem:
         return spec.replace(lr=spec.lr if spec.lr is not None else default_rate(one.rule))
 
     def run(self, candidates: Sequence[Candidate], on_pass: OnPass = nobody) -> list[Curve] | None:
+        cores = len(os.sched_getaffinity(0))
+        if self._is_native(candidates[0]):
+            with threads(cores):
+                return self._train(candidates, on_pass)
+        if cores > 1 and len(candidates) > 1 and can_fork() and not torch.cuda.is_available():
+            return shared_out(candidates, self._train, on_pass, processes=cores)
+        with threads(1):
+            return self._train(candidates, on_pass)
+
+    def _is_native(self, one: Candidate) -> bool:
+        """Whether candidates of this rule train in native code, which keeps all cores busy by itself."""
+        from thalweg.population.compiled import Compiled
+        from thalweg.population.members import Seat
+
+        experiment = self.build(self.spec_of(one))
+        return together(experiment) and not Compiled.refuses([Seat(member(experiment))])
+
+    def _train(self, candidates: Sequence[Candidate], on_pass: OnPass) -> list[Curve] | None:
         starts: dict[int, Experiment] = {}
         experiments = []
         for one in candidates:
@@ -90,10 +109,9 @@ class NetworkProblem:
             first = starts[one.seed]
             experiments.append(replace(first, spec=spec, model=copy.deepcopy(first.model)))
         tests = [one.test for one in candidates]
-        with threads(len(os.sched_getaffinity(0))):
-            if all(map(together, experiments)):
-                return self._population(experiments, tests, on_pass)
-            return self._one_by_one(experiments, tests, on_pass)
+        if all(map(together, experiments)):
+            return self._population(experiments, tests, on_pass)
+        return self._one_by_one(experiments, tests, on_pass)
 
     def _population(
         self, experiments: Sequence[Experiment], tests: Sequence[bool], on_pass: OnPass
@@ -174,12 +192,13 @@ class NetworkProblem:
         optimizer, hooks = experiment.build_optimizer(experiment.model, lr=1e-12)
         gradients = experiment.gradients(experiment.model)
         taken, state = [], State(experiment.model, optimizer)
-        for epoch in range(1, 5):
-            began, before = time.perf_counter(), state.step
-            state = train(
-                experiment.model, optimizer, gradients, experiment.batches, epochs=epoch, hooks=hooks, state=state
-            )
-            taken.append((time.perf_counter() - began) / max(state.step - before, 1))
+        with threads(self.spec.threads or 1):
+            for epoch in range(1, 5):
+                began, before = time.perf_counter(), state.step
+                state = train(
+                    experiment.model, optimizer, gradients, experiment.batches, epochs=epoch, hooks=hooks, state=state
+                )
+                taken.append((time.perf_counter() - began) / max(state.step - before, 1))
         return statistics.median(taken[1:])
 
 

@@ -4,7 +4,7 @@
 >>> [one.name for one in entrants], [one.salt > 0 for one in entrants]
 (['adam', 'adam (2)'], [True, True])
 >>> RacePlan(entrants, trials=16, seeds=10).runs(more=0)
-96
+142
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from typing import Any
 
 from thalweg.compare import fewest_seeds, space_of
 from thalweg.errors import InputError
+from thalweg.experiments.assemble import check_words
 from thalweg.experiments.racing.problem import Candidate
+from thalweg.experiments.spec import Spec
+from thalweg.experiments.tuning.candidate import candidate as with_values
 from thalweg.search import Space
 from thalweg.search.dimensions import Value
 
@@ -26,6 +29,8 @@ FRESH = 1_000
 BASELINES = ("sgd", "momentum", "heavy_ball", "nesterov", "adam", "adamw")
 """Rules of which the best one sets the target, where they race."""
 USUAL_SEEDS = 10
+LEVEL = 0.025
+"""Of each of the two questions asked of the fresh seeds, who was sooner and who ended better: together one in twenty."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ def entrants_of(
         _check_rule(rule)
         space = space_of(rule, with_decay=decay) if own is None else Space.parse(own)
         for schedule in schedules:
+            for place in (0.0, 1.0):
+                spec = Spec(data="", rule=rule, schedule=schedule, clip_norm=None)
+                check_words(with_values(spec, space.at(dict.fromkeys(space, place))))
+        for schedule in schedules:
             said = name if len(schedules) == 1 else f"{name}, {schedule}"
             rising = warmup if warmup is not None else 0.0 if schedule == "constant" else 0.05
             named.append(Entrant(said, rule, space, schedule, rising))
@@ -96,11 +105,11 @@ def _check_rule(rule: str) -> None:
 class RacePlan:
     """The budget of a race, the same for every entrant.
 
-    ``trials`` settings are tried, the ``finalists`` best on ``repeats`` further tuning seeds, the best of these on ``seeds``
-    fresh ones (None: ten, or as many as a difference among so many rules needs), and so are the rule's own defaults. Rates of
-    ``sweep`` factors around the best say how wide the good range is. Where any best setting lies at the edge of its range,
-    ``more`` trials follow for everybody. ``goal`` is the target, in the problem's metric; None: what the best tuned baseline
-    reaches in half of its runs, ``relax`` of it given away.
+    ``trials`` settings are tried; ``repeats`` further tuning seeds say which of the ``finalists`` best is the best; all of
+    these run on ``seeds`` fresh seeds (None: ten, or as many as a difference among so many rules needs), and the rule's own
+    defaults too. Rates of ``sweep`` factors around the best say how wide the good range is. Where any best setting lies at the
+    edge of its range, ``more`` trials follow for everybody. ``goal`` is the target in the metric; None: what the best
+    tuned baseline reaches in half of its runs, ``relax`` of it given away.
     """
 
     entrants: tuple[Entrant, ...]
@@ -109,7 +118,7 @@ class RacePlan:
     goal: float | None = None
     seed: int = 1
     finalists: int = 3
-    repeats: int = 4
+    repeats: int = 3
     relax: float = 0.01
     sweep: tuple[float, ...] = (0.1, 0.2, 0.5, 2.0, 5.0, 10.0)
 
@@ -126,7 +135,7 @@ class RacePlan:
     @property
     def enough(self) -> int:
         """Seeds with which a difference among so many can be shown at all."""
-        return fewest_seeds(len(self.entrants))
+        return fewest_seeds(len(self.entrants), level=LEVEL)
 
     @property
     def more(self) -> int:
@@ -135,7 +144,8 @@ class RacePlan:
 
     def runs(self, *, more: int) -> int:
         """Runs of the whole race, with ``more`` extra trials each."""
-        each = self.trials + more + min(self.finalists, self.trials) * self.repeats + 2 * self.fresh + len(self.sweep)
+        finalists = min(self.finalists, self.trials)
+        each = self.trials + more + finalists * (self.repeats + self.fresh) + self.fresh + len(self.sweep)
         return len(self.entrants) * each
 
     def names(self) -> Iterable[str]:

@@ -47,6 +47,9 @@ class Entry:
     finals: list[tuple[Point, list[Curve]]] = field(default_factory=list)
     """The finalists on all tuning seeds."""
     confirmed: list[Curve] = field(default_factory=list)
+    """The best on fresh seeds."""
+    others: list[tuple[Point, list[Curve]]] = field(default_factory=list)
+    """The other finalists on the same seeds: whoever beats this rule must beat these too."""
     defaults: list[Curve] = field(default_factory=list)
     sweep: list[tuple[float, Curve]] = field(default_factory=list)
     """Rates around the best, ascending, the best among them, on the first tuning seed."""
@@ -97,6 +100,10 @@ def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Ahead = lambda s
     for entry in race.entries.values():
         fresh = [plan.seed + FRESH + number for number in range(plan.fresh)]
         entry.confirmed = _seeds(race, entry, "confirming", entry.best, fresh, log, ahead, test=True)
+        for point, _ in entry.finals:
+            if point is not entry.best:
+                curves = _seeds(race, entry, "finalists again", point, fresh, log, ahead, test=False)
+                entry.others.append((point, curves))
         entry.defaults = _seeds(race, entry, "as it comes", {}, fresh, log, ahead, test=True)
         _sweep(race, entry, log, ahead)
         pace = log.pace(entry.entrant)

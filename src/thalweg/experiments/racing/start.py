@@ -129,7 +129,7 @@ def stated(problems: Sequence[Problem], plan: RacePlan) -> list[str]:
     over = f" on each of {len(problems)} problems" if len(problems) > 1 else ""
     said = [
         f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {plan.finalists} finalists on "
-        f"{counted(plan.repeats, 'further seed')}, {plan.fresh} fresh seeds tuned and {plan.fresh} as the rule comes, "
+        f"{counted(plan.repeats, 'further seed')} and {plan.fresh} fresh ones, the rule as it comes on these too, "
         f"{counted(len(plan.sweep), 'rate')} around the best), {counted(passes, 'pass', 'passes')} in all.",
         f"One run after another would take about {_duration(alone)}; runs of a rule train together where that is faster.",
     ]

@@ -1,0 +1,286 @@
+"""A race: alike for all, the same twice, gone on with after a kill, honest about rules that do not differ."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import thalweg
+from thalweg.errors import InputError
+from thalweg.experiments.racing.folder import Log
+from thalweg.experiments.racing.functions import noisy_quadratic, ravine
+from thalweg.experiments.racing.judging import judged, verdict_on_metric, verdict_on_steps
+from thalweg.experiments.racing.networks import NetworkProblem, data_problem
+from thalweg.experiments.racing.plan import RacePlan, entrants_of
+from thalweg.experiments.racing.problem import Candidate, Curve, OnPass, nobody
+from thalweg.experiments.racing.protocol import Stopped, run_race
+from thalweg.experiments.racing.raced import Raced
+from thalweg.experiments.racing.suite import problems_of
+from thalweg.experiments.racing.text import NextCharacter, Transformer, bundled_text, text_problem
+from thalweg.experiments.spec import Spec
+from thalweg.experiments.watcher import Watcher
+
+SMALL: dict = {"trials": 4, "seeds": 6, "epochs": 4, "hidden": [8], "batch_size": 32, "dropout": [0.0], "skip": False}
+
+
+def table() -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(200, 6)).astype(np.float32)
+    return inputs, (inputs[:, 0] + inputs[:, 1] ** 2 > 0.8).astype(int)
+
+
+def raced(where: Path, **more: object) -> Raced:
+    return thalweg.race(table(), **{"rules": ["sgd", "adam"], "runs": str(where), **SMALL, **more})  # type: ignore[arg-type]
+
+
+class Recording:
+    """A problem that is none: it notes what it is asked for, and each candidate ends at a height of its rate and its seed."""
+
+    name, metric, more, steps, passes = "recording", "loss", False, 20, 10
+
+    def __init__(self) -> None:
+        self.asked: list[list[Candidate]] = []
+
+    def run(self, candidates: list[Candidate], on_pass: OnPass = nobody) -> list[Curve] | None:
+        self.asked.append(list(candidates))
+        curves = []
+        for one in candidates:
+            off = abs(math.log10(float(one.values.get("lr", 1e-3))) + 1) + 0.01 * (one.seed % 7)
+            dev = tuple(off + 1 / (1 + step) for step in range(10))
+            curves.append(Curve(tuple(range(2, 21, 2)), dev, dev, 0.5 if one.test else math.nan))
+        return curves
+
+    def pace(self, candidate: Candidate) -> float:
+        return 0.001
+
+
+def test_every_rule_gets_the_same_budget_points_and_seeds() -> None:
+    problem = Recording()
+    plan = RacePlan(entrants_of(["sgd", "adam", "nadam"]), trials=8, seeds=7)
+    race = run_race(problem, plan, Log(None))
+    by_rule: dict[str, list[Candidate]] = {}
+    for job in problem.asked:
+        for one in job:
+            by_rule.setdefault(one.rule, []).append(one)
+    counts = {rule: len(asked) for rule, asked in by_rule.items()}
+    assert len(set(counts.values())) == 1
+    assert sum(counts.values()) == plan.runs(more=plan.more if race.extended else 0)
+    seeds = [sorted(one.seed for one in asked) for asked in by_rule.values()]
+    assert seeds[0] == seeds[1] == seeds[2]
+    tuning = {one.seed for asked in by_rule.values() for one in asked if not one.test}
+    fresh = {one.seed for asked in by_rule.values() for one in asked if one.test}
+    assert len(fresh) == 7
+    places = []
+    for name in ("sgd", "adam"):
+        space = plan.entrants[["sgd", "adam", "nadam"].index(name)].space
+        places.append([space["lr"].place(point["lr"]) for point, _ in race.entries[name].trials[:8]])
+    np.testing.assert_allclose(places[0], places[1], atol=1e-9)
+    first = {seed for seed in tuning if seed <= plan.seed + plan.repeats}
+    assert not first & fresh
+    assert all(math.isnan(curve.test) for _, curve in race.entries["sgd"].trials)
+    assert all(curve.test == 0.5 for curve in race.entries["sgd"].confirmed)
+
+
+def test_a_best_setting_at_an_edge_extends_once_for_all() -> None:
+    rules = {"narrow": ("sgd", {"lr": "1e-4..1e-3:log"}), "wide": ("sgd", {"lr": "1e-3..10.0:log"})}
+    plan = RacePlan(entrants_of(rules), trials=32, seeds=7)
+    race = run_race(Recording(), plan, Log(None))
+    assert race.extended
+    narrow, wide = race.entries["narrow"], race.entries["wide"]
+    assert len(narrow.trials) == len(wide.trials) == 48
+    assert narrow.space["lr"].text == "0.0001..0.01:log"
+    assert all(1e-3 <= float(point["lr"]) <= 1e-2 for point, _ in narrow.trials[32:])
+    assert wide.space == plan.entrants[1].space
+    assert (narrow.edges, wide.edges) == ({"lr": "high"}, {})
+    assert any("narrow is unsettled" in sentence for sentence in judged(race).verdicts)
+
+
+def test_a_goal_of_the_users_chooses_by_the_steps_to_it() -> None:
+    plan = RacePlan(entrants_of(["sgd", "adam"]), trials=8, seeds=6, goal=0.6)
+    race = run_race(Recording(), plan, Log(None))
+    assert race.target == 0.6
+    assert race.setter == ""
+    for entry in race.entries.values():
+        told = [race.score(curves[0]) for _, curves in entry.finals]
+        assert min(told)[0] <= race.problem.steps
+    never = run_race(Recording(), RacePlan(plan.entrants, trials=4, seeds=6, goal=-5.0), Log(None))
+    assert judged(never).verdicts[0].startswith("No rule reached loss -5")
+
+
+def test_a_race_stopped_keeps_what_ended_and_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    plan = RacePlan(entrants_of(["sgd", "adam"]), trials=4, seeds=6)
+    whole = Log(tmp_path / "whole.jsonl")
+    through = run_race(ravine(steps=30), plan, whole)
+    calls = 0
+
+    def ahead(stage: str, made: int, known: int) -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > 300
+
+    path = tmp_path / "part.jsonl"
+    with pytest.raises(Stopped):
+        run_race(ravine(steps=30), plan, Log(path), ahead)
+    kept = path.read_text()
+    assert kept
+    lines = kept.splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][:40])  # killed while it wrote
+    trained = []
+    problem = ravine(steps=30)
+    again = run_race(
+        problem, plan, Log(path), lambda stage, made, known: trained.append((made, known)) is not None and False
+    )
+    assert sum(known for _, known in trained) > 0
+    assert {name: entry.best for name, entry in again.entries.items()} == {
+        name: entry.best for name, entry in through.entries.items()
+    }
+    for name, entry in through.entries.items():
+        assert [curve.dev for curve in entry.confirmed] == [curve.dev for curve in again.entries[name].confirmed]
+
+
+def test_the_same_race_twice_gives_the_same_numbers_and_goes_on_by_name(tmp_path: Path) -> None:
+    first, second = raced(tmp_path), raced(tmp_path)
+    assert first.verdict == second.verdict
+    assert first.settings == second.settings
+    log = (first.folder.path / "runs" / "data.jsonl").read_text()
+    page = first.folder.page.read_text()
+    assert "How it was made fair" in page
+    third = raced(tmp_path, name=first.folder.name)
+    assert third.verdict == first.verdict
+    assert (first.folder.path / "runs" / "data.jsonl").read_text() == log
+    with pytest.raises(InputError, match=r"made with other race \(trials\)"):
+        raced(tmp_path, name=first.folder.name, trials=5)
+    result = json.loads(first.folder.result.read_text())
+    assert {racer["rule"] for racer in result["problems"][0]["racers"]} == {"sgd", "adam"}
+
+
+def test_a_race_in_a_population_is_what_each_would_be_alone() -> None:
+    spec = Spec(data="wine", epochs=3, hidden=[6], dropout=[0.0], skip=False, batch_size=32, clip_norm=None)
+    problem = data_problem(spec)
+    candidates = [Candidate("adam", {"lr": 0.01}, seed, test=True) for seed in (1, 2)]
+    together = problem.run([*candidates, Candidate("adam", {"lr": 0.1}, 1)])
+    assert together is not None
+    for one, curve in zip(candidates, together, strict=False):
+        alone = problem.run([one])
+        assert alone is not None
+        np.testing.assert_allclose(alone[0].dev, curve.dev, rtol=1e-5)
+        np.testing.assert_allclose(alone[0].train, curve.train, rtol=1e-4)
+        assert alone[0].test == pytest.approx(curve.test)
+    assert math.isnan(together[2].test)
+    assert together[0].train != together[1].train
+
+
+def test_what_no_population_knows_races_one_by_one() -> None:
+    spec = Spec(data="wine", epochs=2, hidden=[6], dropout=[0.0], skip=False, batch_size=32, clip_norm=None, l2=0.1)
+    problem = data_problem(spec)
+    curves = problem.run([Candidate("adam", {"lr": 0.01}, seed, test=True) for seed in (1, 2)])
+    assert curves is not None
+    assert [len(curve.dev) for curve in curves] == [2, 2]
+    assert curves[0].steps == (problem.updates, 2 * problem.updates)
+    assert curves[0].train != curves[1].train
+    assert all(math.isfinite(curve.test) for curve in curves)
+
+
+def test_a_module_of_ones_own_is_made_anew_for_each_seed(tmp_path: Path) -> None:
+    drawn: list[float] = []
+
+    def make() -> torch.nn.Module:
+        net = torch.nn.Linear(6, 1)
+        drawn.append(float(net.weight.detach()[0, 0]))
+        return net
+
+    settings = {name: value for name, value in SMALL.items() if name not in ("hidden", "dropout", "skip")}
+    found = thalweg.race(table(), rules=["sgd", "adam"], model=make, runs=str(tmp_path), **settings)
+    assert found.result["problems"][0]["metric"] == "accuracy"
+    assert len(set(drawn)) > 1  # others were drawn in other processes
+
+
+def test_twins_have_luck_of_their_own_and_others_share_it() -> None:
+    twins = entrants_of(["adam", "adam", "sgd"])
+    assert [one.name for one in twins] == ["adam", "adam (2)", "sgd"]
+    assert twins[0].salt != twins[1].salt
+    assert min(twins[0].salt, twins[1].salt) > 0
+    assert twins[2].salt == 0
+    named = entrants_of({"a": "adam", "b": ("adam", {"lr": "1e-3..0.1:log", "beta1": 0.0})})
+    assert [one.salt for one in named] == [0, 0]
+    both = entrants_of(["sgd", "adam"], ["cosine", "constant"])
+    assert [one.name for one in both] == ["sgd, cosine", "sgd, constant", "adam, cosine", "adam, constant"]
+    assert [one.warmup for one in both[:2]] == [0.05, 0.0]
+
+
+def test_a_rule_raced_against_itself_seldom_wins_and_momentum_in_the_ravine_does() -> None:
+    found = 0
+    for seed in range(20):
+        plan = RacePlan(entrants_of(["adam", "adam"]), trials=4, seeds=8, seed=1 + 2000 * seed, sweep=(), repeats=2)
+        race = run_race(noisy_quadratic(steps=60), plan, Log(None))
+        verdicts = (verdict_on_steps(race), verdict_on_metric(race))
+        found += any(duel.differ for verdict in verdicts if verdict is not None for duel in verdict.duels)
+    assert found <= 3  # at one in twenty each, four or more would come once in sixty
+    race = run_race(ravine(), RacePlan(entrants_of(["sgd", "momentum"]), trials=8), Log(None))
+    assert judged(race).winner == "momentum"
+
+
+def test_the_text_is_learned_and_the_future_stays_hidden() -> None:
+    assert len(bundled_text()) > 90_000
+    net = Transformer(61)
+    x = torch.randint(0, 61, (2, 32), generator=torch.Generator().manual_seed(0))
+    changed = x.clone()
+    changed[:, 20:] = 0
+    torch.testing.assert_close(net(x)[:, :20], net(changed)[:, :20])
+    assert not torch.equal(net(x)[:, 20:], net(changed)[:, 20:])
+    problem = text_problem(epochs=2)
+    assert isinstance(problem, NetworkProblem)
+    curves = problem.run([Candidate("adam", {"lr": 0.01}, seed=1, test=True)])
+    assert curves is not None
+    assert curves[0].dev[-1] < math.log(61) - 1.0
+    assert math.isfinite(curves[0].test)
+    with pytest.raises(InputError, match="the text has 5 characters"):
+        text_problem("short")
+    with pytest.raises(InputError, match=r"\(n, T, characters\)"):
+        NextCharacter().check(torch.zeros(2, 3), torch.zeros(2, 3))
+
+
+class Noting(Watcher):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def test_the_budget_and_what_it_cannot_show_are_said_first(tmp_path: Path) -> None:
+    watcher = Noting()
+    raced(tmp_path, watcher=watcher, seeds=5)
+    assert watcher.notes[0].startswith("sgd, adam: 39 runs each (4 trials, 3 finalists")
+    assert any("With 5 seeds no difference between 2 rules can be shown" in note for note in watcher.notes)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"rules": ["sgd", "adm"]}, 'there is no rule "adm": did you mean adam'),
+        ({"rules": ["sgd"]}, "a race needs at least two rules"),
+        ({"trials": 1}, "trials is 1: it must be 2 or more"),
+        ({"seeds": 1}, "seeds is 1: it must be 2 or more"),
+        ({"lr": 0.1}, "lr is not given to a race"),
+        ({"schedule": "linear"}, "give them as schedules"),
+        ({"schedules": ["cosin"]}, 'there is no schedule "cosin"'),
+        ({"schedules": []}, "at least one"),
+        ({"pretrain": True}, "leave out folds, shard, pretrain"),
+        ({"rules": {"a": ("adam", {"lrr": "1e-3..1:log"}), "b": "sgd"}}, 'no option of adam "lrr"|"lrr"'),
+    ],
+)
+def test_what_cannot_be_raced_is_one_sentence(tmp_path: Path, more: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        raced(tmp_path, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_there_is_no_other_suite() -> None:
+    with pytest.raises(InputError, match="choose among small"):
+        problems_of("large")
