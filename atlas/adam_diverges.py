@@ -33,7 +33,7 @@ def walk(rule: rules.Rule, gradients: np.ndarray, rate: float) -> np.ndarray:
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    steps = 6_000 if small else 30_000
+    steps = 2_400 if small else 30_000
     # Of every three slopes one is C and two are −1, so the best weight is −1; each seed draws the order within each three.
     threes = [np.random.default_rng(seed).permuted(np.tile([C, -1.0, -1.0], (steps // 3, 1)), axis=1) for seed in seeds]
     orders = np.stack([order.reshape(-1) for order in threes])

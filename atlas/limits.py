@@ -34,7 +34,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         limits = [rule.stability().largest_rate(1.0, beta=beta) for beta in betas]
         found[name] = np.array(
             [
-                (beta, limit, measured(rule, beta, limit, 1500 if small else 4000))
+                (beta, limit, measured(rule, beta, limit, 800 if small else 4000))
                 for beta, limit in zip(betas, limits, strict=True)
             ]
         )

@@ -25,7 +25,7 @@ def data_set(small: bool) -> str:
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    name, epochs, beta2 = data_set(small), 24, 0.99 if small else 0.999
+    name, epochs, beta2 = data_set(small), 15 if small else 24, 0.99 if small else 0.999
     rules = {
         "SGD with momentum": lambda w, f: optim.HeavyBall(w, lr=0.01 * f, beta=0.9),
         "Adam": lambda w, f: optim.Adam(w, lr=1e-3 * f, betas=(0.9, beta2)),

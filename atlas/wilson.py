@@ -46,7 +46,7 @@ def errors(make: object, x: torch.Tensor, y: torch.Tensor, steps: int) -> tuple[
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    problems, steps = [problem(seed) for seed in seeds], 1_500 if small else 2_500
+    problems, steps = [problem(seed) for seed in seeds], 800 if small else 2_500
     found = {name: np.array([errors(make, x, y, steps) for x, y in problems]) for name, make in RULES.items()}
     train, test = np.stack(list(found.values()), axis=1).transpose(2, 0, 1)
     numbers = {"largest training error of any rule": train.max(axis=1).tolist()}
