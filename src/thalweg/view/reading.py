@@ -152,7 +152,7 @@ class Reader:
             best=better((value for value in curves if math.isfinite(value)), default=math.nan),
             unit="runs",
             done=done,
-            total=max(self.lanes.total, done),
+            total=done if state == "finished" else max(self.lanes.total, done),
             seconds=float(result.get("seconds", math.nan)),
             when=self._when(result, "race.toml"),
         )
