@@ -215,13 +215,13 @@ def test_twins_have_luck_of_their_own_and_others_share_it() -> None:
 
 def test_a_rule_raced_against_itself_seldom_wins_and_momentum_in_the_ravine_does() -> None:
     found = 0
-    for seed in range(20):
+    for seed in range(8):
         plan = RacePlan(entrants_of(["adam", "adam"]), trials=4, seeds=8, seed=1 + 2000 * seed, sweep=(), repeats=2)
-        race = run_race(noisy_quadratic(steps=60), plan, Log(None))
+        race = run_race(noisy_quadratic(steps=50), plan, Log(None))
         verdicts = (verdict_on_steps(race), verdict_on_metric(race))
         found += any(duel.differ for verdict in verdicts if verdict is not None for duel in verdict.duels)
-    assert found <= 3  # at one in twenty each, four or more would come once in sixty
-    race = run_race(ravine(), RacePlan(entrants_of(["sgd", "momentum"]), trials=8), Log(None))
+    assert found <= 1  # a hundred races are in benchmarks/results/race.md
+    race = run_race(ravine(), RacePlan(entrants_of(["sgd", "momentum"]), trials=8, seeds=8, sweep=()), Log(None))
     assert judged(race).winner == "momentum"
 
 
