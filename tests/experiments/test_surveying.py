@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,32 @@ class TestQuadratics:
 def test_mistakes(arguments: dict, why: str) -> None:
     with pytest.raises(InputError, match=why):
         thalweg.surface(**{"on": "ravine", "rules": ["sgd"], **arguments})
+
+
+class TestWhatThePageIsTold:
+    def test_letters_are_those_of_the_papers(self) -> None:
+        found = thalweg.surface("ravine", rules=["adam"], settings={"adam": {"lr": 0.3}}, steps=3)["adam"]
+        assert "exp_avg ← β₁·exp_avg + (1 − β₁)·g" in found.equations
+        assert "beta" not in found.equations and "lr" not in found.equations
+        assert [slider.label for slider in found.sliders] == ["α lr", "β₁", "β₂", "ε"]
+
+    def test_numbers_are_those_of_the_optimizer_of_that_name(self) -> None:
+        settings = {name: {"lr": 0.01} for name in ("lion", "adadelta", "momentum_sum")}
+        survey = thalweg.surface("ravine", rules=list(settings), settings=settings, steps=3)
+        assert survey["lion"].numbers == {"lr": 0.01, "beta1": 0.9, "beta2": 0.99}
+        assert survey["adadelta"].numbers == {"lr": 0.01, "eps": 1e-6, "rho": 0.9}
+        assert survey["momentum_sum"].numbers == {"lr": 0.01, "beta": 0.9}
+
+    def test_the_frame_holds_every_walk_and_the_lowest_point(self) -> None:
+        survey = thalweg.surface("Rosenbrock", rules=["sgd", "adam"], steps=30)
+        points = np.concatenate([*survey.walks.values(), [survey.surface.minimum]])
+        for column, side in zip(points.T, (survey.report.across, survey.report.up), strict=True):
+            assert side[0] < column.min() and column.max() < side[-1]
+        assert survey.report.heights.shape == (len(survey.report.up), len(survey.report.across))
+
+    def test_a_rule_without_a_rate(self, tmp_path: Path) -> None:
+        fixed = Rule("fixed", defaults={"beta": 0.1}, step=beta * g)
+        survey = thalweg.surface("x**2 + y**2", rules=[fixed], steps=2)
+        np.testing.assert_allclose(survey.walks["fixed"][:, 1], [3, 2.4, 1.92])
+        survey.page(tmp_path / "page.html")
+        assert survey["fixed"].measured_limit is None

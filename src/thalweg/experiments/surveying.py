@@ -43,7 +43,7 @@ NEAR = 1e-3
 """How close to the lowest loss a walk counts as arrived."""
 COLUMNS, ROWS = 141, 106
 ASPECT = 4 / 3
-WORD = re.compile(r"\b\w+\b")
+WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
 @dataclass(frozen=True)

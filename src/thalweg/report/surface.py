@@ -134,19 +134,29 @@ def _stage(report: SurfaceReport, sheet: Sheet) -> str:
         "Each line is a rule's way downhill from one start; a dot is a step. Contours are levels of the loss, close where it "
         "is low and far apart where it is high. Click anywhere to start there."
     )
-    paths = sheet.chart(Figure("paths", "Paths", caption, _ground(report), _frame(report), 560))
+    paths = sheet.chart(Figure("paths", "Paths", caption, _ground(report), _frame(report), 560), bare=True)
     title = "loss" if report.lowest is None else "loss above the lowest"
     losses = sheet.chart(
         Figure(
             "losses",
             "Loss after each step",
-            "Straight lines here are steady contraction: the steeper, the fewer steps. A line that climbs is beyond its limit.",
+            _what_to_see(report),
             [],
             {"xaxis": axis("step"), "yaxis": axis(title, log=report.lowest is not None), "showlegend": False},
             340,
         )
     )
     return f'<div class="stage">{paths}<div class="aside">{_controls(report)}{losses}</div></div>'
+
+
+def _what_to_see(report: SurfaceReport) -> str:
+    if report.noise:
+        return "Lines fall until the noise is as large as what is left to gain: a lower rate ends lower, and later."
+    if report.lowest is None:
+        return "Where a line lies flat the slope is almost gone; where it bends down, the rule has found a way on."
+    return (
+        "A straight line is steady contraction: the steeper, the fewer steps. A line that climbs is beyond its limit."
+    )
 
 
 def _controls(report: SurfaceReport) -> str:
@@ -248,7 +258,7 @@ def _measured(report: SurfaceReport) -> str:
     head += ["limit, exact", "limit, measured", "contraction, predicted", "contraction, measured"] * bowl
     rows = []
     for walker in report.walkers:
-        row: list[object] = [walker.name, walker.numbers["lr"], walker.final]
+        row: list[object] = [walker.name, _or(walker.numbers.get("lr")), walker.final]
         row += [_or(walker.arrived)] * (report.lowest is not None)
         if bowl:
             known = (walker.exact_limit, walker.measured_limit, walker.predicted, walker.contraction)
