@@ -221,7 +221,8 @@ class Kept:
 
     def _close(self, *, given_back: bool) -> None:
         """What is given back in good order has not been begun: only what brought its process down counts as an attempt."""
-        self._write({})
+        if self._unwritten:
+            self._write({})
         mine = [trial for trial in self._trials() if trial.state == TrialState.RUNNING] if given_back else []
         again = [
             Change(trial._trial_id, system={ATTEMPT: trial.system_attrs.get(ATTEMPT, 1) - 1})

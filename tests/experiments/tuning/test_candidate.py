@@ -59,3 +59,9 @@ def test_what_divides_is_what_makes_another_group() -> None:
 )
 def test_how_many_share_an_architecture(texts: dict, trials: int, block: int) -> None:
     assert block_of(Space.parse(texts), trials) == block
+
+
+def test_small_nets_are_searched_where_size_counts() -> None:
+    assert default_space(SPEC)["hidden"].grid(9) == (32, 64, 128)
+    assert default_space(SPEC, small=True)["hidden"].grid(9) == (8, 16, 32, 64, 128)
+    assert "hidden" not in default_space(SPEC.replace(hidden=[7]), small=True)

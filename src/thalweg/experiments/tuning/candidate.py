@@ -164,10 +164,10 @@ def with_rate(spec: Spec, space: Space) -> Space:
     return Space({"lr": default_space(spec)["lr"], **space.dimensions}, space.when)
 
 
-def default_space(spec: Spec) -> Space:
+def default_space(spec: Spec, *, small: bool = False) -> Space:
     """What matters most comes first: the rate; then decay, momentum, batch size, width; then depth and dropout.
 
-    A setting that the user gave is not searched.
+    A setting that the user gave is not searched. Where ``small`` nets are wanted too, widths begin at 8.
     """
     from thalweg import optim
 
@@ -185,7 +185,7 @@ def default_space(spec: Spec) -> Space:
     if spec.batch_size is None:
         dimensions["batch_size"] = Choices((32, 64, 128))
     if "hidden" in belongs and spec.hidden is None:
-        dimensions["hidden"] = Choices((32, 64, 128))
+        dimensions["hidden"] = Choices((8, 16, 32, 64, 128) if small else (32, 64, 128))
         dimensions["layers"] = Range(1, 3)
     if "dropout" in belongs and spec.dropout is None:
         dimensions["dropout"] = Range(0.0, 0.5)

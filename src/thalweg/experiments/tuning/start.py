@@ -94,7 +94,8 @@ def search(
     with_optuna("a search that is kept")
     if spec.folds is not None or spec.shard:
         raise InputError("a search trains each candidate once, in one process: leave out folds and shard")
-    space = with_rate(spec, plan.space) if plan.space is not None else default_space(spec)
+    small = any(name in COSTS for name in plan.objectives)
+    space = with_rate(spec, plan.space) if plan.space is not None else default_space(spec, small=small)
     check_space(spec, space)
     if isinstance(model, torch.nn.Module) and (
         argument := next((name for name in space if name.startswith(OF_MODEL)), None)
