@@ -13,7 +13,8 @@ A surface is for looking at a rule, not for judging it: what wins in a ravine of
 
 from thalweg.surfaces.critical import Critical, critical
 from thalweg.surfaces.curvature import hessian_eigenvalues, hessian_products, sharpness
-from thalweg.surfaces.functions import BEALE, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
+from thalweg.surfaces.expression import surface_of
+from thalweg.surfaces.functions import BEALE, NOISY, PLATEAU, RASTRIGIN, RAVINE, ROSENBROCK, SADDLE, SURFACES, Surface
 from thalweg.surfaces.landscape import (
     Landscape,
     Line,
@@ -27,10 +28,12 @@ from thalweg.surfaces.landscape import (
     slices,
 )
 from thalweg.surfaces.path import path
+from thalweg.surfaces.quadratics import measured_contraction, measured_limit, quadratic
 from thalweg.surfaces.spectrum import Spectrum, spectrum
 
 __all__ = [
     "BEALE",
+    "NOISY",
     "PLATEAU",
     "RASTRIGIN",
     "RAVINE",
@@ -51,9 +54,13 @@ __all__ = [
     "hessian_eigenvalues",
     "hessian_products",
     "line",
+    "measured_contraction",
+    "measured_limit",
     "path",
     "plane",
+    "quadratic",
     "sharpness",
     "slices",
     "spectrum",
+    "surface_of",
 ]
