@@ -51,7 +51,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         "all rates fall to a tenth.",
         *(curve(rule, range(1, epochs + 1), rows, c) for rule, rows, c in zip(rules, errors, COLOURS, strict=False)),
         x="pass over the data",
-        y=axis("dev error", tickformat=".0%", range=[0, 2.2 * float(errors[:, :, -1].mean())]),
+        y=axis("dev error", tickformat=".0%", range=[0.85 * errors.min(), errors[:, :, 1].max()]),
     )
     but = (
         f"On {name}, with 32 hidden units, SWATS switches in {sum(map(bool, switches))} of {len(seeds)} seeds and ends "
