@@ -154,7 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "doctor": doctor,
     "schedule": schedule,
     "race": lambda: race_page(test_race.race()),
-    "race under way": underway,
+    "underway": underway,
     "suite": lambda: race_page(test_race.suite()),
     "surface": survey,
     "landscape": landscape,

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, browser: Browser) -> Iterator[Server]:
     folders.run(tmp_path, "going", passes=2, status="running")
     for number in range(6):
         folders.run(tmp_path, f"done-{number}", passes=number + 1)
@@ -28,6 +28,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     thread = threading.Thread(target=server.serve)
     thread.start()
     yield server
+    browser.driver.get("about:blank")  # or the page goes on asking a server that has gone
     server.close()
     thread.join()
 
@@ -139,6 +140,7 @@ def test_a_server_that_has_ended_is_said(tmp_path: Path, browser: Browser) -> No
         server.close()
         thread.join()
     wait(driver, "return document.getElementById('notice').textContent.startsWith('The server does not answer')")
+    browser.driver.get("about:blank")
     browser.errors()  # the browser's own complaint about it
 
 
