@@ -61,8 +61,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         | {f"standard deviation of dev accuracy, {size} rows": spread[:, j] for j, size in enumerate(SIZES)}
         | {f"share of dev sets that mislead, {size} rows": misled[:, j] for j, size in enumerate(SIZES)},
         figure,
-        f"How many are enough depends on the nets: these two are {np.diff(accuracies).mean():.3f} apart, and {SIZES[-1]} rows take "
-        f"one for the other in {misled[:, -1].mean():.2%} of draws.",
+        f"How many are enough depends on the nets: these two are {np.diff(accuracies).mean():.3f} apart, and {SIZES[-1]} rows "
+        f"take one for the other in {misled[:, -1].mean():.2%} of draws.",
     )  # fmt: skip
 
 
