@@ -96,7 +96,7 @@ def _racer(race: Race, name: str, entry: Entry, verdict: compare.Verdict) -> Rac
     more = race.problem.more
     sign = -1.0 if more else 1.0
     dev = next(standing.mean for standing in verdict.standings if standing.rule == name)
-    tuned = [curve.best(more=more) for _, curve in entry.trials]
+    tuned = [curve.best(more=more) for _, curve in entry.trials[: entry.explored]]  # those drawn without looking
     try:
         after = [sign * score for score in compare.best_after([sign * value for value in tuned])]
     except InputError:  # every trial diverged

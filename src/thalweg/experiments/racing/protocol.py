@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from thalweg import compare
 from thalweg.compare.spaces import Side
 from thalweg.experiments.racing.folder import Log
-from thalweg.experiments.racing.plan import BASELINES, FRESH, Entrant, RacePlan
+from thalweg.experiments.racing.plan import BASELINES, FRESH, ROUNDS, Entrant, RacePlan
 from thalweg.experiments.racing.problem import Candidate, Curve, Problem
-from thalweg.search import Point, Space
+from thalweg.search import Point, Range, Space
+from thalweg.search.dimensions import Dimension
 
 TOGETHER = 32
 """Candidates that train as one population at most: what a kill may cost."""
@@ -41,6 +42,8 @@ class Entry:
     entrant: Entrant
     space: Space
     trials: list[tuple[Point, Curve]] = field(default_factory=list)
+    explored: int = 0
+    """How many of the trials were spread over the space; the others were drawn around the best of those before."""
     best: Point = field(default_factory=dict)
     edges: dict[str, Side] = field(default_factory=dict)
     """The hyperparameters whose best value lies at an end of the range, after it was extended."""
@@ -92,9 +95,16 @@ def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Ahead = lambda s
     """Runs the race, or what is missing of it. Raises ``Stopped`` where ``ahead`` asks to stop."""
     race = Race(problem, plan, {one.name: Entry(one, one.space) for one in plan.entrants})
     for entry in race.entries.values():
-        points = compare.points_of(entry.space, plan.trials, plan.seed)
+        points = compare.points_of(entry.space, plan.wide, plan.seed)
         entry.trials = list(zip(points, _train(race, entry, "tuning", points, log, ahead), strict=True))
     _extend(race, log, ahead)
+    for entry in race.entries.values():
+        entry.explored = len(entry.trials)
+        for reach in ROUNDS if plan.near else ():
+            around = near(entry.space, _ranked(race, entry)[0], reach)
+            points = compare.points_of(around, plan.near, plan.seed)
+            curves = _train(race, entry, "tuning, nearer", points, log, ahead)
+            entry.trials += zip(points, curves, strict=True)
     for entry in race.entries.values():
         _choose(race, entry, log, ahead)
     for entry in race.entries.values():
@@ -126,17 +136,29 @@ def _extend(race: Race, log: Log, ahead: Ahead) -> None:
     race.extended = True
     for name, entry in race.entries.items():
         if edges[name]:
-            points = compare.points_of(
-                compare.beyond(entry.space, edges[name]), plan.more, plan.seed, first=plan.trials
-            )
+            points = compare.points_of(compare.beyond(entry.space, edges[name]), plan.more, plan.seed, first=plan.wide)
             entry.space = compare.extended(entry.space, edges[name])
         else:
-            points = compare.points_of(entry.space, plan.more, plan.seed, first=plan.trials)
+            points = compare.points_of(entry.space, plan.more, plan.seed, first=plan.wide)
         entry.trials += zip(points, _train(race, entry, "beyond the edge", points, log, ahead), strict=True)
 
 
+def near(space: Space, point: Point, reach: float) -> Space:
+    """The part of a space within ``reach`` of a point on each scale; choices stay as they are."""
+    places = space.places(point)
+    parts: dict[str, Dimension] = dict(space.dimensions)
+    for name in space.searched:
+        whole = parts[name]
+        if isinstance(whole, Range) and not whole.whole and name in places:
+            low, high = (min(max(places[name] + side * reach, 0.0), 1.0) for side in (-1, 1))
+            first, last = float(whole.at(low)), float(whole.at(high))
+            if first < last:
+                parts[name] = Range(first, last, whole.scale)
+    return Space(parts, space.when)
+
+
 def _edges(race: Race, entry: Entry, values: Point) -> dict[str, Side]:
-    return compare.is_at_edge(values, entry.space, near=max(1 / (2 * race.plan.trials), 0.05))
+    return compare.is_at_edge(values, entry.space, near=max(1 / (2 * race.plan.wide), 0.05))
 
 
 def _ranked(race: Race, entry: Entry) -> list[Point]:

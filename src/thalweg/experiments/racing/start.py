@@ -262,13 +262,13 @@ def _write_page(
         profile_note=board.note,
         created=result["created"],
         budget={
-            "trials of each rule": plan.trials,
+            "trials of each rule": f"{plan.trials}, {plan.wide} of them all over its space",
             "finalists, on further tuning seeds": f"{plan.finalists} on {plan.repeats}",
             "fresh seeds": plan.fresh,
             "runs of each rule and problem": plan.runs(more=0) // len(plan.entrants),
         },
         protocol={
-            "points": "a scrambled Sobol sequence, the same places of each rule's own space",
+            "points": "a scrambled Sobol sequence, the same places of each rule's own space, then around its best",
             "pairs": "runs of one seed begin alike and see the same mini-batches",
             "ranges extended": edges,
             "target": "given"
