@@ -13,7 +13,6 @@ import thalweg
 from claim import Entry, Shown, tell
 from draw import curve, picture
 from thalweg.data import load
-from thalweg.report.figure import axis
 
 LEARNED = 10_000  # images that each net learns from, repeats counted, however few there are
 KINDS = {"none": None, "shifts": ["crop(1)"], "mirrored": ["flip"]}
@@ -55,7 +54,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         "Test accuracy by the number of training images. Shifts, which the test images have too, help most where there are "
         "few; mirrored digits are no digits, and cost accuracy. Median and the middle 80 % of seeds.",
         *(curve(name, sizes, found[name], colour) for name, colour in zip(KINDS, ("--train", "--good", "--bad"), strict=True)),
-        x=axis("training images", log=True), y="test accuracy",
+        x={"title": {"text": "training images"}, "type": "log", "tickvals": sizes, "ticktext": [*map(str, sizes)]},
+        y="test accuracy",
     )  # fmt: skip
     centred = [[accuracy(seed, 200, KINDS[kind], learned, room=0) for kind in ("none", "shifts")] for seed in seeds]
     return Shown(
