@@ -64,21 +64,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, Browser() as browser:
         for words in (
             ["train", "digits"],
-            ["train", str(ROOT / "examples/diabetes.csv"), "--target", "progression"],
             ["train", "digits", "--name", "ailing", *ailing],
             ["diagnose", "ailing"],
             ["tune", "digits", "--trials", "64", "--epochs", "20", "--members", "32", "--name", "study"],
+            ["surface", "ravine", "--rules", "sgd,momentum,adam"],
+            ["race", "digits", "--rules", "sgd,momentum,adam", "--trials", "8", "--epochs", "15", "--name", "race"],
         ):
             subprocess.run([sys.executable, "-m", "thalweg", *words], cwd=place, check=True)
-        digits, diabetes, ailing_page, study = (
-            Path(place) / f"runs/{name}/page.html" for name in ("digits-1", "diabetes-1", "ailing", "study")
+        digits, ailing_page, study, race = (
+            Path(place) / f"runs/{name}/page.html" for name in ("digits-1", "ailing", "study", "race")
         )
         crop(browser, digits, "body", "#learning", ROOT / "docs/page.png")
-        crop(browser, diabetes, "#errors", "#errors", ROOT / "docs/table.png")
         crop(browser, ailing_page, "#findings", "#findings", ROOT / "docs/doctor.png")
         (Path(place) / "speed.html").write_text(speed(), encoding="utf-8")
         crop(browser, Path(place) / "speed.html", "h3", "#bars", ROOT / "docs/steps.png")
         crop(browser, study, "#search", "#importance", ROOT / "docs/study.png")
+        crop(browser, Path(place) / "surface.html", "#paths", "#rules", ROOT / "docs/surface.png")
+        crop(browser, race, "#verdict", "#learning", ROOT / "docs/race.png")
 
 
 if __name__ == "__main__":
