@@ -32,11 +32,8 @@ def commands() -> list[tuple[str, list[str]]]:
 def shape(line: str) -> str:
     """A line without its numbers, and without what hangs on their last digit: whether a run stopped early, who won a race."""
     line = re.sub(r"\b(sgd|momentum|adam)\b", "RULE", line)
-    line = re.sub(
-        r"^RULE (can't be told|was|beat|from) .*?; (?=steps to|dev )|: the difference is noise\.$|decades\s+lr .*",
-        "",
-        line,
-    )
+    line = re.sub(r"^RULE (can't be told|was|beat|from) .*?; (?=steps to|dev )", "", line)
+    line = re.sub(r": the difference is noise\.$|decades\s+lr .*", "", line)
     line = re.sub(r", dev \w+ has not improved for \d+ epochs", "", line)
     line = re.sub(r"(the best of \d+ trials had [\d.]+).*", r"\1", line)
     return re.sub(r"\s+", " ", re.sub(r"\d[\d.,e+-]*", "0", line)).strip()
