@@ -124,7 +124,7 @@ class TestWhatItSays:
         alone = replace(problem(), winner="adam", verdicts=["adam was best."])
         assert "the best rule" in race_page(race(problems=[alone]))
         open_ended = race_page(race(problems=[replace(alone, winner="")]))
-        assert "in front, but not of all others" in open_ended and "the best rule<" not in open_ended
+        assert "in front, but not told from all others" in open_ended and "the best rule<" not in open_ended
 
     def test_table_holds_what_was_measured(self) -> None:
         page = race_page(race())
