@@ -90,6 +90,13 @@ class TestQuadratics:
             assert found.measured_limit is None and found.contraction is None
 
 
+@pytest.mark.parametrize(("on", "start"), [("ravine", (100.0, 1.0)), ("x", (-4.0, 3.0)), ("saddle", (0.1, 0.5))])
+def test_a_rate_is_found_also_outside_and_below_zero(on: str, start: tuple[float, float]) -> None:
+    survey = thalweg.surface(on, rules=["sgd"], start=start, steps=3)
+    assert survey["sgd"].numbers["lr"] > 0.05
+    assert survey["sgd"].final < float(survey.surface.value(*start))
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -106,6 +113,8 @@ class TestQuadratics:
         ({"noise": -1.0}, "noise = -1.0 is no standard deviation"),
         ({"start": (1.0, float("inf"))}, "two finite numbers"),
         ({"start": (1.0,)}, "two finite numbers"),
+        ({"start": (1e200, 1.0)}, "where the loss is finite"),
+        ({"settings": {"sgd": {"lr": -1.0}}}, "sgd cannot walk with these numbers"),
         ({"on": "log(x)"}, "no finite value and slope at the start"),
     ],
 )

@@ -205,6 +205,8 @@ def test_writing_replaces_the_old_page_at_once(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
     with pytest.raises(InputError, match=r"nowhere/page\.html cannot be written: No such file or directory"):
         write(tmp_path / "nowhere" / "page.html", "x")
+    with pytest.raises(InputError, match="names no file to write"):
+        write("", "x")
 
 
 def test_the_packed_library_is_made_once_and_is_the_whole() -> None:

@@ -102,6 +102,24 @@ class TestInChromium:
         wanted = walked("sgd", start=(3.5, -1.25), steps=25, lr=0.95)
         np.testing.assert_allclose(drawn(driver, "sgd"), wanted, rtol=1e-9, atol=1e-12)
 
+    @pytest.mark.parametrize("value", ["1e200", "", "1e5"])
+    def test_a_start_out_of_sight_is_not_taken(self, page: Path, browser: Browser, value: str) -> None:
+        driver = browser.open(page)
+        driver.execute_script(
+            "const node = document.getElementById('x'); node.value = arguments[0];"
+            "node.dispatchEvent(new Event('change'));",
+            value,
+        )
+        assert driver.find_element("id", "x").get_attribute("value") == "-7"
+        assert drawn(driver, "sgd")[0] == pytest.approx(RAVINE.start)
+
+    def test_what_falls_without_end_is_drawn_as_far_as_it_goes(self, browser: Browser, tmp_path: Path) -> None:
+        surface("x + y", rules=["sgd"], steps=9).page(tmp_path / "slope.html")
+        driver = browser.open(tmp_path / "slope.html")
+        driver.execute_script(SET, 0, "lr", 1e308, True)
+        assert len(drawn(driver, "sgd")) == 1
+        assert browser.errors() == []
+
     def test_beyond_the_limit_it_says_so(self, page: Path, browser: Browser) -> None:
         driver = browser.open(page)
         field = driver.find_element("css selector", '[data-rule="0"]')
@@ -150,6 +168,16 @@ class TestInChromium:
         assert len(driver.find_elements("css selector", ".chart .main-svg")) >= 2
         assert all(figure.text for figure in driver.find_elements("css selector", "figcaption"))
         assert browser.errors() == []
+
+    def test_its_noise_and_its_command_are_those_of_python(self, browser: Browser, tmp_path: Path) -> None:
+        noisy = surface("ravine", rules=["sgd"], settings={"sgd": {"lr": 0.1}}, steps=9, noise=0.5, seed=10**23 + 7)
+        noisy.page(tmp_path / "noisy.html")
+        driver = browser.open(tmp_path / "noisy.html")
+        np.testing.assert_allclose(drawn(driver, "sgd"), noisy.walks["sgd"], rtol=1e-9, atol=1e-12)
+        words = driver.find_element("id", "command").text.split()
+        assert words[words.index("--noise") + 1] == "0.5"
+        again = surface("ravine", rules=["sgd"], settings={"sgd": {"lr": 0.1}}, steps=9, noise=0.5, seed=int(words[-1]))
+        np.testing.assert_array_equal(again.walks["sgd"], noisy.walks["sgd"])
 
     def test_a_rule_can_be_left_out(self, page: Path, browser: Browser) -> None:
         driver = browser.open(page)

@@ -70,6 +70,17 @@ class TestWhatIsAFormula:
         assert surface.minimum is not None
         assert surface.value(*surface.minimum) == pytest.approx(found.fun, abs=1e-8)
 
+    def test_it_is_not_looked_for_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        looks = []
+        minimize = scipy.optimize.minimize
+
+        def counted(function, *rest, **options):
+            return minimize(lambda at: looks.append(1) or function(at), *rest, **options)
+
+        monkeypatch.setattr(scipy.optimize, "minimize", counted)
+        surface_of("log(x) + log(y)", start=(1.0, 1.0))
+        assert len(looks) < 2000
+
     def test_what_falls_on_has_no_minimum(self) -> None:
         assert surface_of("x**2 - y**2").minimum is None
         assert surface_of("x + y").minimum is None
@@ -114,6 +125,8 @@ class TestWhatIsNone:
             ("3 + pi", "the same everywhere"),
             ("x - x", "the same everywhere"),
             ("log(x)", "no finite value and slope at the start"),
+            ("(-x**2)**0.5", "a slope that is not real somewhere"),
+            ("abs(x**y)", "a slope that is not real somewhere"),
         ],
     )  # fmt: skip
     def test_one_sentence_says_why(self, text: str, why: str) -> None:

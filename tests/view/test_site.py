@@ -99,7 +99,7 @@ def test_a_running_page_follows_and_a_finished_one_rests(tmp_path: Path) -> None
         "/page/..", "/page/../secret", "/page/..%2fsecret", "/page/%2e%2e%2fsecret", "/page/..%5csecret", "/page//etc/passwd",
         "/page/%2fetc%2fpasswd", "/page/digits-1/spec.toml", "/page/digits-1%2fspec.toml", "/page/digits-1/../../secret",
         "/page/.", "/page/", "/page", "/page/.hidden", "/page/%00", "/page/digits-1%00", "/digits-1",
-        "//page/digits-1", "/page/secret.html",
+        "//page/digits-1", "/page/secret.html", "http://[::1/",
         "/page/%252e%252e%252fsecret", "/../secret", "/page/" + "a" * 5000, "/page/%ff%fe", "", "*", "http://evil.example/",
     ],
 )  # fmt: skip
@@ -166,7 +166,8 @@ def test_names_are_text(tmp_path: Path) -> None:
         ("result.json", b'{"status": "fini'), ("result.json", b"{}"), ("result.json", b'{"status": 3, "metrics": []}'),
         ("spec.toml", b"nonsense"), ("spec.toml", b'rule = "no such rule"\n'), ("history.jsonl", b"not json\n"),
         ("history.jsonl", b'{"step": 1, "dev/loss": 2'), ("rate.json", b"{}"), ("findings.json", b"[]"),
-        ("interventions.jsonl", b"?\n"),
+        ("interventions.jsonl", b"?\n"), ("spec.toml", b"epochs = inf\n"),
+        ("history.jsonl", b'{"step": 1e999, "dev/loss": 2}\n'), ("result.json", b'{"a":' * 9999),
     ],
 )  # fmt: skip
 def test_a_broken_folder_has_a_page_that_says_so(tmp_path: Path, name: str, content: bytes) -> None:

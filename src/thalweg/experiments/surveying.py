@@ -123,7 +123,9 @@ def _surface(on: str | Surface, start: Point | None, noise: float | None) -> Sur
             return surface_of(on, start=start, noise=noise or 0.0) if start else surface_of(on, noise=noise or 0.0)
         found = names[on.lower()]
     begin = found.start if start is None else start
-    if not (len(begin) == 2 and all(map(math.isfinite, begin)) and math.isfinite(float(found.value(*begin)))):
+    with np.errstate(all="ignore"):
+        there = len(begin) == 2 and all(map(math.isfinite, (*begin, float(found.value(*map(np.float64, begin))))))
+    if not there:
         raise InputError(f"a walk starts at two finite numbers x,y where the loss is finite, not at {begin}")
     return dataclasses.replace(found, start=begin, noise=found.noise if noise is None else noise)
 
@@ -220,7 +222,7 @@ def _report(
         minimum=ground.minimum,
         lowest=_lowest(ground),
         noise=ground.noise,
-        seed=seed,
+        seed=seed % 2**32,  # all that the noise takes of it, and no more than JavaScript can hold
         steps=steps,
         hessian=None if shape is None else (bend[0], bend[1], bend[3]),
         curvatures=None if shape is None else shape.curvatures,

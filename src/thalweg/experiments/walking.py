@@ -98,6 +98,12 @@ class Chosen:
                 f"the rule {self.name} needs a number for {missing[0]}: settings={{…: {{{missing[0]!r}: …}}}}"
             )
         numbers = {name: float(usual[name]) for name in self.rule.hyperparameters}
+        try:
+            self.maker(numbers)([torch.nn.Parameter(torch.zeros(2))])
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"the rule {self.name} cannot walk with these numbers ({error}): set others") from None
         if "lr" in numbers and "lr" not in self.given:
             numbers["lr"] = self._rate(numbers, ground, steps, seed)
         return numbers
@@ -124,10 +130,14 @@ class Chosen:
     def _rate(self, numbers: Mapping[str, float], ground: Surface, steps: int, seed: int) -> float:
         """The rate of two significant digits whose walk is lowest over its last quarter.
 
-        It never climbs above the start, where noise does not push it there, and does not leave the domain.
+        It never climbs above the start, where noise does not push it there, and does not leave the domain, or what lies
+        between a start outside and its mirror image.
         """
-        (left, right), (low, high) = ground.domain
-        top = math.inf if ground.noise else float(ground.value(*ground.start)) * (1 + 1e-12)
+        (left, right), (low, high) = (
+            (min(a, p, a + b - p), max(b, p, a + b - p)) for p, (a, b) in zip(ground.start, ground.domain, strict=True)
+        )
+        begun = float(ground.value(*ground.start))
+        top = math.inf if ground.noise else begun + 1e-12 * abs(begun)
 
         def cost(rate: float) -> float:
             x, y = path(ground, self.maker({**numbers, "lr": rate}), steps=steps, seed=seed).T

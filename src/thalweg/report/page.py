@@ -31,7 +31,9 @@ MARK = (
     '<path d="M8 4c6 0 4 13 8 13s2-13 8-13" stroke-width="1.6" opacity=".45"/></g>'
     '<circle cx="16" cy="25" r="3" fill="currentColor"/></svg>'
 )
-ICON = MARK.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" color="#0b6478" ').replace("currentColor", "#0b6478")
+ICON = MARK.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" color="#0b6478" ').replace(
+    "currentColor", "#0b6478"
+)
 PICTURES = "img-src data: blob:"
 BRAND = f'<span class="brand">{MARK} thalweg</span>'
 HTML = '<html lang="en">'
@@ -147,6 +149,8 @@ def write(path: str | Path, page: str) -> None:
     Raises ``InputError`` where the file cannot be written.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f'"{path}" names no file to write: give one, as in page.html')
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8")

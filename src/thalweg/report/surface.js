@@ -29,8 +29,9 @@
   const [left, right] = paths.layout.xaxis.range, [low, high] = paths.layout.yaxis.range;
 
   /** Up to where a path can be drawn: a path that flies off is cut far outside the picture. */
+  const near = (x, y) => Math.abs(x - left) < 40 * (right - left) && Math.abs(y - low) < 40 * (high - low);
   const visible = ({ x, y }) => {
-    const gone = x.findIndex((_, at) => !(Math.abs(x[at] - left) < 40 * (right - left) && Math.abs(y[at] - low) < 40 * (high - low)));
+    const gone = x.findIndex((_, at) => !near(x[at], y[at]));
     return gone < 0 ? x.length : gone;
   };
   const arrived = (loss) => {
@@ -72,9 +73,10 @@
   );
   const count = every.length;
   const curve = (loss) => {
-    if (survey.lowest === null) return loss.map((value) => (Number.isFinite(value) ? value : null));
+    const held = (value) => Math.abs(value) < 1e100; // an axis has no room for more
+    if (survey.lowest === null) return loss.map((value) => (held(value) ? value : null));
     const least = Math.max(loss[0] - survey.lowest, 1e-12) * 1e-10;
-    return loss.map((value) => (Number.isFinite(value) ? Math.max(value - survey.lowest, least) : null));
+    return loss.map((value) => (held(value) ? Math.max(value - survey.lowest, least) : null));
   };
   const legend = (rule) => {
     const { lr } = now.rules[rule].numbers;
@@ -242,7 +244,7 @@
       }
     }
     words.push(`--start=${now.start.join(",")}`, "--steps", now.steps);
-    if (survey.noise) words.push("--seed", survey.seed);
+    if (survey.noise) words.push("--noise", survey.noise, "--seed", survey.seed);
     byId("command").textContent = words.join(" ");
   };
 
@@ -284,12 +286,14 @@
   byId("on").addEventListener("click", () => step(1));
   byId("at").addEventListener("input", ({ target }) => { halt(); now.at = Number(target.value); show(); });
   const begin = (x, y) => {
-    if (![x, y, survey.value(x, y)].every(Number.isFinite)) return;
-    now.start = [x, y];
-    recompute();
-    settle();
+    if (near(x, y) && Number.isFinite(survey.value(x, y))) {
+      now.start = [x, y];
+      recompute();
+      settle();
+    }
+    [byId("x").value, byId("y").value] = now.start;
   };
-  for (const id of ["x", "y"]) byId(id).addEventListener("change", () => begin(Number(byId("x").value), Number(byId("y").value)));
+  for (const id of ["x", "y"]) byId(id).addEventListener("change", () => begin(byId("x").valueAsNumber, byId("y").valueAsNumber));
   byId("steps").addEventListener("change", ({ target }) => {
     now.steps = Math.min(2000, Math.max(1, Math.round(Number(target.value)) || survey.steps));
     target.value = now.at = now.steps;
@@ -357,7 +361,6 @@
     show();
     byId("chart-paths").on("plotly_click", ({ points: [{ x, y }] }) => {
       const neat = [x, y].map((value) => Number(value.toPrecision(3)));
-      [byId("x").value, byId("y").value] = neat;
       begin(...neat);
       if (!still.matches) { now.at = 0; play(); }
     });

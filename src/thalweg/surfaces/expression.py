@@ -36,7 +36,7 @@ BINARY: dict[type, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 DOMAIN = ((-5.0, 5.0), (-5.0, 5.0))
 START = (-4.0, 3.0)
-GRID = 201
+GRID, MOST_LOOKS = 201, 1000
 
 
 def parsed(text: str) -> sympy.Expr:
@@ -130,8 +130,10 @@ def surface_of(text: str, *, start: Point = START, domain: tuple[Point, Point] =
     formula = parsed(text)
     if not formula.free_symbols:
         raise InputError(f'"{text}" is the same everywhere: write a formula of x and y')
-    value = _compiled(formula)
-    slopes = [_compiled(sympy.diff(formula, letter)) for letter in _letters()]
+    tilts = [sympy.diff(formula, letter) for letter in _letters()]
+    if any(part.has(sympy.I, sympy.re, sympy.im, sympy.Derivative) for part in (formula, *tilts)):
+        raise InputError(f'"{text}" has a value or a slope that is not real somewhere: write a plainer formula')
+    value, slopes = _compiled(formula), [_compiled(tilt) for tilt in tilts]
     made = Surface(
         text.strip(),
         text.strip(),
@@ -208,7 +210,7 @@ def _minimum(surface: Surface) -> Point | None:
     with np.errstate(all="ignore"):
         found = minimize(
             lambda w: float(surface.value(*w)), (x[at], y[at]), jac=lambda w: np.array(surface.gradient(*w)),
-            bounds=surface.domain, method="L-BFGS-B", options={"ftol": 1e-16, "gtol": 1e-12},
+            bounds=surface.domain, method="L-BFGS-B", options={"ftol": 1e-16, "gtol": 1e-12, "maxfun": MOST_LOOKS},
         )  # fmt: skip
     point = (float(found.x[0]), float(found.x[1]))
     inside = all(a < p < b for p, (a, b) in zip(point, surface.domain, strict=True))

@@ -63,7 +63,7 @@ class Curve:
             record = json.loads(line.strip(b"\0 "))
             step = int(record["step"])
             numbers = {name: float(value) for name, value in record.items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return  # a line that is no record is for the page to complain about
         self.seconds = numbers.get("seconds", self.seconds)
         found = {name[4:]: value for name, value in numbers.items() if name.startswith("dev/")}

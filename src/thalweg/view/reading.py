@@ -73,7 +73,7 @@ class Reader:
             return {"run": self._run, "study": self._study, "race": self._race}.get(self.kind, self._page)()
         except InputError as error:
             said = str(error)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             said = f"{self.path.name} cannot be read ({type(error).__name__}: {error}); its files may be half written"
         return Entry(self.path.name, self.kind, state="damaged", said=said)
 

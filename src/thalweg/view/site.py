@@ -69,7 +69,10 @@ class Site:
 
     def answer(self, target: str, *, known: str = "") -> Answer:
         """The answer to a path with its query; 304 without a body where the asker knows the tag already."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # as in http://[::1/
+            return self._nothing(target)
         asked_light = parts.query == "light"
         if parts.path == "/":
             return self._list(known, asked_light)
