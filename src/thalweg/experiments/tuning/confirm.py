@@ -68,7 +68,10 @@ def said(confirmed: dict[str, Any], record: dict[str, Any], trials: int) -> str:
     flattery = score_of({metric: confirmed["mean"]}, metric) - score_of({metric: own}, metric)
     spread = f" ± {confirmed['sd']:.2g}" if math.isfinite(confirmed["sd"]) else ""
     tail = f"the best of {counted(trials, 'trial')} had {own:.4g}"
-    tail += f", which flatters it by {flattery:.2g}" if flattery > 0 else ", so it was no stroke of luck"
+    none = math.isclose(
+        own, confirmed["mean"], rel_tol=1e-9, abs_tol=1e-12
+    )  # means of equal values may differ by rounding
+    tail += f", which flatters it by {flattery:.2g}" if flattery > 0 and not none else ", so it was no stroke of luck"
     return f"dev {metric} {confirmed['mean']:.4g}{spread} on {counted(len(confirmed['values']), 'fresh seed')}; {tail}"
 
 
