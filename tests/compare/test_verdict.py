@@ -69,6 +69,14 @@ class TestMisses:
         assert verdict.leader == "a" and verdict.duels[0].chance.value == 1.0
         assert verdict.standings[1].hits == 0 and verdict.standings[1].median == MISSED
 
+    def test_a_rule_that_always_diverges_is_beaten_with_the_fewest_seeds(self) -> None:
+        verdict = judge({"a": runs(0.5)[:6], "b": [MISSED] * 6})
+        assert verdict.duels[0].differ and verdict.duels[0].p == 2 / 2**6
+        assert "b: all 6 diverged;" in verdict.sentence
+        same = judge({"a": [0.5] * 6, "b": [MISSED] * 6})
+        assert same.duels[0].differ
+        assert judge({"a": [MISSED] * 6, "b": [MISSED] * 6}).sentence == "Every run diverged: dev loss, 6 seeds each."
+
     def test_times_are_cut_off_at_the_horizon(self) -> None:
         fast, slow = (
             [300, 310, 290, 305, 320, 300, 310, 290, 280, 300],

@@ -128,6 +128,7 @@ def folder(table: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     for name, more in {
         "one": {"rule": "sgd"}, "two": {"rule": "adam"}, "seed": {"seed": 2}, "wide": {"hidden": [7]},
+        "tanh": {"activation": "tanh"},
     }.items():  # fmt: skip
         start(spec(table, runs=str(runs), name=name, **more), Silent())
     return runs
@@ -155,6 +156,7 @@ class TestRuns:
             (["one", "two", "seed", "wide"], "and 4 runs were given"),
             (["one", "./one"], "given twice"),
             (["one", "wide"], r'not of one architecture: "deep.1.bias" is \(6,\) in .*one and \(7,\) in .*wide'),
+            (["one", "tanh"], r"not of one architecture: ReLU in .*one is Tanh in .*tanh"),
             (["one", "nowhere"], "is not a run"),
         ],
     )
@@ -179,6 +181,9 @@ class TestRuns:
     ("rules", "own", "sentence"),
     [
         (["sgd"], {}, "two or three rules, and 1 rule was given"),
+        ("sgd,adam", {}, "rules are a list of names"),
+        (None, {}, "rules are a list of names"),
+        (["sgd", "adam"], {"sgd": 0.1}, "own settings are a mapping for each rule, .* not 0.1"),
         (["sgd", "sgd"], {}, "sgd stands twice among the rules"),
         (["sgd", "adm"], {}, 'no rule "adm": did you mean "adam"'),
         (["sgd", "adam"], {"nadam": {"lr": 1}}, '"nadam" has settings of its own but is not among the rules sgd, adam'),
@@ -220,6 +225,8 @@ class TestThePlan:
         assert self.fitting(1e3, points=51).plane == 51
         with pytest.raises(InputError, match="5 to 201"):
             self.fitting(1e3, points=1000)
+        with pytest.raises(InputError, match=r"points is 5\.5"):
+            self.fitting(1e3, points=5.5)  # type: ignore[arg-type]
 
     def test_count_is_what_is_measured(self, found: Landscaped) -> None:
         seen, plan = found.seen, found.seen.plan

@@ -111,8 +111,9 @@ def judge(
 
     ``more`` says that more is better. A run that diverged, or never reached the target, is infinite (−∞ where more is
     better). Where a mean needs a number, a time is cut off at ``horizon``, the steps everybody had (the restricted mean of
-    survival analysis), and a score counts as the worst finite one of the race. ``what`` is the measure's name, for a time
-    with its unit ("steps to dev loss 0.2"). ``unsettled`` names rules and what of theirs lay at an edge.
+    survival analysis), and a score lies beyond the worst finite one of the race, by a hundredth of their spread. ``what`` is
+    the measure's name, for a time with its unit ("steps to dev loss 0.2"). ``unsettled`` names rules and what of theirs lay
+    at an edge.
     ``others`` has the results of a rule's other good settings on the same seeds.
 
     Raises ``InputError`` for fewer than two rules, lengths that differ, or NaN.
@@ -122,7 +123,8 @@ def judge(
     if kind == "time" and horizon is None:
         raise InputError("times that were cut off are compared up to a horizon: give the steps that every run had")
     finite = np.concatenate([row[np.isfinite(row)] for row in table.values()])
-    worst = float(finite.max()) if len(finite) else 0.0
+    # Beyond every finite score: else a rule that always diverges would tie with the worst run of one that never does.
+    worst = float(finite.max() + 0.01 * (np.ptp(finite) or abs(finite.max()) or 1.0)) if len(finite) else 0.0
     if horizon is not None and kind == "time":
         worst = horizon
     filled = {rule: np.where(np.isfinite(row), row, worst) for rule, row in table.items()}
@@ -193,7 +195,8 @@ def _said(verdict: Verdict, level: float) -> list[str]:
     by_name = {standing.rule: standing for standing in verdict.standings}
     leader = verdict.standings[0]
     if not any(standing.hits for standing in verdict.standings):
-        return [f"No rule got there: {verdict.what}, {leader.seeds} seeds each."]
+        none = "No rule got there" if verdict.kind == "time" else "Every run diverged"
+        return [f"{none}: {verdict.what}, {leader.seeds} seeds each."]
     enough = fewest_seeds(len(verdict.standings), level=level)
     untold = "too few seeds to tell" if leader.seeds < enough else "the difference is noise"
     duels = [duel for duel in verdict.duels if duel.better == leader.rule]
@@ -219,7 +222,9 @@ def _said(verdict: Verdict, level: float) -> list[str]:
 
 
 def _result(standing: Standing, verdict: Verdict) -> str:
-    """The mean with its interval; where some missed, how many did not."""
+    """The mean with its interval; where some missed, how many did not; where all did, that alone."""
+    if not standing.hits:
+        return f"none of {standing.seeds} got there" if verdict.kind == "time" else f"all {standing.seeds} diverged"
     shown = _estimate(standing.mean, 3 if verdict.kind == "time" else 4)
     if standing.hits == standing.seeds:
         return shown

@@ -84,6 +84,7 @@ def test_every_rule_gets_the_same_budget_points_and_seeds() -> None:
     assert not first & fresh
     assert all(math.isnan(curve.test) for _, curve in race.entries["sgd"].trials)
     assert all(curve.test == 0.5 for curve in race.entries["sgd"].confirmed)
+    assert all(math.isnan(curve.test) for curve in race.entries["sgd"].defaults)
 
 
 def test_a_best_setting_at_an_edge_extends_once_for_all() -> None:
@@ -155,8 +156,48 @@ def test_the_same_race_twice_gives_the_same_numbers_and_goes_on_by_name(tmp_path
     assert (first.folder.path / "runs" / "data.jsonl").read_text() == log
     with pytest.raises(InputError, match=r"made with other race \(trials\)"):
         raced(tmp_path, name=first.folder.name, trials=5)
+    with pytest.raises(InputError, match=r"made with other settings \(data, hidden\)"):
+        raced(tmp_path, name=first.folder.name, hidden=[9])
     result = json.loads(first.folder.result.read_text())
     assert {racer["rule"] for racer in result["problems"][0]["racers"]} == {"sgd", "adam"}
+
+
+def test_a_race_goes_on_with_its_own_rows_and_layers_alone(tmp_path: Path) -> None:
+    inputs, targets = table()
+    small = {"trials": 2, "seeds": 2, "epochs": 1, "batch_size": 32, "runs": str(tmp_path), "name": "r"}
+
+    def one(data: object, *layers: torch.nn.Module) -> Raced:
+        return thalweg.race(data, rules=["sgd", "adam"], model=torch.nn.Sequential(*layers), **small)  # type: ignore[arg-type]
+
+    net = torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1)
+    first = one((inputs, targets), *net)
+    assert one((inputs.copy(), targets), *net).verdict == first.verdict
+    with pytest.raises(InputError, match=r"made with other data \(data\): give another --name"):
+        one((inputs + 1, targets), *net)
+    with pytest.raises(InputError, match=r"made with other model \(data\): give another --name"):
+        one((inputs, targets), net[0], torch.nn.Tanh(), net[2])
+
+
+def test_a_name_of_ones_own_stays_in_the_folder(tmp_path: Path) -> None:
+    small = {"trials": 2, "seeds": 2, "epochs": 1, "hidden": [2], "runs": str(tmp_path)}
+    found = thalweg.race("wine", rules={"<b>x/../../../y": "adam", "sgd": "sgd"}, **small)  # type: ignore[arg-type]
+    assert [path.name for path in sorted(found.folder.best.iterdir())] == ["-b-x-..-..-..-y.toml", "sgd.toml"]
+    assert "<b>x" not in found.folder.page.read_text()
+
+
+def test_a_rule_that_diverges_everywhere_has_no_number_of_the_others() -> None:
+    steep = ("sgd", {"lr": "1e200..1e250:log"})
+    plan = RacePlan(entrants_of({"steep": steep, "sgd": "sgd"}), trials=4, seeds=7, sweep=())
+    problem = judged(run_race(ravine(steps=20), plan, Log(None)))
+    by_rule = {racer.rule: racer for racer in problem.racers}
+    assert math.isnan(by_rule["steep"].dev[0])
+    assert math.isfinite(by_rule["sgd"].dev[0])
+    assert any(sentence.startswith("steep: all 7 diverged") for sentence in problem.verdicts)
+    assert any(sentence.startswith("sgd was best, it beat steep; dev log10 loss") for sentence in problem.verdicts)
+    both = RacePlan(entrants_of({"a": steep, "b": ("momentum", steep[1])}), trials=4, seeds=7, sweep=())
+    nobody_left = judged(run_race(ravine(steps=20), both, Log(None)))
+    assert nobody_left.winner == ""
+    assert nobody_left.verdicts[0] == "Every run diverged: dev log10 loss, 7 seeds each."
 
 
 def test_a_race_in_a_population_is_what_each_would_be_alone() -> None:
@@ -265,8 +306,21 @@ def test_the_budget_and_what_it_cannot_show_are_said_first(tmp_path: Path) -> No
     [
         ({"rules": ["sgd", "adm"]}, 'there is no rule "adm": did you mean adam'),
         ({"rules": ["sgd"]}, "a race needs at least two rules"),
-        ({"trials": 1}, "trials is 1: it must be 2 or more"),
-        ({"seeds": 1}, "seeds is 1: it must be 2 or more"),
+        ({"trials": 1}, "trials is 1: it must be a whole number, 2 or more"),
+        ({"seeds": 1}, "seeds is 1: it must be a whole number, 2 or more"),
+        ({"trials": 4.5}, "trials is 4.5: it must be a whole number"),
+        ({"seeds": "7"}, "seeds is '7': it must be a whole number"),
+        ({"goal": math.nan}, "goal is nan: it must be a number"),
+        ({"goal": "high"}, "goal is 'high': it must be a number"),
+        ({"rules": "sgd,adam"}, "rules are a list of names"),
+        ({"rules": None}, "rules are a list of names"),
+        ({"rules": [1, 2]}, "a rule's name is 1: give each a word"),
+        ({"rules": {"a": ("adam",), "b": "sgd"}}, "a is .*: give a rule, or a rule with its space"),
+        ({"rules": {"": "adam", "b": "sgd"}}, "a rule's name is '': give each a word"),
+        ({"model": lambda: 3}, "the model is int, not a torch.nn.Module"),
+        ({"model": torch.nn.Linear}, "the function that makes the model failed: TypeError"),
+        ({"name": "../x"}, 'a race cannot be named "../x"'),
+        ({"name": ".."}, 'a race cannot be named ".."'),
         ({"lr": 0.1}, "lr is not given to a race"),
         ({"schedule": "linear"}, "give them as schedules"),
         ({"schedules": ["cosin"]}, 'there is no schedule "cosin"'),
@@ -279,6 +333,11 @@ def test_what_cannot_be_raced_is_one_sentence(tmp_path: Path, more: dict, said: 
     with pytest.raises(InputError, match=said):
         raced(tmp_path, **more)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_function_has_no_hidden_layers(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="hidden does not belong to ravine"):
+        thalweg.race("ravine", rules=["sgd", "momentum"], hidden=[8], runs=str(tmp_path))
 
 
 def test_there_is_no_other_suite() -> None:

@@ -131,7 +131,16 @@ def landscape_of_runs(
 
 def specs_of(spec: Spec, rules: Sequence[str], own: Own) -> list[Spec]:
     """A spec for each rule. Raises ``InputError`` for a rule, a setting or an option that does not exist."""
+    if isinstance(rules, str) or not isinstance(rules, Sequence):
+        raise InputError(f'rules are a list of names, as in ["sgd", "adam"], not {rules!r}')
     _count(len(rules), "rule")
+    bad = (
+        own
+        if not isinstance(own, Mapping)
+        else next((one for one in own.values() if not isinstance(one, Mapping)), None)
+    )
+    if bad is not None:
+        raise InputError(f'own settings are a mapping for each rule, as in {{"sgd": {{"lr": 0.1}}}}, not {bad!r}')
     twice = next((rule for at, rule in enumerate(rules) if rule in rules[:at]), None)
     if twice is not None:
         raise InputError(

@@ -166,7 +166,7 @@ def of_runs(runs: Sequence[str], *, folder: str) -> tuple[list[End], Experiment,
 
 
 def _same(first: torch.nn.Module, other: torch.nn.Module, where: Folder, there: Folder) -> None:
-    """Raises ``InputError`` where two networks differ in a parameter or its shape."""
+    """Raises ``InputError`` where two networks differ in a parameter, its shape, or in what they compute with them."""
     one, two = ({name: tuple(p.shape) for name, p in model.named_parameters()} for model in (first, other))
     for name in sorted(set(one) | set(two)):
         if one.get(name) != two.get(name):
@@ -177,6 +177,18 @@ def _same(first: torch.nn.Module, other: torch.nn.Module, where: Folder, there: 
             raise InputError(
                 f'the runs are not of one architecture: "{name}" is {said}; take runs with the same layers'
             )
+    for one_layer, two_layer in zip(_layers(first), _layers(other), strict=False):
+        if one_layer != two_layer:
+            raise InputError(
+                f"the runs are not of one architecture: {one_layer} in {where.path} is {two_layer} in {there.path}; take runs "
+                f"with the same layers"
+            )
+
+
+def _layers(model: torch.nn.Module) -> list[str]:
+    """The kinds of layers in their order, without those that do nothing where a landscape is measured."""
+    kinds = [type(layer) for layer in model.modules()]
+    return [kind.__name__ for kind in kinds if kind not in (torch.nn.Dropout, torch.nn.Identity)]
 
 
 def _notes(folders: Sequence[Folder], predictors: Sequence[Any], ends: Sequence[End]) -> list[str]:

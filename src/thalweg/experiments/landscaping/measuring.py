@@ -124,8 +124,8 @@ class Plan:
 
 def check_points(points: int | None) -> None:
     """Raises ``InputError`` for points on each side of the plane that no plane takes."""
-    if points is not None and not 5 <= points <= 201:
-        raise InputError(f"points is {points}: the plane takes 5 to 201 points on each side")
+    if points is not None and not (isinstance(points, int) and 5 <= points <= 201):
+        raise InputError(f"points is {points!r}: the plane takes 5 to 201 points on each side")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,10 @@ class RaceFolder(Folder):
 
     @classmethod
     def of(cls, runs: str | Path, name: str | None, stem: str) -> RaceFolder:
-        """The race of that name, where there is one; else a new one. Raises ``InputError`` where a run has the name."""
+        """The race of that name, where there is one; else a new one. Raises ``InputError`` where a run has the name, or
+        it is no name for a folder."""
+        if name is not None and (re.fullmatch(r"[\w.-]+", name) is None or not name.strip(".")):
+            raise InputError(f'a race cannot be named "{name}": take letters, digits, "-", "_" and "." alone')
         path = Path(runs) / (name or "")
         if name is not None and path.is_dir():
             if not (path / "race.toml").exists() and any(path.iterdir()):

@@ -95,7 +95,8 @@ def _unsettled(race: Race) -> dict[str, str]:
 def _racer(race: Race, name: str, entry: Entry, verdict: compare.Verdict) -> Racer:
     more = race.problem.more
     sign = -1.0 if more else 1.0
-    dev = next(standing.mean for standing in verdict.standings if standing.rule == name)
+    standing = next(standing for standing in verdict.standings if standing.rule == name)
+    dev = standing.mean
     tuned = [curve.best(more=more) for _, curve in entry.trials[: entry.explored]]  # those drawn without looking
     try:
         after = [sign * score for score in compare.best_after([sign * value for value in tuned])]
@@ -107,7 +108,7 @@ def _racer(race: Race, name: str, entry: Entry, verdict: compare.Verdict) -> Rac
         settings=dict(entry.best),
         space=entry.space.to_dict(),
         edges=dict(entry.edges),
-        dev=(dev.value, dev.low, dev.high),
+        dev=(dev.value, dev.low, dev.high) if standing.hits else UNKNOWN,
         test=_interval([curve.test for curve in entry.confirmed]),
         untuned=_interval([curve.best(more=more) for curve in entry.defaults]),
         learning=_learning(entry.confirmed),

@@ -15,7 +15,7 @@ from thalweg.experiments.racing.functions import FUNCTIONS
 from thalweg.experiments.racing.networks import data_problem
 from thalweg.experiments.racing.plan import RacePlan, entrants_of
 from thalweg.experiments.racing.problem import Problem
-from thalweg.experiments.racing.raced import USUAL_RULES, refuse_own
+from thalweg.experiments.racing.raced import USUAL_RULES, check_few, refuse_own
 from thalweg.experiments.racing.start import Ahead, start_race
 from thalweg.experiments.racing.suite import SUITES, problems_of
 from thalweg.experiments.racing.text import SHAKESPEARE, text_problem
@@ -27,8 +27,6 @@ WORDS = (*FUNCTIONS, SHAKESPEARE)
 """What there is to race on by name, beside data."""
 FEWER_TRIALS = 8
 """Of a suite, whose problems are many."""
-OF_A_FUNCTION = ("name", "runs", "seed", "warmup")
-"""Settings that a race on a function or a suite knows."""
 
 
 def race_named(
@@ -64,7 +62,7 @@ def race_named(
     if suite is not None:
         if source is not None or goal is not None:
             raise InputError("a suite has problems and targets of its own: leave out the data and --goal")
-        _check_few(settings, "a suite")
+        check_few(settings, "a suite")
         problems, notes = problems_of(suite)
         for note in notes:
             watcher.note(note)
@@ -72,7 +70,7 @@ def race_named(
     elif source is None:
         raise InputError(f"say what to race on: data, one of {', '.join(WORDS)}, or --suite {next(iter(SUITES))}")
     elif isinstance(source, str):
-        _check_few(settings, source)
+        check_few(settings, source)
         problems, stem = [text_problem() if source == SHAKESPEARE else FUNCTIONS[source]()], source
     else:
         problem = data_problem(anywhere(source))
@@ -87,9 +85,3 @@ def race_named(
         follow=follow,
     )
     return folder, result
-
-
-def _check_few(settings: Mapping[str, Any], what: str) -> None:
-    for name in settings:
-        if name not in OF_A_FUNCTION:
-            raise InputError(f"{name} does not belong to {what}, which has its own: leave it out")

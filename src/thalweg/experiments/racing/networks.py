@@ -15,6 +15,7 @@ import math
 import os
 import statistics
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ import torch
 
 from thalweg.data import TensorBatches
 from thalweg.errors import Diverged, InputError
-from thalweg.experiments.assemble import assemble
+from thalweg.experiments.assemble import assemble, check_module
 from thalweg.experiments.build import build_device
 from thalweg.experiments.experiment import INTERRUPTED, Experiment, conduct
 from thalweg.experiments.parts import Prepared, prepare
@@ -58,6 +59,9 @@ class NetworkProblem:
     """Of a pass."""
     repeatable: bool = False
     """Whether ``thalweg train`` can make the same from the spec: data and model that have names."""
+    data: str = ""
+    net: str = ""
+    """Fingerprints: a race that goes on does so with the same rows and the same layers."""
 
     @property
     def metric(self) -> str:
@@ -233,7 +237,7 @@ def data_problem(
         made = model
         if made is not None and not isinstance(made, torch.nn.Module):
             torch.manual_seed(own.seed)
-            made = made()
+            made = _made(made)
         elif made is not None:
             made = copy.deepcopy(made)
         return assemble(own, _in_order(prepared, own), watcher=Silent(), device=device, model=made, loss=loss)
@@ -242,7 +246,33 @@ def data_problem(
     chosen: dict[str, Any] = {"batch_size": first.spec.batch_size, "hidden": first.spec.hidden, "skip": first.spec.skip}
     chosen |= {"dropout": first.spec.dropout}
     settled = spec.replace(**{name: value for name, value in chosen.items() if value is not None})
-    return NetworkProblem(loaded.name, settled, build, len(first.batches), repeatable=data is None and model is None)
+    return NetworkProblem(
+        loaded.name,
+        settled,
+        build,
+        len(first.batches),
+        repeatable=data is None and model is None,
+        data=loaded.fingerprint,
+        net=_layers(first.model),
+    )
+
+
+def _made(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+    try:
+        module = make()
+    except Exception as error:
+        raise InputError(
+            f"the function that makes the model failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    check_module(module, None)
+    return module
+
+
+def _layers(model: torch.nn.Module) -> str:
+    """The kinds of a network's layers and the shapes of its weights, as eight digits."""
+    kinds = [(name, type(layer).__qualname__) for name, layer in model.named_modules()]
+    shapes = [(name, tuple(weights.shape)) for name, weights in model.named_parameters()]
+    return f"{zlib.crc32(repr((kinds, shapes)).encode()):08x}"
 
 
 def _in_order(prepared: Prepared, spec: Spec) -> Prepared:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -67,13 +68,16 @@ def entrants_of(
 
     Raises ``InputError`` for a rule or a space that there is not, and for fewer than two entrants.
     """
-    if not schedules or len(set(schedules)) < len(schedules):
+    if isinstance(rules, str) or not isinstance(rules, Sequence | Mapping):
+        raise InputError(
+            f'rules are a list of names, or a mapping of names to rules, as in ["sgd", "adam"], not {rules!r}'
+        )
+    if not schedules or isinstance(schedules, str) or len(set(schedules)) < len(schedules):
         raise InputError("the schedules of a race are different, at least one: as in cosine,constant")
     given = list(rules.items()) if isinstance(rules, Mapping) else [(rule, rule) for rule in rules]
     named: list[Entrant] = []
     for name, entry in given:
-        rule, own = (entry, None) if isinstance(entry, str) else entry
-        _check_rule(rule)
+        rule, own = _rule_and_space(name, entry)
         space = space_of(rule, with_decay=decay) if own is None else Space.parse(own)
         for schedule in schedules:
             for place in (0.0, 1.0):
@@ -93,6 +97,25 @@ def entrants_of(
     return tuple(
         replace(one, salt=10_000 * (1 + zlib.crc32(one.name.encode()))) if one in twins else one for one in found
     )
+
+
+def _rule_and_space(name: Any, entry: Any) -> tuple[str, Mapping[str, Any] | None]:
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"a rule's name is {name!r}: give each a word")
+    if isinstance(entry, str):
+        _check_rule(entry)
+        return entry, None
+    if not (
+        isinstance(entry, tuple | list)
+        and len(entry) == 2
+        and isinstance(entry[0], str)
+        and isinstance(entry[1], Mapping)
+    ):
+        raise InputError(
+            f'{name} is {entry!r}: give a rule, or a rule with its space, as in ("adam", {{"lr": "1e-4..0.1:log"}})'
+        )
+    _check_rule(entry[0])
+    return entry[0], entry[1]
 
 
 def _check_rule(rule: str) -> None:
@@ -128,8 +151,10 @@ class RacePlan:
 
     def __post_init__(self) -> None:
         for name, number, least in (("trials", self.trials, 2), ("seeds", self.fresh, 2), ("seed", self.seed, 0)):
-            if number < least:
-                raise InputError(f"{name} is {number}: it must be {least} or more")
+            if not isinstance(number, int) or number < least:
+                raise InputError(f"{name} is {number!r}: it must be a whole number, {least} or more")
+        if self.goal is not None and not (isinstance(self.goal, int | float) and math.isfinite(self.goal)):
+            raise InputError(f"goal is {self.goal!r}: it must be a number, the dev metric to reach")
 
     @property
     def fresh(self) -> int:

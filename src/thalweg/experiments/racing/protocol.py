@@ -114,7 +114,7 @@ def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Ahead = lambda s
             if point is not entry.best:
                 curves = _seeds(race, entry, "finalists again", point, fresh, log, ahead, test=False)
                 entry.others.append((point, curves))
-        entry.defaults = _seeds(race, entry, "as it comes", {}, fresh, log, ahead, test=True)
+        entry.defaults = _seeds(race, entry, "as it comes", {}, fresh, log, ahead, test=False)
         _sweep(race, entry, log, ahead)
         pace = log.pace(entry.entrant)
         if pace is None:

@@ -33,6 +33,8 @@ from thalweg.experiments.watcher import Silent, Watcher
 
 OF_A_RULE = ("lr", "rule", "options", "weight_decay")
 """Settings that a race finds for each rule, and gives to none."""
+OF_A_FUNCTION = ("name", "runs", "seed", "warmup")
+"""Settings that a race on a function or a suite knows."""
 USUAL_RULES = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "nadam", "amsgrad", "swats")
 
 
@@ -100,6 +102,7 @@ def race(
     entrants = entrants_of(rules, schedules, warmup=settings.get("warmup"), decay=decay)
     plan = RacePlan(entrants, trials=trials, seeds=seeds, goal=goal, seed=settings.get("seed", 1))
     if isinstance(data, str) and data in FUNCTIONS:
+        check_few(settings, data)
         problem: Problem = FUNCTIONS[data]()
     elif isinstance(data, Problem):
         problem = data
@@ -130,3 +133,10 @@ def refuse_own(settings: Mapping[str, Any]) -> None:
             raise InputError(f"{name} is not given to a race, which finds it for each rule: leave it out")
     if "schedule" in settings:
         raise InputError("a race may have several schedules: give them as schedules")
+
+
+def check_few(settings: Mapping[str, Any], what: str) -> None:
+    """Raises ``InputError`` for settings that do not belong to a function or a suite."""
+    for name in settings:
+        if name not in OF_A_FUNCTION:
+            raise InputError(f"{name} does not belong to {what}, which has its own: leave it out")

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -55,17 +56,16 @@ def start_race(
     runs: str = "runs",
     name: str | None = None,
     stem: str = "race",
-    facts: Mapping[str, str] | None = None,
     follow: Callable[[Ahead], None] = lambda ahead: None,
 ) -> tuple[RaceFolder, dict[str, Any], list[Race]]:
     """Makes or goes on with the race of this name. Returns its folder, the content of ``result.json`` and the races.
 
-    ``facts`` say what the problems are made from: a race goes on with the same ones alone. Raises ``InputError`` for what
-    cannot be raced, ``RaceStopped`` when the user stops it.
+    Raises ``InputError`` for what cannot be raced, or where the race of this name is another one, ``RaceStopped`` when the
+    user stops it.
     """
     folder = RaceFolder.of(runs, name, stem)
     with folder.alone():
-        _settle(folder, problems, plan, facts or {})
+        _settle(folder, problems, plan)
         for sentence in stated(problems, plan):
             watcher.note(sentence)
         began = time.monotonic()
@@ -156,7 +156,7 @@ def _duration(seconds: float) -> str:
     )
 
 
-def _settle(folder: RaceFolder, problems: Sequence[Problem], plan: RacePlan, facts: Mapping[str, str]) -> None:
+def _settle(folder: RaceFolder, problems: Sequence[Problem], plan: RacePlan) -> None:
     """Writes what the race is, or raises ``InputError`` where the folder holds another one."""
     import tomli_w
 
@@ -168,28 +168,29 @@ def _settle(folder: RaceFolder, problems: Sequence[Problem], plan: RacePlan, fac
         }
     }
     now["race"]["seeds"] = plan.fresh
-    now["facts"] = dict(facts)
+    networks = [one for one in problems if isinstance(one, NetworkProblem)]
     now["problems"] = {one.name: {"metric": one.metric, "steps": one.steps, "passes": one.passes} for one in problems}
-    now["settings"] = {
-        one.name: tomllib.loads(one.spec.replace(name=None, runs="runs").to_toml())
-        for one in problems
-        if isinstance(one, NetworkProblem)
-    }
+    now["settings"] = {one.name: tomllib.loads(one.spec.replace(name=None, runs="runs").to_toml()) for one in networks}
+    now["data"] = {one.name: one.data for one in networks}
+    now["model"] = {one.name: one.net for one in networks}
     now["entrants"] = {one.name: asdict(one) | {"space": one.space.to_dict()} for one in plan.entrants}
     if folder.race.exists():
         before = tomllib.loads(folder.race.read_text(encoding="utf-8"))
-        other = next((name for name in now if before.get(name) != now[name]), None)
+        other = next((name for name in now if before.get(name, now[name]) != now[name]), None)
         if other is not None:
-            inner = sorted(
-                name
-                for name in {*now[other], *before.get(other, {})}
-                if now[other].get(name) != before.get(other, {}).get(name)
-            )
+            where = _where(now[other], before[other])
             raise InputError(
-                f"the race {folder.path} was made with other {other} ({inner[0]}): give another --name, or its own"
+                f"the race {folder.path} was made with other {other} ({where}): give another --name, or its own"
             )
         return
     folder.write(folder.race, tomli_w.dumps(now))
+
+
+def _where(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """The path of the first name that two tables do not have in common."""
+    name = min(name for name in {*now, *before} if now.get(name) != before.get(name))
+    one, two = now.get(name), before.get(name)
+    return f"{name}, {_where(one, two)}" if isinstance(one, Mapping) and isinstance(two, Mapping) else name
 
 
 def _result(
@@ -239,7 +240,8 @@ def _write_best(folder: RaceFolder, races: Sequence[Race]) -> None:
         for name, entry in race.entries.items():
             spec = problem.spec_of(entry.entrant.candidate(entry.best, race.plan.seed)).replace(threads=None)
             stem = name if len(races) == 1 else f"{problem.name}-{name}"
-            folder.write(folder.best / f"{stem.replace(', ', '-').replace(' ', '-')}.toml", spec.to_toml())
+            stem = re.sub(r"[^\w.()-]+", "-", stem)
+            folder.write(folder.best / f"{stem}.toml", spec.to_toml())
 
 
 def _write_page(
