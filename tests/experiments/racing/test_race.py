@@ -250,7 +250,12 @@ def test_twins_have_luck_of_their_own_and_others_share_it() -> None:
     named = entrants_of({"a": "adam", "b": ("adam", {"lr": "1e-3..0.1:log", "beta1": 0.0})})
     assert [one.salt for one in named] == [0, 0]
     both = entrants_of(["sgd", "adam"], ["cosine", "constant"])
-    assert [one.name for one in both] == ["sgd, cosine", "sgd, constant", "adam, cosine", "adam, constant"]
+    assert [one.name for one in both] == [
+        "sgd with cosine",
+        "sgd with constant",
+        "adam with cosine",
+        "adam with constant",
+    ]
     assert [one.warmup for one in both[:2]] == [0.05, 0.0]
 
 

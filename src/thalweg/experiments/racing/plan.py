@@ -84,7 +84,7 @@ def entrants_of(
                 spec = Spec(data="", rule=rule, schedule=schedule, clip_norm=None)
                 check_words(with_values(spec, space.at(dict.fromkeys(space, place))))
         for schedule in schedules:
-            said = name if len(schedules) == 1 else f"{name}, {schedule}"
+            said = name if len(schedules) == 1 else f"{name} with {schedule}"
             rising = warmup if warmup is not None else 0.0 if schedule == "constant" else 0.05
             named.append(Entrant(said, rule, space, schedule, rising))
     found: list[Entrant] = []
