@@ -13,7 +13,7 @@ from browser import Browser
 from thalweg.report import write
 from thalweg.report.front import Front, pareto
 from thalweg.report.study import StudyReport, Trial, study_page
-from thalweg.report.trials import best_so_far, ordered, slices
+from thalweg.report.trials import best_so_far, ordered, scores_axis, slices
 from thalweg.search import Finished, Space, parallel
 
 SPACE = Space.parse({"lr": "1e-4..1:log", "beta1": "0.9..0.999:one-minus", "hidden": "[32, 64]", "layers": "1..3"})
@@ -116,6 +116,14 @@ def test_best_so_far_only_falls() -> None:
     assert seen == sorted(seen, reverse=True)
     finished = [1 - one.score for one in trials() if one.status == "finished"]
     assert seen[-1] == pytest.approx(min(finished))
+
+
+def test_within_a_decade_every_tick_says_its_whole_number() -> None:
+    """Of an axis from 0.015 to 0.09, ticks named 2 to 9 would leave open which decade is meant."""
+    near = [Trial(at, {}, "finished", score) for at, score in enumerate((0.985, 0.91))]
+    far = [Trial(at, {}, "finished", score) for at, score in enumerate((0.999, 0.1))]
+    assert scores_axis(study(trials=near))["minorloglabels"] == "complete"
+    assert "minorloglabels" not in scores_axis(study(trials=far))
 
 
 def test_each_hyperparameter_stands_on_its_scale() -> None:

@@ -152,7 +152,8 @@ def scores_axis(study: StudyReport) -> dict[str, Any]:
     title = f"dev error (1 − {plain(name)})" if study.more else f"dev {plain(name)}"
     if not log:
         return axis(title)
-    return {"title": {"text": title}, "type": "log", "dtick": "D1" if costs.max() < 30 * costs.min() else 1}
+    ticks = {"dtick": "D1", "minorloglabels": "complete"} if costs.max() < 30 * costs.min() else {"dtick": 1}
+    return {"title": {"text": title}, "type": "log", **ticks}
 
 
 def importance(shares: Sequence[tuple[str, float, float]], *, of: str = "", key: str = "importance") -> Figure | None:
