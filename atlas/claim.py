@@ -26,7 +26,7 @@ DEFINES = "\nENTRY = Entry("
 """What a script that is an entry holds."""
 SEEDS, SMALL_SEEDS = 10, 3
 ENOUGH = 0.9
-"""The share of seeds in which a claim must hold; below it, ``but`` says why not."""
+"""The share of seeds in which a claim must hold, or the entry says that it is refuted."""
 GROUPS = (
     "Gradient descent", "Averages", "Update rules", "The learning rate", "Against overfitting", "Setting up",
     "Signals", "Gradient check", "Hyperparameters", "The landscape",
@@ -61,6 +61,8 @@ class Entry:
     claim: str
     source: str
     show: Callable[[Sequence[int], bool], Shown]
+    refuted: bool = False
+    """Whether the claim is known not to hold as it stands; ``Shown.but`` then says why, with the evidence."""
 
 
 def names() -> list[str]:

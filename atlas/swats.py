@@ -68,6 +68,7 @@ ENTRY = Entry(
     "dev error.",
     "Keskar & Socher 2017",
     show,
+    refuted=True,
 )
 
 if __name__ == "__main__":
