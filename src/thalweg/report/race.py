@@ -178,7 +178,9 @@ def _verdict(report: RaceReport) -> Section | None:
 
 def _tiles(report: RaceReport, problem: Problem) -> str:
     first = problem.racers[0]
-    tiles = [("the best rule" if problem.winner else "in front, but not told from all others", problem.winner or first.rule)]
+    tiles = [
+        ("the best rule" if problem.winner else "in front, but not told from all others", problem.winner or first.rule)
+    ]
     tiles.append((f"its dev {label(problem.metric)}, fresh seeds", measure(problem.metric, first.dev[0])))
     if math.isfinite(first.test[0]):
         tiles.append((f"its test {label(problem.metric)}", measure(problem.metric, first.test[0])))
