@@ -24,6 +24,9 @@ def test_a_race_is_stated_run_and_left_readable(thalweg: CommandLine, tmp_path: 
     assert "Adam" not in (tmp_path / "runs/r/best/sgd.toml").read_text()
     trained = thalweg("train", "runs/r/best/adam.toml", "--json")
     assert trained.status == 0, trained.err
+    listed = {row["run"]: row for row in thalweg("runs", "--json").json["runs"]}["runs/r"]
+    assert (listed["task"], list(listed["winners"])) == ("race", ["wine"])
+    assert "is a race, not a run: its page is runs/r/page.html" in thalweg.fails("report", "r")
 
 
 def test_a_killed_race_goes_on_to_the_same_numbers(thalweg: CommandLine, tmp_path: Path) -> None:

@@ -94,10 +94,11 @@ def summaries(folder: str) -> list[dict[str, Any]]:
             {
                 "run": str(run.path),
                 "created": result.get("created", ""),
-                "task": result.get("task", ""),
+                "task": result.get("task", "race" if (run.path / "race.toml").is_file() else ""),
                 "status": result["status"] + (f", {result['trials']} trials" if "trials" in result else ""),
                 "part": part.replace("_", " "),
                 "metrics": final,
+                "winners": {one["name"]: one["winner"] for one in result.get("problems", ())},
             }
         )
     return rows
@@ -114,7 +115,8 @@ def show_runs(rows: list[dict[str, Any]], folder: str) -> None:
         table.add_column(name)
     for row in rows:
         numbers = "  ".join(f"{NAMES.get(name, name)} {shown(name, value)}" for name, value in row["metrics"].items())
-        result = f"{row['part']}: {numbers}" if numbers else ""
+        won = ", ".join(f"{winner or 'nobody'} on {problem}" for problem, winner in row["winners"].items())
+        result = f"{row['part']}: {numbers}" if numbers else f"won: {won}" if won else ""
         table.add_row(row["run"], row["created"], row["task"], row["status"], result)
     console.print(table)
 

@@ -115,14 +115,19 @@ class Folder:
                         f"the study {candidate} has no winner yet: let it finish, with thalweg tune --name"
                     )
                 return cls(candidate / "best")
+            if (candidate / "race.toml").is_file():
+                raise InputError(
+                    f"{candidate} is a race, not a run: its page is {candidate / 'page.html'}, the same command with --name "
+                    f"{candidate.name} makes it anew, and {candidate / 'best'} has each rule's settings for thalweg train"
+                )
         known = [folder.name for folder in Folder.all(runs)]
         hint = f"; the runs in {runs} are {', '.join(known[-5:])}" if known else ""
         raise InputError(f"{path} is not a run (it has no spec.toml){hint}")
 
     @classmethod
     def all(cls, runs: str | Path) -> list[Folder]:
-        """All runs and studies under ``runs``, oldest first."""
-        specs = [path for name in ("spec", "study") for path in Path(runs).glob(f"*/{name}.toml")]
+        """All runs, studies and races under ``runs``, oldest first."""
+        specs = [path for name in ("spec", "study", "race") for path in Path(runs).glob(f"*/{name}.toml")]
         return [cls(path.parent) for path in sorted(specs, key=lambda path: (path.stat().st_ctime_ns, path))]
 
     @contextmanager
