@@ -1,34 +1,17 @@
-"""``thalweg race``: which update rule suits this problem, with error bars; what is said while it goes and at its end.
-
->>> show_race(folder, result)
-rule       steps to 0.964       got there   accuracy                 test     as it comes   good rates   settings
-adam       153 [136, 170]       10 of 10    0.978 [0.976, 0.98]      0.975    0.951         1.4 decades  lr 0.0041  beta1 0.92
-…
-"""
+"""``thalweg race``: which update rule suits this problem, with error bars."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Container
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from thalweg.cli.leaving import Told, print_object
 from thalweg.cli.options import with_settings
-from thalweg.cli.progress import clock
 from thalweg.cli.source import spec_of
 from thalweg.errors import InputError
 from thalweg.experiments.spec import Spec
-from thalweg.experiments.watcher import Watcher
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from thalweg.experiments.racing.folder import RaceFolder
-    from thalweg.experiments.racing.start import Ahead
 
 Many = typer.Option
 
@@ -79,10 +62,11 @@ def race(
     thalweg race ravine --rules sgd,momentum
     thalweg race --suite small
     """
+    from thalweg.cli.racing import short, show_race, watcher
     from thalweg.experiments.racing import RaceStopped
     from thalweg.experiments.racing.named import WORDS, race_named
 
-    looking = _watcher()
+    looking = watcher()
     try:
         folder, result = race_named(
             _what(source, settings, WORDS),
@@ -107,7 +91,7 @@ def race(
         looking.close()
     show_race(folder, result)
     if as_json:
-        print_object({"race": str(folder.path), **_short(result)})
+        print_object({"race": str(folder.path), **short(result)})
 
 
 def _what(source: str | None, settings: dict[str, Any], words: Container[str]) -> Spec | str | None:
@@ -124,170 +108,3 @@ def _words(text: str | None) -> list[str] | None:
     if not words:
         raise InputError("a list of names is empty: give them with commas between, as in sgd,adam")
     return words
-
-
-def _watcher() -> Lines:
-    return Bar() if sys.stderr.isatty() else Lines()
-
-
-class Lines(Watcher):
-    """Plain lines for logs and pipes, one every few seconds."""
-
-    every = 3.0
-
-    def __init__(self) -> None:
-        self.shown = 0.0
-
-    def note(self, sentence: str) -> None:
-        print(f"note: {sentence}", file=sys.stderr, flush=True)
-
-    def follow_race(self, ahead: Ahead) -> None:
-        """Shows how far the race is, now and then."""
-        if time.monotonic() - self.shown >= self.every:
-            self.shown = time.monotonic()
-            left = f"  {clock(ahead.left)} left" if ahead.left == ahead.left else ""
-            self.show(ahead, f"{ahead.problem}  {ahead.stage}{left}")
-
-    def show(self, ahead: Ahead, words: str) -> None:
-        print(f"{ahead.done:,}/{ahead.total:,} passes  {words}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Leaves the last state on the screen."""
-
-
-class Bar(Lines):
-    """A live bar on a terminal."""
-
-    every = 0.1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.progress: Progress | None = None
-
-    def note(self, sentence: str) -> None:
-        from rich.console import Console
-
-        console = self.progress.console if self.progress is not None else Console(stderr=True)
-        console.print(f"note: {sentence}", style="dim", markup=False, highlight=False)
-
-    def show(self, ahead: Ahead, words: str) -> None:
-        if self.progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            self.progress = Progress(
-                TextColumn("{task.percentage:3.0f} %"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
-                console=Console(stderr=True), auto_refresh=False,
-            )  # fmt: skip
-            self.progress.add_task("racing", total=ahead.total, words="")
-            self.progress.start()
-        self.progress.update(self.progress.task_ids[0], completed=ahead.done, words=words, refresh=True)
-
-    def close(self) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
-
-
-def show_race(folder: RaceFolder, result: dict[str, Any]) -> None:
-    """A table of each problem with its verdicts, the scores over all, and where the page is."""
-    from thalweg.cli.show import output
-
-    console = output()
-    problems = result["problems"]
-    for problem in problems:
-        if len(problems) > 1:
-            console.print(f"[bold]{problem['name']}[/bold]", highlight=False)
-        console.print(_table(problem))
-        for sentence in problem["verdicts"]:
-            console.print(sentence, markup=False, highlight=False)
-        console.print()
-    if len(problems) > 1:
-        console.print(_overview(problems, result["scores"]))
-        console.print(result["score_note"] or "the score is AlgoPerf's: 1 solves every problem first", highlight=False)
-    console.print(f"page  {folder.page}", highlight=False, markup=False)
-
-
-def _table(problem: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    target = problem["target"]
-    steps = "steps" if target is None else f"steps to {problem['metric']} {target:.4g}"
-    for name in (
-        "rule",
-        steps,
-        "got there",
-        "seconds",
-        f"best {problem['metric']}",
-        "test",
-        "as it comes",
-        "good rates",
-    ):
-        table.add_column(name, justify="left" if name == "rule" else "right")
-    table.add_column("settings")
-    for racer in problem["racers"]:
-        arrival = racer["arrival"] or {"median": [None] * 3, "hits": 0, "seeds": 0, "seconds": None}
-        width = racer["decades"]
-        table.add_row(
-            racer["rule"],
-            _interval(arrival["median"], 3),
-            f"{arrival['hits']} of {arrival['seeds']}",
-            _number(arrival["seconds"], 2),
-            _interval(racer["dev"], 4),
-            _number(racer["test"][0], 4),
-            _number(racer["untuned"][0], 4),
-            "–" if width is None else f"{width:.1f} decades",
-            "  ".join(
-                f"{name} {_number(value, 3)}{' at the edge' if name in racer['edges'] else ''}"
-                for name, value in racer["settings"].items()
-                if not (name == "weight_decay" and value == 0)
-            ),
-        )
-    return table
-
-
-def _overview(problems: list[dict[str, Any]], scores: dict[str, float]) -> Table:
-    """Each rule's place on each problem, and its score over all."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rule")
-    for problem in problems:
-        table.add_column(problem["name"], justify="right")
-    table.add_column("score", justify="right")
-    rules = list(scores) or [racer["rule"] for racer in problems[0]["racers"]]
-    for rule in rules:
-        places = [[racer["rule"] for racer in problem["racers"]].index(rule) + 1 for problem in problems]
-        score = f"{scores[rule]:.2f}" if rule in scores else "–"
-        table.add_row(rule, *map(str, places), score)
-    return table
-
-
-def _interval(values: list[float | None], digits: int) -> str:
-    value, low, high = values
-    if value is None:
-        return "–"
-    return (
-        _number(value, digits)
-        if low is None
-        else f"{_number(value, digits)} [{_number(low, digits)}, {_number(high, digits)}]"
-    )
-
-
-def _number(value: Any, digits: int) -> str:
-    if not isinstance(value, float | int):
-        return "–" if value is None else str(value)
-    shown = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if "e+" in shown and abs(value) < 1e7 else shown
-
-
-def _short(result: dict[str, Any]) -> dict[str, Any]:
-    """The result without curves."""
-    kept = ("learning", "after_k", "rates")
-    problems = [
-        problem
-        | {
-            "racers": [
-                {name: value for name, value in racer.items() if name not in kept} for racer in problem["racers"]
-            ]
-        }
-        for problem in result["problems"]
-    ]
-    return result | {"problems": problems}
