@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -155,17 +153,6 @@ class TestTheCommand:
     )
     def test_nonsense_is_one_sentence(self, thalweg, words, sentence) -> None:
         assert sentence in thalweg.fails("schedule", *words)
-
-
-@pytest.mark.parametrize("words", [["--help"], ["schedule", "--help"], ["schedule", "warmup(5) >> cosine(100)"]])
-def test_nothing_slow_is_imported(words: list[str]) -> None:
-    code = (
-        "import sys\nsys.argv[1:] = " + repr(words) + "\nfrom thalweg.cli import main\n"
-        "try:\n    main()\nfinally:\n"
-        "    print(sorted({'torch', 'sympy', 'numba', 'polars'} & set(sys.modules)), file=sys.stderr)"
-    )
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert finished.stderr.splitlines()[-1] == "[]"
 
 
 def test_every_shape_has_an_extent() -> None:
