@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "thalweg"
 
 FLOORS = [
-    {"cache", "errors"},
+    {"errors", "files"},
+    {"cache"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},
     {"optim", "report", "compare"},
@@ -20,7 +21,18 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-WITHOUT_TORCH = {"averages", "cache", "errors", "rules", "schedules", "history", "diagnose", "report", "compare"}
+WITHOUT_TORCH = {
+    "averages",
+    "cache",
+    "errors",
+    "files",
+    "rules",
+    "schedules",
+    "history",
+    "diagnose",
+    "report",
+    "compare",
+}
 LONGEST_FILE = 400
 SHELF_NAMES = {"utils", "util", "misc", "common", "helpers", "helper", "core", "tools", "base"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))

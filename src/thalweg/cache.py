@@ -10,11 +10,13 @@ import importlib.util
 import os
 import sys
 import tempfile
-import threading
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
+
+from thalweg.files import replacing
 
 
 def folder() -> Path:
@@ -45,12 +47,8 @@ def write(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """The same of bytes. Where the disk is full nothing is kept: it is only a cache."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with suppress(OSError), replacing(path) as beside:
+        beside.write_bytes(content)
 
 
 @cache

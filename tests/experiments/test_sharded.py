@@ -15,7 +15,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,18 +88,18 @@ def stopped(begin: Callable[[], Any]) -> None:
 def clocks_apart(ranks: Ranks) -> Iterator[None]:
     """It is always time to write for the first process, and never for the other: it is not for each to say."""
     ticks, written = itertools.count(1000, 1000), []
-    clock, write = checkpoint.time, checkpoint.write_atomically
+    clock, replacing = checkpoint.time, checkpoint.replacing
 
-    def counted(path: Path, how: Callable[[Path], object]) -> None:
+    def counted(path: Path, *, sure: bool) -> AbstractContextManager[Path]:
         written.append(path)
-        write(path, how)
+        return replacing(path, sure=sure)
 
     checkpoint.time = SimpleNamespace(monotonic=lambda: float(next(ticks)) if ranks.first else 0.0)  # type: ignore[assignment]
-    checkpoint.write_atomically = counted
+    checkpoint.replacing = counted
     try:
         yield
     finally:
-        checkpoint.time, checkpoint.write_atomically = clock, write
+        checkpoint.time, checkpoint.replacing = clock, replacing
     assert len(written) >= HALFWAY if ranks.first else not written
 
 

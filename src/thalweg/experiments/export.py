@@ -16,10 +16,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 
 from thalweg.errors import InputError, MissingDependency
 from thalweg.experiments.predict import SINGLE_FILE, Predictor, probabilities_of
+from thalweg.files import replacing
 
 if TYPE_CHECKING:
     from thalweg.data import Preprocessor
@@ -50,15 +50,9 @@ def written_whole(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist")
     if path.exists() and not device and not overwrite:
         raise InputError(f"{path} exists already: name another file with --out, or say --overwrite")
-    beside = path if device else path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
+        with nullcontext(path) if device else replacing(path) as beside:
             yield beside
-            if not device:
-                os.replace(beside, path)
-        finally:
-            if not device:
-                beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.errors import InputError
+from thalweg.files import replacing
 
 try:
     import fcntl
@@ -153,9 +154,8 @@ class Folder:
 
     def write(self, path: Path, text: str) -> None:
         """Replaces a file of the run atomically."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as beside:
+            beside.write_text(text, encoding="utf-8")
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         self.write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

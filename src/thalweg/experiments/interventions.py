@@ -30,6 +30,7 @@ from thalweg.errors import InputError
 from thalweg.experiments.build import build_optimizer
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.spec import Spec
+from thalweg.files import replacing
 
 SETTINGS = ("lr", "epochs", "patience", "weight_decay", "clip_norm", "dropout")
 """Settings of a ``Spec`` that a run can change while it goes; numbers among the rule's own options come to them."""
@@ -168,9 +169,8 @@ class Mailbox:
     def answer(self, number: int, *, said: str = "", error: str = "") -> None:
         """Says what became of a command."""
         if number:
-            temporary = self.path / f".answer.{os.getpid()}"
-            temporary.write_text(json.dumps({"said": said, "error": error}, ensure_ascii=False), encoding="utf-8")
-            temporary.replace(self._answer(number))
+            with replacing(self._answer(number)) as beside:
+                beside.write_text(json.dumps({"said": said, "error": error}, ensure_ascii=False), encoding="utf-8")
 
     def answered(self, number: int) -> dict[str, str] | None:
         """What the run said to a command; None while it has said nothing."""

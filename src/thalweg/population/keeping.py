@@ -11,10 +11,8 @@ The file is in the safetensors format (it can hold no code) and is replaced atom
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +21,7 @@ import torch
 from torch import Tensor
 
 from thalweg.errors import InputError
+from thalweg.files import replacing
 from thalweg.population.batched import Batched
 from thalweg.population.ways import Way
 
@@ -64,18 +63,12 @@ class Keeping:
             meta["draws"] = way.stacking.draws
             for member, generator in zip(there, way.stacking.generators, strict=True):
                 tensors[f"{member.number}/dice"] = generator.get_state()
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, temporary, metadata={"population": json.dumps(meta)})
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
+            with replacing(self.path, sure=True) as beside:
+                save_file(tensors, beside, metadata={"population": json.dumps(meta)})
         except (OSError, SafetensorError) as error:
             raise InputError(f"{self.path} cannot be written: {error}; name a file in a folder that can") from None
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
         now = time.monotonic()
         self.due = now + (now - begun) / SHARE
 

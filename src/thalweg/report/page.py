@@ -9,13 +9,13 @@ A section with nothing in it is left out, so a run still going has a short page.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from thalweg.diagnose import Verdict
 from thalweg.errors import InputError
+from thalweg.files import replacing
 from thalweg.history import History
 from thalweg.report import bundle, sections
 from thalweg.report.curves import clock
@@ -151,10 +151,8 @@ def write(path: str | Path, page: str) -> None:
     path = Path(path)
     if not path.name:
         raise InputError(f'"{path}" names no file to write: give one, as in page.html')
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as beside:
+            beside.write_text(page, encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise InputError(f"{path} cannot be written: {error.strerror}; name a file in a folder that exists") from error

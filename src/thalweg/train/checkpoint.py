@@ -12,7 +12,6 @@ random states of all are in it: a run goes on in any number of processes, and to
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from thalweg.errors import InputError
+from thalweg.files import replacing
 from thalweg.train.hooks import Hook, State
 from thalweg.train.parallel import Ranks
 from thalweg.train.stopping import weights_are_finite
@@ -97,7 +97,8 @@ class Checkpoints(Hook):
             **{name: thing.state_dict() for name, thing in self.remember.items()},
         }
         if self.ranks.first:
-            write_atomically(self.path, lambda temporary: torch.save(saved, temporary))
+            with replacing(self.path, sure=True) as beside:
+                torch.save(saved, beside)
         self._due = time.monotonic() + self.seconds
         self._due_between = time.monotonic() + min(1.0, self.seconds)
 
@@ -126,18 +127,6 @@ class Checkpoints(Hook):
         if self.ranks.rank < len(kept):  # a process that was not there before begins with its own seed
             _restore_random_states(kept[self.ranks.rank])
         return State(model=model, optimizer=optimizer, loss=saved["loss"], **saved["counters"]), int(saved["history"])
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes beside ``path`` and renames: a reader or a crash sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _random_states() -> dict[str, Any]:

@@ -34,6 +34,7 @@ from thalweg.errors import InputError
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.trainer import Ended, Passed
+from thalweg.files import replacing
 from thalweg.history import History
 from thalweg.search.dimensions import Value
 
@@ -132,9 +133,8 @@ class Trials:
         history.close()
         trial = self.folder.trial(event.number)
         if event.weights:
-            temporary = trial.path / ".model.safetensors"
-            temporary.write_bytes(event.weights)
-            temporary.replace(trial.model)
+            with replacing(trial.model) as beside:
+                beside.write_bytes(event.weights)
         if event.spec is not None:
             trial.write(trial.spec, event.spec.to_toml())
         record = {
