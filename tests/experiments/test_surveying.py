@@ -11,6 +11,7 @@ from sympy import sign
 
 import thalweg
 from thalweg.errors import InputError
+from thalweg.experiments.walking import Chosen
 from thalweg.rules import Rule
 from thalweg.rules.symbols import beta, g, lr, state
 from thalweg.surfaces import BEALE, RAVINE, SADDLE, path
@@ -114,13 +115,38 @@ def test_a_rate_is_found_also_outside_and_below_zero(on: str, start: tuple[float
         ({"start": (1.0, float("inf"))}, "two finite numbers"),
         ({"start": (1.0,)}, "two finite numbers"),
         ({"start": (1e200, 1.0)}, "where the loss is finite"),
-        ({"settings": {"sgd": {"lr": -1.0}}}, "sgd cannot walk with these numbers"),
+        ({"settings": {"sgd": {"lr": -1.0}}}, "sgd cannot walk with lr = -1 .Invalid learning rate: -1.0"),
         ({"on": "log(x)"}, "no finite value and slope at the start"),
     ],
 )
 def test_mistakes(arguments: dict, why: str) -> None:
     with pytest.raises(InputError, match=why):
         thalweg.surface(**{"on": "ravine", "rules": ["sgd"], **arguments})
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "value", "why"),
+    [
+        ("adam", "beta1", 2.0, "Invalid beta parameter at index 0: 2.0"),
+        ("adan", "beta3", 1.0, "Invalid beta parameter at index 2: 1.0"),
+        ("amsgrad_single", "beta2", -1.0, "Invalid beta parameter at index 1: -1.0"),
+        ("momentum_sum", "beta", 1.0, "Invalid beta parameter: 1.0"),
+        ("adadelta", "rho", 3.0, "Invalid rho value: 3.0"),
+        ("rprop", "eta_minus", 2.0, "Invalid eta values: 2.0, 1.2"),
+        ("swats", "tol", 0.0, "tol = 0.0 must be above 0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_as_the_optimizer_refuses_it(
+    rule: str, name: str, value: float, why: str
+) -> None:
+    with pytest.raises(InputError, match=f"{rule} cannot walk with {name} = {value:g} .*{why}"):
+        thalweg.surface("ravine", rules=[rule], settings={rule: {name: value}}, steps=1)
+
+
+def test_every_rule_that_a_page_can_walk_takes_its_own_numbers() -> None:
+    for name in set(thalweg.rules.names()) - {"lars", "lamb", "muon"}:
+        numbers = Chosen.of(name, {name: {"lr": 0.01}}).numbers(RAVINE, steps=1, seed=0)
+        assert Chosen.of(name, {name: numbers}).numbers(RAVINE, steps=1, seed=0) == numbers
 
 
 class TestWhatThePageIsTold:

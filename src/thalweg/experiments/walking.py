@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ LETTERS = {
     "lr": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃", "rho": "ρ", "alpha": "ρ", "eps": "ε", "momentum": "μ",
     "weight_decay": "λ",
 }  # fmt: skip
-CLASSES = {"momentum_sum": "heavy_ball"}
+CLASSES = {"momentum_sum": "heavy_ball", "amsgrad_single": "amsgrad"}
 
 
 class Walking(FromRule):
@@ -98,6 +98,13 @@ class Chosen:
                 f"the rule {self.name} needs a number for {missing[0]}: settings={{…: {{{missing[0]!r}: …}}}}"
             )
         numbers = {name: float(usual[name]) for name in self.rule.hyperparameters}
+        for name, number in numbers.items():
+            try:
+                self._try(name, number)
+            except ValueError as error:
+                raise InputError(
+                    f"the rule {self.name} cannot walk with {name} = {number:g} ({error}): set another"
+                ) from None
         try:
             self.maker(numbers)([torch.nn.Parameter(torch.zeros(2))])
         except InputError:
@@ -108,12 +115,29 @@ class Chosen:
             numbers["lr"] = self._rate(numbers, ground, steps, seed)
         return numbers
 
+    def _class(self) -> Callable[..., Optimizer] | None:
+        """The optimizer of the same name."""
+        name = CLASSES.get(self.name, self.name)
+        return NAMED[name] if self.rule.defaults is None and name in NAMED else None
+
+    def _try(self, name: str, number: float) -> None:
+        """Raises what the optimizer of the same name says to one number: it alone knows between what bounds that lies."""
+        if (make := self._class()) is None:
+            return
+        weights = [torch.nn.Parameter(torch.zeros(2))]
+        optimizer = make(weights)
+        key, index = optimizer.place_of(name)
+        if key not in (group := optimizer.param_groups[0]):
+            return  # a number of the rule's own, which no argument sets
+        given: Any = number
+        if index is not None:
+            given = tuple(number if at == index else value for at, value in enumerate(group[key]))
+        make(weights, **{key: given})
+
     def _of_its_class(self) -> dict[str, float]:
         """The numbers that the optimizer of the same name begins with."""
-        name = CLASSES.get(self.name, self.name)
-        if self.rule.defaults is not None or name not in NAMED:
+        if (make := self._class()) is None:
             return {}
-        make: Callable[..., Optimizer] = NAMED[name]
         optimizer = make([torch.nn.Parameter(torch.zeros(2))])
         found = {}
         for letter in self.rule.hyperparameters:

@@ -105,10 +105,14 @@ class Optimizer(torch.optim.Optimizer):
         """The numbers of a group for the hyperparameters ``names``."""
         values = []
         for name in names:
-            key, index = self.renamed.get(name) or PARTS.get(name, (name, None))
+            key, index = self.place_of(name)
             value = group[key] if index is None else group[key][index]
             values.append(float(value))
         return values
+
+    def place_of(self, name: str) -> tuple[str, int | None]:
+        """The group's key of the rule's hyperparameter ``name``, and the index in it where it is a tuple."""
+        return self.renamed.get(name) or PARTS.get(name, (name, None))
 
     def program(self, form: Form) -> Program:
         """The program of a form; from the cache folder where it is there."""

@@ -111,7 +111,8 @@ def measured_limit(surface: Surface, make: Callable[[float], Make], *, fades: bo
         if not np.isfinite(walk).all():
             return False
         if not fades:
-            heights = surface.value(*walk.T)
+            with np.errstate(over="ignore"):
+                heights = surface.value(*walk.T)
             return bool(heights.max() <= heights[0])
         away = _distance(walk, surface)
         return bool(away[-STEPS // 4 :].max() <= away[STEPS // 4 : STEPS // 2].max())
