@@ -43,14 +43,14 @@ def digest(name: str) -> str:
     return hashlib.sha256("\0".join([script, *texts]).encode()).hexdigest()[:16]
 
 
-def kept(name: str) -> Path:
+def kept(name: str, site: Path) -> Path:
     """Where the result of an entry stands."""
-    return SITE / "results" / f"{name}-{digest(name)}.json"
+    return site / "results" / f"{name}-{digest(name)}.json"
 
 
-def run(name: str) -> float:
+def run(name: str, site: Path) -> float:
     """Runs one entry in full and keeps what it found; the seconds it took."""
-    path = kept(name)  # a script that is edited while it runs has not been run
+    path = kept(name, site)  # a script that is edited while it runs has not been run
     began = time.perf_counter()
     shown = measure(entry(name), range(SEEDS), small=False)
     took = time.perf_counter() - began
@@ -71,10 +71,10 @@ def run(name: str) -> float:
     return took
 
 
-def plate(name: str) -> Plate:
+def plate(name: str, site: Path) -> Plate:
     """A kept result beside its claim and its text."""
     one = entry(name)
-    found: dict[str, Any] = json.loads(kept(name).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(kept(name, site).read_text(encoding="utf-8"))
     numbers = {w: [math.nan if v is None else v for v in values] for w, values in found["numbers"].items()}
     return Plate(
         name, one.title, one.group, one.claim, one.source, found["holds"], numbers,
@@ -89,15 +89,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="entries to run anew")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="entries at once")
     parser.add_argument("--fresh", action="store_true", help="run what has been run before, too")
+    parser.add_argument("--out", type=Path, default=SITE, help="folder of the page and the results")
     chosen = parser.parse_args()
-    known = names()
+    known, site = names(), chosen.out
     if unknown := sorted({*chosen.names} - {*known}):
         parser.error(f"there is no entry {unknown[0]}: choose among {', '.join(known)}")
-    todo = [name for name in known if chosen.fresh or name in chosen.names or not kept(name).exists()]
-    failed = _run(todo, chosen.jobs)
-    plates = [plate(name) for name in known if kept(name).exists()]
-    SITE.mkdir(parents=True, exist_ok=True)
-    page = SITE / "index.html"
+    todo = [name for name in known if chosen.fresh or name in chosen.names or not kept(name, site).exists()]
+    failed = _run(todo, chosen.jobs, site)
+    plates = [plate(name, site) for name in known if kept(name, site).exists()]
+    site.mkdir(parents=True, exist_ok=True)
+    page = site / "index.html"
     write(page, gallery_page("The atlas", plates, version=thalweg.__version__))
     for one in plates:
         if not one.proven:
@@ -106,11 +107,11 @@ def main() -> int:
     return 1 if failed or any(not one.proven and not entry(one.key).refuted for one in plates) else 0
 
 
-def _run(todo: list[str], jobs: int) -> list[str]:
+def _run(todo: list[str], jobs: int, site: Path) -> list[str]:
     """Runs entries in processes of their own; those that broke."""
     broken = []
     with ProcessPoolExecutor(max(1, min(jobs, len(todo))), multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[float], str] = {pool.submit(run, name): name for name in todo}
+        running: dict[Future[float], str] = {pool.submit(run, name, site): name for name in todo}
         for done, future in enumerate(as_completed(running), start=1):
             name = running[future]
             try:

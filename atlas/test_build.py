@@ -31,13 +31,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tiny_colour.py").write_text('COLOUR = "--train"\n')
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(build, "HERE", tmp_path)
-    monkeypatch.setattr(build, "SITE", tmp_path / "site")
     return tmp_path
 
 
 def test_a_result_is_read_back_as_it_was(folder: Path) -> None:
-    assert build.run("tiny") >= 0
-    plate = build.plate("tiny")
+    assert build.run("tiny", folder) >= 0
+    plate = build.plate("tiny", folder)
     assert plate.verdict == f"{SEEDS - 1} of {SEEDS} seeds"
     assert plate.numbers == {"seed": [float(seed) for seed in range(SEEDS)]}
     assert plate.code == SCRIPT
@@ -48,10 +47,10 @@ def test_a_result_is_read_back_as_it_was(folder: Path) -> None:
 
 
 def test_another_text_is_another_result(folder: Path) -> None:
-    before = build.kept("tiny")
-    assert build.kept("tiny") == before
+    before = build.kept("tiny", folder)
+    assert build.kept("tiny", folder) == before
     (folder / "tiny_colour.py").write_text('COLOUR = "--dev"\n')
-    after = build.kept("tiny")
+    after = build.kept("tiny", folder)
     assert after != before
     (folder / "tiny.py").write_text(SCRIPT + "\n")
-    assert build.kept("tiny") not in (before, after)
+    assert build.kept("tiny", folder) not in (before, after)

@@ -60,9 +60,26 @@ PLATES = [
 def test_findings_come_first_and_count_what_holds() -> None:
     page = gallery_page("The atlas", PLATES, version="1.2.3")
     assert (
-        "3 of 4 claims hold in at least nine of ten seeds, 1 of them with a reservation; 1 does not hold as stated."
-        in page
-    )
+        "3 of 4 claims hold in at least nine of ten seeds, 1 of them with a reservation, which is measured too; "
+        '1 does not hold as stated: <a href="#three">About three</a>.'
+    ) in page
+    tiles = re.findall(r"<dd>([^<]*)</dd><dt>([^<]*)</dt>", page)
+    assert tiles == [
+        ("3 of 4", "claims hold"),
+        ("2", "hold as they stand"),
+        ("1", "hold, with a reservation"),
+        ("1", "does not hold as stated"),
+    ]
+    contents = re.search(r'<nav class="themes".*?</nav>', page)
+    assert contents is not None
+    assert re.findall(r'href="#([^"]*)"', contents[0]) == ["group-0", "one", "three", "four", "group-1", "two"]
+    assert re.findall(r'<span class="(\w+)" title="[^"]*">([^<]*)</span>', contents[0]) == [
+        ("finished", "holds"),
+        ("failed", "refuted"),
+        ("finished", "holds"),
+        ("running", "holds, but"),
+    ]
+    assert "Measured, 10 seeds" in page
     assert page.index("Every claim") < page.index('id="one"') < page.index('id="three"') < page.index('id="two"')
     assert page.count("does not hold as stated: 8 of 10 seeds") == 1
     assert "holds: 9 of 10 seeds" in page

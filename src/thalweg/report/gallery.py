@@ -4,7 +4,8 @@
 ...               {"turns": [18.0] * 10}, figure, code=script)
 >>> write("site/index.html", gallery_page("The atlas", [plate], version="0.1.0"))
 
-Findings stand first; plates of one group stand together, in the order in which their groups first appear.
+Findings stand first: how many claims hold, then the contents by group, then a row for each. Plates of one group stand
+together, in the order in which their groups first appear.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from thalweg.errors import InputError
 from thalweg.report.figure import Figure
 from thalweg.report.markup import Linked, Shown, number, table, text
 from thalweg.report.page import document
+from thalweg.report.program import program
 from thalweg.report.sheet import Section, Sheet, section
 
 ENOUGH = 0.9
@@ -84,15 +86,23 @@ def gallery_page(name: str, plates: Sequence[Plate], *, version: str = "") -> st
 
 
 def _findings(plates: Sequence[Plate]) -> Section | None:
-    """The answer in a sentence, then a row for each claim."""
+    """The answer in numbers and a sentence, then the contents by group, then a row for each claim."""
     proven = sum(plate.proven for plate in plates)
     reserved = sum(plate.proven and bool(plate.but) for plate in plates)
-    failed = len(plates) - proven
+    failed = [plate for plate in plates if not plate.proven]
     said = f"{proven} of {len(plates)} claims hold in at least nine of ten seeds"
     if reserved:
-        said += f", {reserved} of them with a reservation"
+        said += f", {reserved} of them with a reservation, which is measured too"
     if failed:
-        said += f"; {failed} do{'es' if failed == 1 else ''} not hold as stated"
+        links = ", ".join(f'<a href="#{text(plate.key)}">{text(plate.title)}</a>' for plate in failed)
+        said += f"; {len(failed)} do{'es' if len(failed) == 1 else ''} not hold as stated: {links}"
+    counts = (
+        ("big", f"{proven} of {len(plates)}", "claims hold"),
+        ("", str(proven - reserved), "hold as they stand"),
+        ("", str(reserved), "hold, with a reservation"),
+        ("", str(len(failed)), f"do{'es' if len(failed) == 1 else ''} not hold as stated"),
+    )
+    tiles = "".join(f'<div class="tile {kind}"><dd>{much}</dd><dt>{what}</dt></div>' for kind, much, what in counts)
     rows = [
         [
             Linked(plate.title, f"#{plate.key}"),
@@ -105,7 +115,22 @@ def _findings(plates: Sequence[Plate]) -> Section | None:
     ]
     head = ["claim", "holds in", "verdict", "about", "in a sentence"]
     claims = f'<div class="claims">{table("Every claim", head, rows)}</div>'
-    return section("Findings", "findings", f"<p>{said}.</p>", claims)
+    told = f'<dl class="tiles counts">{tiles}</dl><p>{said}.</p>'
+    return section("Findings", "findings", told, _contents(plates), claims)
+
+
+def _contents(plates: Sequence[Plate]) -> str:
+    """A list of links for each group, with what became of each claim."""
+    lists = []
+    for at, group in enumerate(dict.fromkeys(plate.group for plate in plates)):
+        items = "".join(
+            f'<li><a href="#{text(plate.key)}">{text(plate.title)}</a> <span class="{_colour(plate)}" '
+            f'title="{text(_word(plate))}">{_mark(plate)}</span></li>'
+            for plate in plates
+            if plate.group == group
+        )
+        lists.append(f'<div class="card"><h3><a href="#group-{at}">{text(group)}</a></h3><ul>{items}</ul></div>')
+    return f'<nav class="themes" aria-label="Contents">{"".join(lists)}</nav>'
 
 
 def _word(plate: Plate) -> str:
@@ -114,24 +139,34 @@ def _word(plate: Plate) -> str:
     return "holds, with a reservation" if plate.but else "holds"
 
 
+def _mark(plate: Plate) -> str:
+    """The verdict in a word."""
+    return ("holds, but" if plate.but else "holds") if plate.proven else "refuted"
+
+
+def _colour(plate: Plate) -> str:
+    return "failed" if not plate.proven else "running" if plate.but else "finished"
+
+
 def _plate(sheet: Sheet, plate: Plate) -> str:
-    colour = "failed" if not plate.proven else "running" if plate.but else "finished"
-    state = f'<span class="status {colour}">{text(_word(plate))}: {text(plate.verdict)}</span>'
+    state = f'<span class="status {_colour(plate)}">{text(_word(plate))}: {text(plate.verdict)}</span>'
     source = f" <em>{text(plate.source)}.</em>" if plate.source else ""
     figure = replace(plate.figure, key=plate.key, title=plate.title)
     rows = [_row(what, values) for what, values in plate.numbers.items()]
-    measured = table("Measured", ["number", "mean", "± sd", "least", "most"], rows, sortable=False)
-    but = f'<p class="notice">{text(plate.but)}</p>' if plate.but else ""
+    several = f"Measured, {len(plate.holds)} seeds"
+    measured = table(several, ["number", "mean", "± sd", "least", "most"], rows, sortable=False)
+    but = f'<p class="notice"><strong>But:</strong> {text(plate.but)}</p>' if plate.but else ""
     took = f", {number(plate.seconds, digits=2)} s" if math.isfinite(plate.seconds) else ""
     lines = plate.code.count("\n")
     code = (
         f'<details><summary>The program: {text(plate.file)} ({lines} lines{took})</summary><div class="card">'
-        f"<pre>{text(plate.code)}</pre></div></details>"
+        f'<pre class="program" tabindex="0">{program(plate.code)}</pre></div></details>'
         if plate.code
         else ""
     )
+    key = text(plate.key)
     return (
-        f'<article class="plate" id="{text(plate.key)}"><h3>{text(plate.title)} {state}</h3>'
+        f'<article class="plate" id="{key}"><h3><a class="self" href="#{key}">{text(plate.title)}</a> {state}</h3>'
         f"<p>{text(plate.claim)}{source}</p>{but}"
         f'<div class="beside">{sheet.chart(figure, bare=True)}{measured}</div>{code}</article>'
     )
