@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "thalweg"
 
 FLOORS = [
-    {"errors", "files"},
+    {"errors", "files", "wording"},
     {"cache"},
     {"rules", "schedules", "initializers", "data", "models", "gradcheck", "surfaces", "train", "history", "averages"},
     {"engines", "monitors", "diagnose", "search"},

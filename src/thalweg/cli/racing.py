@@ -17,6 +17,7 @@ from rich.table import Table
 from thalweg.cli.progress import clock
 from thalweg.cli.show import output
 from thalweg.experiments.watcher import Watcher
+from thalweg.wording import rounded
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -172,8 +173,7 @@ def _interval(values: list[float | None], digits: int) -> str:
 def _number(value: Any, digits: int) -> str:
     if not isinstance(value, float | int):
         return "–" if value is None else str(value)
-    shown = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if "e+" in shown and abs(value) < 1e7 else shown
+    return rounded(value, digits)
 
 
 def short(result: dict[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from rich.table import Table
 from thalweg.cli.progress import clock
 from thalweg.cli.show import NAMES, output, shown
 from thalweg.experiments.tuning.folder import StudyFolder
-from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import Event
 from thalweg.experiments.watcher import Watcher
+from thalweg.wording import counted
 
 HEADINGS = {"size": "weights", "time": "ms for 1,000 rows"}
 

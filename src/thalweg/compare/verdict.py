@@ -28,6 +28,7 @@ import numpy as np
 
 from thalweg.compare.paired import Estimate, better, holm, mean_difference, mean_of, sign_flip
 from thalweg.errors import InputError
+from thalweg.wording import listed, rounded
 
 GAMMA = 0.75
 LEVEL = 0.05
@@ -203,11 +204,11 @@ def _said(verdict: Verdict, level: float) -> list[str]:
     beaten = [duel.worse for duel in duels if duel.differ]
     result = f"{verdict.what}: {_result(leader, verdict)} over {leader.seeds} seeds"
     if not beaten:
-        said = [f"{leader.rule} can't be told from {_listed(verdict.tied)}, {untold}; {result}."]
+        said = [f"{leader.rule} can't be told from {listed(verdict.tied)}, {untold}; {result}."]
     elif verdict.tied:
-        said = [f"{leader.rule} beat {_listed(beaten)}; from {_listed(verdict.tied)} it can't be told; {result}."]
+        said = [f"{leader.rule} beat {listed(beaten)}; from {listed(verdict.tied)} it can't be told; {result}."]
     else:
-        said = [f"{leader.rule} was best, it beat {_listed(beaten)}; {result}."]
+        said = [f"{leader.rule} was best, it beat {listed(beaten)}; {result}."]
     if leader.seeds < enough:
         said.append(f"With {leader.seeds} seeds no difference can be shown: run at least {enough}.")
     for duel in duels:
@@ -234,15 +235,5 @@ def _result(standing: Standing, verdict: Verdict) -> str:
 
 
 def _estimate(estimate: Estimate, digits: int) -> str:
-    value, low, high = (_number(number, digits) for number in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (rounded(number, digits) for number in (estimate.value, estimate.low, estimate.high))
     return value if math.isnan(estimate.low) else f"{value} [{low}, {high}]"
-
-
-def _number(value: float, digits: int) -> str:
-    shown = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if "e+" in shown and abs(value) < 1e7 else shown
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -27,8 +27,9 @@ from thalweg.data.columns import (
     encoder_to_dict,
 )
 from thalweg.data.sources.table import as_frame
-from thalweg.data.wording import in_words, nearest
+from thalweg.data.wording import in_words
 from thalweg.errors import InputError
+from thalweg.wording import nearest
 
 if TYPE_CHECKING:
     import polars

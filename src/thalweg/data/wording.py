@@ -2,16 +2,17 @@
 
 >>> in_words(["size", "town"]), rows_in_words([2, 4])
 ('"size", "town"', 'rows 3, 5')
->>> nearest("Prize", ["size", "price"])
-'price'
+>>> no_column("Prize", ["size", "price"], where="houses.csv")
+'houses.csv has no column "Prize": did you mean "price"?'
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+
+from thalweg.wording import meant
 
 MOST_NAMES = 8
 
@@ -29,15 +30,7 @@ def rows_in_words(rows: Sequence[int] | np.ndarray) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {numbers}{more}"
 
 
-def nearest(name: str, there: Iterable[str]) -> str | None:
-    """The name that was probably meant, in any case of its letters; None if there is none like it."""
-    by_lower = {other.lower(): other for other in there}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return by_lower[near[0]] if near else None
-
-
 def no_column(name: str, there: Sequence[str], *, where: str) -> str:
     """That a column is not there, and which was probably meant."""
-    near = nearest(name, there)
-    hint = f'did you mean "{near}"?' if near else f"choose among {in_words(there)}"
+    hint = meant(name, there, otherwise=f"choose among {in_words(there)}")
     return f'{where} has no column "{name}": {hint}'

@@ -8,7 +8,6 @@ A table for each kind of thing; a name that is not in it is answered with those 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.train import L2, Batches, Hook, MaxNorm, Objective, ProximalL1, Weighted, balanced_weights
 from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from thalweg.wording import meant
 
 if TYPE_CHECKING:
     from thalweg.data import Preprocessor
@@ -45,9 +45,7 @@ def look_up(name: str, table: Mapping[str, Any], kind: str) -> Any:
     """``table[name]``, or one sentence with the names there are."""
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"choose among {', '.join(sorted(table))}"
-    raise InputError(f'there is no {kind} "{name}": {hint}')
+    raise InputError(f'there is no {kind} "{name}": {meant(name, sorted(table))}')
 
 
 def build_device(name: str, local: int | None = None) -> torch.device:

@@ -13,7 +13,6 @@ InputError: there is no setting "epoch": did you mean "epochs"?
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from thalweg.errors import InputError
+from thalweg.wording import meant
 
 Number = int | float | bool | str | list[float]
 
@@ -248,10 +248,7 @@ def _sentence(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in fault["loc"] if part not in ("int", "float", "str", "bool"))
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, Spec.model_fields, n=1, cutoff=0.5)
-        return f'there is no setting "{key}"' + (
-            f': did you mean "{near[0]}"?' if near else ": see thalweg train --help"
-        )
+        return f'there is no setting "{key}": {meant(key, Spec.model_fields, otherwise="see thalweg train --help")}'
     if fault["type"] == "missing":
         return f'the setting "{key}" is missing: {Spec.model_fields[key].description}'
     if fault["type"] == "value_error":

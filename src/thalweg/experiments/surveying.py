@@ -31,6 +31,7 @@ from thalweg.surfaces.expression import as_javascript, surface_of
 from thalweg.surfaces.functions import SURFACES, Point, Surface
 from thalweg.surfaces.noise import JAVASCRIPT
 from thalweg.surfaces.quadratics import Quadratic, centred, measured_contraction, measured_limit, quadratic
+from thalweg.wording import listed
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -272,11 +273,6 @@ def _sentence(walkers: Sequence[Walker], steps: int, *, noisy: bool) -> str:
         off = max(abs(ratio - 1) for _, ratio in held)
         what = "limits" if len(held) > 1 else "limit"
         ones = "ones" if len(held) > 1 else "one"
-        who = _listed([name for name, _ in held])
+        who = listed([name for name, _ in held])
         said += f" Measured, the {what} of {who} equal{'s' * (len(held) == 1)} the exact {ones} to {100 * off:.1g} %."
     return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

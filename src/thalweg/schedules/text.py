@@ -9,12 +9,12 @@ InputError: there is no schedule "cosin": did you mean "cosine"?
 from __future__ import annotations
 
 import ast
-import difflib
 from typing import Any
 
 from thalweg.errors import InputError
 from thalweg.schedules.schedule import Schedule
 from thalweg.schedules.shapes import SHAPES
+from thalweg.wording import meant
 
 LONGEST_TEXT = 2000
 
@@ -55,9 +55,7 @@ def _read(node: ast.expr, text: str) -> Any:
             raise InputError(f'"{text}": >> joins two schedules, * multiplies a schedule by a number')
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
             if name not in SHAPES:
-                near = difflib.get_close_matches(name, SHAPES, n=1)
-                hint = f'did you mean "{near[0]}"?' if near else f"choose among {', '.join(SHAPES)}"
-                raise InputError(f'there is no schedule "{name}": {hint}')
+                raise InputError(f'there is no schedule "{name}": {meant(name, SHAPES)}')
             given = {str(keyword.arg): _read(keyword.value, text) for keyword in keywords}
             try:
                 return SHAPES[name](*(_read(argument, text) for argument in arguments), **given)

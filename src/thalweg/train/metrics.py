@@ -13,7 +13,6 @@ All sums are float64. Where a metric has no meaning (R² of a constant, AUC of o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from thalweg.errors import InputError
+from thalweg.wording import listed, meant
 
 Measure = Callable[[Tensor, Tensor, Tensor | None], float]
 
@@ -131,11 +131,11 @@ def metric(name: str, *, task: str | None = None) -> Metric:
     fitting = [known for known, row in METRICS.items() if task is None or task in row.tasks]
     if name in fitting:
         return METRICS[name]
-    choose = f"choose among {', '.join(fitting)}"
     if name in METRICS:
-        raise InputError(f'the metric "{name}" is for {" and ".join(METRICS[name].tasks)}, not for {task}: {choose}')
-    near = difflib.get_close_matches(name, fitting, n=1)
-    raise InputError(f'there is no metric "{name}": ' + (f'did you mean "{near[0]}"?' if near else choose))
+        raise InputError(
+            f'the metric "{name}" is for {listed(METRICS[name].tasks)}, not for {task}: choose among {", ".join(fitting)}'
+        )
+    raise InputError(f'there is no metric "{name}": {meant(name, fitting)}')
 
 
 def higher_is_better(name: str) -> bool:

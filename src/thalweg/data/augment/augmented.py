@@ -13,7 +13,6 @@ doubles what photographs show and ruins digits and letters, so it is never chose
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -26,6 +25,7 @@ from thalweg.data.augment.geometry import Crop, Elastic, Flip, Geometric, Rotate
 from thalweg.data.augment.values import Brightness, Contrast, Cutout, Mixup, Noise
 from thalweg.data.batches import mixed
 from thalweg.errors import InputError
+from thalweg.wording import meant
 
 STEPS: Mapping[str, type[Step]] = {
     kind.name: kind
@@ -71,9 +71,7 @@ def parse(words: Sequence[str]) -> tuple[Step, ...]:
         if name == "standard" and strength is None:
             continue
         if name not in STEPS:
-            near = difflib.get_close_matches(name, [*STEPS, "standard"], n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"choose among standard, {', '.join(STEPS)}"
-            raise InputError(f'there is no augmentation "{name}": {hint}')
+            raise InputError(f'there is no augmentation "{name}": {meant(name, ["standard", *STEPS])}')
         if name in named:
             raise InputError(f"the augmentation {name} is named twice: once is enough")
         named[name] = STEPS[name](None if strength is None else _number(word, strength))

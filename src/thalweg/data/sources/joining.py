@@ -17,8 +17,9 @@ import numpy as np
 from thalweg.data.dataset import DEV, TRAIN, Data, type_in_words
 from thalweg.data.sources.reading import Raw
 from thalweg.data.targets import read_more
-from thalweg.data.wording import in_words, nearest
+from thalweg.data.wording import in_words
 from thalweg.errors import InputError
+from thalweg.wording import nearest
 
 if TYPE_CHECKING:
     import polars

@@ -20,8 +20,9 @@ import torch
 from thalweg.data.dataset import Data
 from thalweg.data.sources import arrays, images, several, table
 from thalweg.data.sources.bundled import BUNDLED, load_bundled
-from thalweg.data.wording import in_words, nearest, no_column
+from thalweg.data.wording import in_words, no_column
 from thalweg.errors import InputError
+from thalweg.wording import nearest
 
 if TYPE_CHECKING:
     import polars

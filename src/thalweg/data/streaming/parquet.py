@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from thalweg.data.streaming.footer import read_footer
 from thalweg.data.streaming.source import SPAN_BYTES, Columns, Span, spans_of
-from thalweg.data.wording import in_words, nearest
+from thalweg.data.wording import in_words, no_column
 from thalweg.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class ParquetSource:
         where = str(self.paths[0])
         for column in (weights, *drop):
             if column is not None and column not in self.schema:
-                raise InputError(_no_column(where, column, list(self.schema)))
+                raise InputError(no_column(column, list(self.schema), where=where))
         if target is None:
             raise InputError(
                 f"{where}: which column is to be predicted? Name the target, one of {in_words(list(self.schema))}"
             )
         if target not in self.schema:
-            raise InputError(_no_column(where, target, list(self.schema)))
+            raise InputError(no_column(target, list(self.schema), where=where))
         if target in drop or target == weights:
             raise InputError(f'the target "{target}" is also a column to leave out or of weights: name different ones')
         self.target, self.weights = target, weights
@@ -135,13 +135,6 @@ def _kind(dtype: polars.DataType) -> str:
 
     texts = isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
     return "number" if dtype.is_numeric() else "text" if texts else str(dtype).lower()
-
-
-def _no_column(where: str, name: str, there: list[str]) -> str:
-    near = nearest(name, there)
-    return f'{where} has no column "{name}": ' + (
-        f'did you mean "{near}"?' if near else f"choose among {in_words(there)}"
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,9 +24,9 @@ from thalweg.experiments.racing.plan import RacePlan
 from thalweg.experiments.racing.problem import Problem
 from thalweg.experiments.racing.protocol import Race, Stopped, run_race
 from thalweg.experiments.stopping import interruptible
-from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.watcher import Watcher
 from thalweg.report.race import Problem as Judged
+from thalweg.wording import counted
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ of the rule, or ``model.NAME``, an argument of the user's own function that make
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from thalweg.experiments.own_module import is_own
 from thalweg.experiments.spec import Spec
 from thalweg.search.dimensions import Choices, Dimension, Range, Value
 from thalweg.search.space import Space
+from thalweg.wording import meant
 
 ONE_FOR_ALL = {
     "data", "target", "task", "delimiter", "drop", "dev", "test", "split", "split_column", "groups", "time", "weights", "folds",
@@ -151,9 +151,8 @@ def _check_known(spec: Spec, space: Space) -> None:
     known = sorted((Spec.model_fields.keys() | options | {"layers", *BETAS}) - ONE_FOR_ALL - {"params"})
     for name in space:
         if name not in known and not name.startswith(OF_MODEL):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else "a space has settings of a run, layers, beta1, beta2 and"
-            hint += "" if near else f" what {spec.rule} takes"
+            there = f"a space has settings of a run, layers, beta1, beta2 and what {spec.rule} takes"
+            hint = meant(name, known, otherwise=there)
             raise InputError(f'there is no hyperparameter "{name}" of {spec.model} and {spec.rule}: {hint}')
 
 

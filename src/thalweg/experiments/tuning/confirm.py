@@ -25,10 +25,10 @@ from thalweg.experiments.page import evidence_of, write_page
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.engine import Laboratory
 from thalweg.experiments.tuning.folder import StudyFolder
-from thalweg.experiments.tuning.stated import counted
 from thalweg.experiments.tuning.trainer import ABOVE, Ended, Event, Job, score_of, train_job
 from thalweg.search import refit
 from thalweg.train import evaluate
+from thalweg.wording import counted
 
 FRESH = 1000
 """Added to the seed of the search: no trial has seen those from here on."""

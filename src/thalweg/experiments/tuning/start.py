@@ -45,13 +45,14 @@ from thalweg.experiments.tuning.objectives import COSTS, Costs, directions, fron
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.record import write_study_page
 from thalweg.experiments.tuning.rungs import Rungs
-from thalweg.experiments.tuning.stated import counted, stated
+from thalweg.experiments.tuning.stated import stated
 from thalweg.experiments.tuning.study import Study
 from thalweg.experiments.tuning.trainer import Event
 from thalweg.experiments.tuning.workers import Workers
 from thalweg.experiments.watcher import Watcher
 from thalweg.search.brains import with_optuna
 from thalweg.search.space import Space
+from thalweg.wording import counted
 
 if TYPE_CHECKING:
     from thalweg.data import Data, Stream

@@ -2,19 +2,16 @@
 
 >>> stated(Spec(data="digits", epochs=9), Plan(trials=64), Space.parse({"lr": "1e-4..1:log"}), new=False)
 ['Searching lr in 0.0001..1.0:log.', '64 trials of at most 9 passes: about 182 passes, for after passes 1 and 3 …']
->>> counted(1, "fresh seed")
-'1 fresh seed'
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.tuning.plan import Plan
 from thalweg.experiments.tuning.rungs import Rungs
 from thalweg.search.samplers import Grid, Random
 from thalweg.search.space import Space
+from thalweg.wording import counted, listed
 
 MANY = 10_000
 """Points of a grid that nobody tries."""
@@ -39,7 +36,7 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
         trials = min(trials, sampler.size)
     if isinstance(sampler, Random) and sampler.block > 1:
         said.append(
-            f"Every {sampler.block} trials in a row share {_listed(sampler.shared)}, drawn evenly, and train as one program."
+            f"Every {sampler.block} trials in a row share {listed(sampler.shared)}, drawn evenly, and train as one program."
         )
     if len(plan.objectives) > 1:
         said.append(_aims(spec, plan))
@@ -47,7 +44,7 @@ def stated(spec: Spec, plan: Plan, space: Space, *, new: bool) -> list[str]:
     cost = f"{counted(trials * spec.epochs, 'pass', 'passes')} over the training part"
     if plan.pruner == "halving" and rungs.passes:
         after = "pass" if len(rungs.passes) == 1 else "passes"
-        cost = f"about {rungs.cost(trials):,} passes, for after {after} {_listed(rungs.passes)} the best third goes on"
+        cost = f"about {rungs.cost(trials):,} passes, for after {after} {listed(rungs.passes)} the best third goes on"
     if plan.pruner == "median":
         cost += " at most, for the worse half ends early"
     said.append(f"{counted(trials, 'trial')} of at most {counted(spec.epochs, 'pass', 'passes')}: {cost}.")
@@ -69,19 +66,9 @@ def _aims(spec: Spec, plan: Plan) -> str:
     return f"Objectives: {', '.join(names)}; {plan.objectives[0]} names the best pass and the best trial. {early}"
 
 
-def _listed(passes: Sequence[object]) -> str:
-    *first, last = map(str, passes)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def shown(text: object) -> str:
     """A range or choices as the user would write them."""
     return f"[{', '.join(map(str, text))}]" if isinstance(text, list) else str(text)
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun: ``1 trial``, ``1,024 passes``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def given_too(spec: Spec, space: Space) -> list[tuple[str, object]]:
