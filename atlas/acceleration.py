@@ -54,15 +54,18 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     steps = {name: np.array([arrival(one) for one in rows]) for name, rows in found.items()}
     numbers = {f"steps to a ten-thousandth of the loss, {name}": values.tolist() for name, values in steps.items()}
     holds = (10 * np.maximum(steps["momentum"], steps["Nesterov"]) < steps["SGD"]).tolist()
-    lines = zip(found.items(), COLOURS, strict=False)
     drawn = picture(
-        "SGD needs steps in proportion to the ratio κ of the curvatures, momentum and Nesterov to its root.",
-        *(curve(name, range(1, 401), rows[:, :400], colour) for (name, rows), colour in lines),
+        "SGD needs steps in proportion to the ratio κ of the curvatures, momentum and Nesterov to its root. Momentum with the "
+        "rate that ends soonest first leaps up.",
+        *(
+            curve(name, range(1, 401), rows[:, :400], colour)
+            for (name, rows), colour in zip(found.items(), COLOURS, strict=False)
+        ),
         x="step",
-        y=axis("loss over its first value", log=True, range=[-5, 1]),
+        y=axis("loss over its first value", log=True, range=[-5, 4.2]),
     )
-    sooner, faster = sum(steps["NAdam"] < steps["Adam"]), sum(steps["Nesterov"] < steps["momentum"])
-    but = f"Inside Adam looking ahead is no gain here: NAdam is first in {sooner} of {len(seeds)} seeds, Nesterov in {faster}."
+    but = f"Inside Adam looking ahead is no gain here: NAdam is first in {sum(steps['NAdam'] < steps['Adam'])} of {len(seeds)} "
+    but += f"seeds, Nesterov in {sum(steps['Nesterov'] < steps['momentum'])}."
     return Shown(holds, numbers, drawn, but)
 
 

@@ -19,7 +19,7 @@ from thalweg.population import Member, train_population
 from thalweg.report.figure import axis
 
 SCALES = (0.01, 0.03, 0.1, 0.3, 1.0)
-RATES = (0.03, 0.1, 0.3)
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 GOAL = 0.9
 
 
@@ -43,7 +43,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         np.array([passes(seed, norm, rates=rates, epochs=epochs) for seed in seeds]) for norm in (None, "batch")
     )
     figure = picture(
-        "Passes until 90 % of the dev digits are right, by the scale of the first weights, each at the best of three learning "
+        "Passes until 90 % of the dev digits are right, by the scale of the first weights, each at the best of five learning "
         "rates. With batch norm the scale hardly matters; without it few scales are good. The top line is never.",
         curve("without", np.array(SCALES), plain, "--train"),
         curve("batch norm", np.array(SCALES), normed, "--dev"),
@@ -54,7 +54,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     means = plain.mean(axis=1), normed.mean(axis=1)
     best = plain.min(axis=1), normed.min(axis=1)
     return Shown(
-        ((means[1] < means[0]) & (failed[1] < failed[0])).tolist(),
+        ((best[1] <= best[0]) & (2 * means[1] < means[0]) & (failed[1] < failed[0])).tolist(),
         {"passes, mean over scales, without": means[0], "passes, mean over scales, batch norm": means[1],
          "scales of 5 from which it never gets there, without": failed[0],
          "scales of 5 from which it never gets there, batch norm": failed[1],
@@ -67,8 +67,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 
 ENTRY = Entry(
     "Batch normalisation", "Signals",
-    "With batch norm, z ← γ (z − μ)/σ + β before each activation, training is faster and depends little on the scale of the "
-    "first weights.",
+    "With batch norm, z ← γ (z − μ)/σ + β before each activation, nine of ten dev digits are right after half as many passes, "
+    "in the mean over first weights of σ = 0.01 to 1, each at its best α, and from more of these scales at all.",
     "Ioffe & Szegedy 2015, arXiv 1502.03167", show,
 )  # fmt: skip
 

@@ -49,11 +49,11 @@ def kept(name: str, site: Path) -> Path:
 
 
 def run(name: str, site: Path) -> float:
-    """Runs one entry in full and keeps what it found; the seconds it took."""
+    """Runs one entry in full and keeps what it found; the seconds of one core that it took."""
     path = kept(name, site)  # a script that is edited while it runs has not been run
-    began = time.perf_counter()
+    began = time.process_time()
     shown = measure(entry(name), range(SEEDS), small=False)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     result = {
         "holds": [bool(one) for one in shown.holds],
         "numbers": {what: [float(one) for one in values] for what, values in shown.numbers.items()},

@@ -18,6 +18,8 @@ from thalweg.surfaces import Surface
 COLOURS = ("--train", "--dev", "--accent", "--layer-0", "--good", "--bad", "--layer-6", "--batch")
 MOST = 400
 """Points of a curve: what a screen shows."""
+FEW = 16
+"""Up to so many points each is marked: a line between measurements is not itself measured."""
 
 Traces = list[dict[str, Any]]
 
@@ -44,8 +46,9 @@ def curve(
     kept = np.unique(np.linspace(0, len(across) - 1, min(len(across), MOST)).round().astype(int))
     across, values = across[kept], values[:, kept]
     middle = {
-        "type": "scatter", "mode": "lines", "name": name, "x": across, "y": np.median(values, axis=0),
-        "line": {"color": colour, "width": width, "dash": dash}, "showlegend": legend,
+        "type": "scatter", "mode": "lines+markers" if len(across) <= FEW else "lines", "name": name, "x": across,
+        "y": np.median(values, axis=0), "line": {"color": colour, "width": width, "dash": dash},
+        "marker": {"color": colour, "size": 5}, "showlegend": legend,
     }  # fmt: skip
     if len(values) == 1:
         return [middle]

@@ -44,7 +44,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     pairs = [(trained(seed, 0.0, epochs), trained(seed, 1 - KEEP, epochs)) for seed in seeds]
     plain, dropped = (np.array([pair[which] for pair in pairs]) for which in (0, 1))  # (seeds, train | dev, epochs)
     ends, best = (plain[:, 1, -1], dropped[:, 1, -1]), (plain[:, 1].min(axis=1), dropped[:, 1].min(axis=1))
-    shifts = [shift(seed) for seed in seeds]
+    heart, shifts = (plain[:, 0, -1], dropped[:, 0, -1]), [shift(seed) for seed in seeds]
     passes = np.arange(1, epochs + 1)
     figure = picture(
         "Without dropout the training loss falls towards 0 while the dev loss rises again; with it both stay together. "
@@ -57,8 +57,9 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     )  # fmt: skip
     closer = int((best[1] < best[0]).sum())
     return Shown(
-        ((ends[1] < ends[0]) & (np.array(shifts) < 5 / MASKS**0.5)).tolist(),
-        {"dev loss at the end, no dropout": ends[0], "dev loss at the end, dropout": ends[1],
+        ((heart[0] < heart[1] / 2) & (ends[1] < ends[0]) & (np.array(shifts) < 5 / MASKS**0.5)).tolist(),
+        {"training loss at the end, no dropout": heart[0], "training loss at the end, dropout": heart[1],
+         "dev loss at the end, no dropout": ends[0], "dev loss at the end, dropout": ends[1],
          "dev loss of the best pass, no dropout": best[0], "dev loss of the best pass, dropout": best[1],
          "mean over masks − output, in standard deviations": shifts},
         figure,
@@ -69,8 +70,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 
 ENTRY = Entry(
     "Dropout", "Against overfitting",
-    "Dropout keeps a large net from learning its few rows by heart, and the inverted form (mask/keep) changes no layer's "
-    "expected output, so nothing is to be done at test time.",
+    "Dropout keeps a large net from learning its few rows by heart, so that it ends at a lower dev loss; and the inverted "
+    "form (mask/keep) changes no layer's expected output, so nothing is to be done at test time.",
     "Srivastava et al. 2014, Journal of Machine Learning Research 15", show,
 )  # fmt: skip
 

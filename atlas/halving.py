@@ -70,8 +70,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 
 ENTRY = Entry(
     "Halving", "Hyperparameters",
-    "When the worse two thirds of a population leave after passes 1, 3, 9 its choice is among the best, for a ninth of the "
-    "passes, and better than what those passes buy in full runs.",
+    "When the worse two thirds of a population leave after passes 1, 3, 9 its choice is among the best third, for a ninth of "
+    "the passes, and better than what those passes buy in full runs.",
     "Jamieson & Talwalkar 2016, arXiv 1502.07943", show,
 )  # fmt: skip
 

@@ -25,7 +25,8 @@ def stacked(panels: Mapping[str, Traces], **style: Any) -> tuple[Traces, dict[st
         number = str(row + 1) if row else ""
         top = 1 - row / len(panels)
         axes[f"yaxis{number}"] = {
-            "domain": [top - (1 - GAP) / len(panels), top], "title": {"text": title, "font": {"size": 11}}, **style
+            "domain": [top - (1 - GAP) / len(panels), top], "title": {"text": title, "font": {"size": 11, "color": "--muted"}},
+            "gridcolor": "--line", "zerolinecolor": "--line", "tickfont": {"color": "--muted"}, "automargin": True, **style,
         }  # fmt: skip
         for trace in drawn:
             name = trace.get("name", "")

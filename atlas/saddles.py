@@ -56,7 +56,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     numbers = {f"share of minima, {d} dimensions": minima[:, at].tolist() for at, d in enumerate(dimensions)}
     numbers[f"correlation of height and falling directions, {dimension} dimensions"] = alike.tolist()
     rows = zip(minima[:, 0], minima[:, dimensions.index(8)], alike, strict=True)
-    holds = [bool(one > 0.3 and eight < 0.03 and r > 0.5) for one, eight, r in rows]
+    holds = [bool(abs(one - 0.5) < 0.1 and eight < 0.03 and r > 0.5) for one, eight, r in rows]
     drawn = picture(
         "In one dimension every other flat point is a minimum, in eight hardly one of a hundred.",
         curve("share of minima", dimensions, minima, "--train"),
@@ -69,8 +69,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 ENTRY = Entry(
     "Saddles in many dimensions",
     "The landscape",
-    "In a Gaussian random field half of the flat points are minima in one dimension, fewer than 3 % in eight: the others are "
-    "saddles, and the higher they lie, the larger the share of negative eigenvalues of the Hessian.",
+    "In a Gaussian random field about half of the flat points are minima in one dimension, fewer than 3 % in eight: the "
+    "others are saddles, and the higher they lie, the larger the share of negative eigenvalues of the Hessian.",
     "Dauphin et al. 2014; Bray & Dean 2007",
     show,
 )

@@ -47,6 +47,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     steps = 60 if small else 300
     cases = [(scale, rule) for rule in (SGD, Adam) for scale in ("none", "standard")]
     raw, scaled, adam, helped = (np.array([descent(seed, *case, steps) for seed in seeds]) for case in cases)
+    conditions = [[condition(seed, scale) for seed in seeds] for scale in ("none", "standard")]
     made = [[arrived(losses) for losses in every] for every in (raw, scaled, adam, helped)]
     names = [f"{rule}, {scale}" for rule in ("SGD", "Adam") for scale in (f"raw ({steps + 1}: never)", "scaled")]
     figure = picture(
@@ -58,9 +59,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         x=axis("step (the whole training part)", log=True), y=axis("training loss", log=True, values=raw),
     )  # fmt: skip
     return Shown(
-        [slow > 10 * fast for slow, fast in zip(made[0], made[1], strict=True)],
-        {"condition number, raw": [condition(seed, "none") for seed in seeds],
-         "condition number, scaled": [condition(seed, "standard") for seed in seeds],
+        [slow > 10 * fast and a > 1e4 * b for slow, fast, a, b in zip(*made[:2], *conditions, strict=True)],
+        {"condition number, raw": conditions[0], "condition number, scaled": conditions[1],
          **{f"steps to a loss of {GOAL}, {name}": count for name, count in zip(names, made, strict=True)}},
         figure,
         f"A rule that divides each gradient by its own size forgives much: Adam makes {np.mean(made[2]):.0f} steps on raw "
@@ -70,8 +70,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 
 ENTRY = Entry(
     "Scaled inputs", "Setting up",
-    "Inputs of mean 0 and variance 1 make the cost's contours round: gradient descent reaches the same loss in far fewer "
-    "steps, for their number grows with the condition number.",
+    "Inputs of mean 0 and variance 1 make the cost's contours rounder: the condition number of their second moments falls by a "
+    "factor of more than 10⁴, and gradient descent at its best α reaches the same loss in less than a tenth of the steps.",
     "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp", show,
 )  # fmt: skip
 

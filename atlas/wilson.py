@@ -11,7 +11,7 @@ from claim import Entry, Shown, tell
 from draw import bars, picture
 from thalweg import optim
 
-ROWS = 100
+ROWS, RARER = 100, 0.36
 RULES = {
     "SGD": lambda w: optim.SGD(w, lr=0.02),
     "momentum": lambda w: optim.HeavyBall(w, lr=0.005, beta=0.9),
@@ -26,7 +26,7 @@ ADAPTIVE = ("Adagrad", "RMSprop", "Adam", "NAdam")
 
 def problem(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows x and classes y = ±1: x₁ = y, x₂ = x₃ = 1, then a block of each row's own: one 1 where y = 1, else five."""
-    y = np.where(np.random.default_rng(seed).permutation(ROWS) < 0.64 * ROWS, 1.0, -1.0)
+    y = np.where(np.random.default_rng(seed).permutation(ROWS) < (1 - RARER) * ROWS, 1.0, -1.0)
     x = np.zeros((ROWS, 3 + 5 * ROWS))
     x[:, 0], x[:, 1:3] = y, 1.0
     for row in range(ROWS):
@@ -52,9 +52,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     numbers = {"largest training error of any rule": train.max(axis=1).tolist()}
     numbers |= {f"test error, {name}": rows[:, 1].tolist() for name, rows in found.items()}
     blind = np.array([name in ADAPTIVE for name in RULES])
-    holds = [
-        bool(a.max() == 0 and b[blind].min() > 0.3 and b[~blind].max() == 0) for a, b in zip(train, test, strict=True)
-    ]
+    misled = (train.max(axis=1) == 0) & (np.abs(test[:, blind] - RARER) < 1e-9).all(axis=1)
+    holds = (misled & (test[:, ~blind] == 0).all(axis=1)).tolist()
     drawn = picture(
         "All rules learn the training rows; on new rows the adaptive ones are wrong on the 36 % that are −1.",
         bars("training error", list(RULES), train, "--train"),

@@ -33,7 +33,7 @@ class Plate:
 
     ``key`` is its anchor and the name of its figure. ``holds`` has a verdict for each seed, ``numbers`` for each thing measured
     one value a seed. ``but`` says what is only half true, ``code`` is the program as it ran, ``file`` where it stands and
-    ``seconds`` how long it took.
+    ``seconds`` how long it kept a core busy.
     """
 
     key: str
@@ -156,7 +156,7 @@ def _plate(sheet: Sheet, plate: Plate) -> str:
     several = f"Measured, {len(plate.holds)} seeds"
     measured = table(several, ["number", "mean", "± sd", "least", "most"], rows, sortable=False)
     but = f'<p class="notice"><strong>But:</strong> {text(plate.but)}</p>' if plate.but else ""
-    took = f", {number(plate.seconds, digits=2)} s" if math.isfinite(plate.seconds) else ""
+    took = f", {number(plate.seconds, digits=2)} s on one core" if math.isfinite(plate.seconds) else ""
     lines = plate.code.count("\n")
     code = (
         f'<details><summary>The program: {text(plate.file)} ({lines} lines{took})</summary><div class="card">'
