@@ -128,7 +128,8 @@ def folder(table: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     for name, more in {
         "one": {"rule": "sgd"}, "two": {"rule": "adam"}, "seed": {"seed": 2}, "wide": {"hidden": [7]},
-        "tanh": {"activation": "tanh"},
+        "tanh": {"activation": "tanh"}, "smooth": {"label_smoothing": 0.2}, "weighed": {"class_weights": [1, 2, 3]},
+        "robust": {"scale": "robust"},
     }.items():  # fmt: skip
         start(spec(table, runs=str(runs), name=name, **more), Silent())
     return runs
@@ -149,6 +150,14 @@ class TestRuns:
         )
         assert [stand.name for stand in found.report.starts] == ["start of one", "start of seed"]
 
+    def test_runs_that_learned_by_other_losses_are_told_which_one_is_shown(self, folder: Path) -> None:
+        found = landscape_of_runs(["smooth", "one", "weighed"], folder=str(folder), points=5)
+        smoothing, weights = found.notes
+        assert "is that of smooth, with label smoothing 0.2; one and weighed learned" in smoothing
+        assert "(no label smoothing)" in smoothing
+        assert "with no class weights; weighed learned by another one (class weights [1.0, 2.0, 3.0])" in weights
+        assert found.to_dict()["notes"] == list(found.report.notes) == [smoothing, weights]
+
     @pytest.mark.parametrize(
         ("runs", "sentence"),
         [
@@ -158,6 +167,7 @@ class TestRuns:
             (["one", "wide"], r'not of one architecture: "deep.1.bias" is \(6,\) in .*one and \(7,\) in .*wide'),
             (["one", "tanh"], r"not of one architecture: ReLU in .*one is Tanh in .*tanh"),
             (["one", "nowhere"], "is not a run"),
+            (["one", "robust"], r"one has scale standard and .*robust robust: no loss is common to both"),
         ],
     )
     def test_what_does_not_fit_is_one_sentence(self, folder: Path, runs: list[str], sentence: str) -> None:

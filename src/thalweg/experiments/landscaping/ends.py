@@ -21,7 +21,7 @@ from thalweg.experiments.build import averaged_weights, build_device
 from thalweg.experiments.experiment import Experiment, conduct
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.parts import Prepared, prepare
-from thalweg.experiments.predict import load
+from thalweg.experiments.predict import Predictor, load
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.reading import read
 from thalweg.experiments.spec import Spec
@@ -146,6 +146,7 @@ def of_runs(runs: Sequence[str], *, folder: str) -> tuple[list[End], Experiment,
             raise InputError(
                 f"the run {one.path} was not trained on the data {data.name} as they are now: its loss is unknown on them"
             )
+    _same_scale(folders, predictors)
     device = build_device(predictors[0].spec.device)
     experiments: list[Experiment] = []
     first: Prepared | None = None
@@ -185,13 +186,30 @@ def _same(first: torch.nn.Module, other: torch.nn.Module, where: Folder, there: 
             )
 
 
+def _same_scale(folders: Sequence[Folder], predictors: Sequence[Predictor]) -> None:
+    """Raises ``InputError`` where numbers go into one network, or come out of it, on another scale than at the first."""
+    first, learned = predictors[0].spec, predictors[0].preprocessor.to_dict()
+    for one, predictor in zip(folders, predictors, strict=True):
+        for name in ("scale", "scale_target"):
+            asked, wanted = getattr(predictor.spec, name), getattr(first, name)
+            if asked != wanted and predictor.preprocessor.to_dict() != learned:
+                raise InputError(
+                    f"the run {folders[0].path} has {name} {wanted} and {one.path} {asked}: no loss is common to both, so take "
+                    f"runs that agree in it"
+                )
+
+
 def _layers(model: torch.nn.Module) -> list[str]:
     """The kinds of layers in their order, without those that do nothing where a landscape is measured."""
     kinds = [type(layer) for layer in model.modules()]
     return [kind.__name__ for kind in kinds if kind not in (torch.nn.Dropout, torch.nn.Identity)]
 
 
-def _notes(folders: Sequence[Folder], predictors: Sequence[Any], ends: Sequence[End]) -> list[str]:
+OF_THE_LOSS = ("label_smoothing", "class_weights")
+"""Settings that change what a run made small, on the same data."""
+
+
+def _notes(folders: Sequence[Folder], predictors: Sequence[Predictor], ends: Sequence[End]) -> list[str]:
     notes = []
     learned = [predictor.preprocessor.to_dict() for predictor in predictors]
     others = [one.name for one, what in zip(folders, learned, strict=True) if what != learned[0]]
@@ -200,11 +218,24 @@ def _notes(folders: Sequence[Folder], predictors: Sequence[Any], ends: Sequence[
             f"The data were divided otherwise for {' and '.join(others)} than for {folders[0].name}, whose rows and scaling "
             f"are used for all: some of its dev rows were trained on there."
         )
+    for name in OF_THE_LOSS:
+        given = [getattr(predictor.spec, name) for predictor in predictors]
+        if others := [one.name for one, value in zip(folders, given, strict=True) if value != given[0]]:
+            said = dict.fromkeys(_said(name, value) for value in given if value != given[0])
+            notes.append(
+                f"The loss shown for all is that of {folders[0].name}, with {_said(name, given[0])}; {' and '.join(others)} "
+                f"learned by another one ({', '.join(said)}), so what is lowest here need not be where that ended."
+            )
     if any(not torch.equal(end.start, ends[0].start) for end in ends):
         notes.append("The runs did not start from the same weights, so a barrier between them is to be expected.")
     if any(predictor.spec.pretrain for predictor in predictors):
         notes.append("The runs were pre-trained; the start shown is the one before that.")
     return notes
+
+
+def _said(name: str, value: object) -> str:
+    words = name.replace("_", " ")
+    return f"{words} {value}" if value else f"no {words}"
 
 
 def _device(model: torch.nn.Module) -> torch.device:
