@@ -45,7 +45,7 @@ class Batched:
         self.stacks = Stacks([seat.module for seat in seats])
         device = self.stacks.parameters[0].device
         generators = [torch.Generator(device).manual_seed(seat.member.seed) for seat in seats]
-        self.stacking = Stacking(self.stacks, generators, seed=seats[0].member.seed << 24)
+        self.stacking = Stacking(self.stacks, generators, seed=(seats[0].member.seed << 24) % 2**62)
         try:
             self._build()
         except Unstackable:

@@ -40,7 +40,7 @@ class OneByOne:
         part = seat.member.train
         losses = np.full(-(-len(order) // self.batch_size), np.nan)
         with torch.random.fork_rng(devices=[]):  # the modules' dropout draws from torch's own generator
-            torch.random.default_generator.manual_seed((seat.member.seed << 24) + seat.steps)
+            torch.random.default_generator.manual_seed(((seat.member.seed << 24) + seat.steps) % 2**63)
             for step, rows in enumerate(order.to(part.inputs.device).split(self.batch_size)):
                 loss = float(gradients(part.inputs.index_select(0, rows), part.targets.index_select(0, rows)))
                 losses[step] = loss

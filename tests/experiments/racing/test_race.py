@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import thalweg
+from thalweg.data import load
 from thalweg.errors import InputError
 from thalweg.experiments.racing.folder import Log
 from thalweg.experiments.racing.functions import noisy_quadratic, ravine
@@ -239,6 +240,17 @@ def test_a_module_of_ones_own_is_made_anew_for_each_seed(tmp_path: Path) -> None
     found = thalweg.race(table(), rules=["sgd", "adam"], model=make, runs=str(tmp_path), **settings)
     assert found.result["problems"][0]["metric"] == "accuracy"
     assert len(set(drawn)) > 1  # others were drawn in other processes
+
+
+@pytest.mark.parametrize("layer", [torch.nn.Dropout(0.5), torch.nn.PReLU()], ids=["dropout", "own"])
+def test_twins_seeds_are_not_too_large_for_a_module_of_ones_own(layer: torch.nn.Module) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), layer, torch.nn.Linear(4, 1))
+    spec = Spec(data="the data", model="the model", epochs=1, batch_size=32, clip_norm=None)
+    problem = data_problem(spec, load(table()), model=net)
+    twin = entrants_of(["adam", "adam"])[0]
+    curves = problem.run([twin.candidate({"lr": 0.01}, seed) for seed in (1, 2, 3)])
+    assert curves is not None
+    assert all(math.isfinite(curve.dev[0]) for curve in curves)
 
 
 def test_twins_have_luck_of_their_own_and_others_share_it() -> None:

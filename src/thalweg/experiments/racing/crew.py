@@ -30,7 +30,7 @@ def can_fork() -> bool:
 def shared_out(candidates: Sequence[Candidate], train: Train, on_pass: OnPass, *, processes: int) -> list[Curve] | None:
     """The curves of the candidates, in their order; None where ``on_pass`` stopped it.
 
-    Raises what a process raised as ``InputError``, and ``InputError`` where one was killed.
+    Raises what a process raised as ``InputError``, with the kind of what was none, and ``InputError`` where one was killed.
     """
     shares = [candidates[at::processes] for at in range(min(processes, len(candidates)))]
     context = multiprocessing.get_context("fork")
@@ -82,3 +82,5 @@ def _work(share: Sequence[Candidate], train: Train, pipe: Connection) -> None:
         pipe.send(train(share, tell))
     except InputError as error:
         pipe.send(str(error))
+    except Exception as error:  # a module of the user's own may raise anything, in the middle of a pass
+        pipe.send(f"a run of the race failed: {type(error).__name__}: {' '.join(str(error).split())}")

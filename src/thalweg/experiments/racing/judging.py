@@ -5,7 +5,7 @@
 'adam was best: steps to accuracy 0.964 153 [136, 170] over 10 seeds. It beat sgd (…).'
 
 Two questions are asked of the fresh seeds, by the same test, each at half the level: who reached the target sooner, and who
-ended better.
+ended better. A rule has won that beat all others in one of them, and that nobody beat in the other.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from thalweg.experiments.racing.problem import Curve
 from thalweg.experiments.racing.protocol import Entry, Race
 from thalweg.report.race import UNKNOWN, Arrival, Interval, Learning, Racer
 from thalweg.report.race import Problem as Judged
+from thalweg.wording import listed
 
 MOST_POINTS = 100
 """Of a learning curve on the page."""
@@ -31,23 +32,56 @@ def judged(race: Race, about: str = "") -> Judged:
     """What came of the race, the best rule first."""
     problem = race.problem
     by_time, by_metric = verdict_on_steps(race), verdict_on_metric(race)
-    leading = by_time if by_time is not None and any(one.hits for one in by_time.standings) else by_metric
+    arrived = by_time if by_time is not None and any(one.hits for one in by_time.standings) else None
+    decided, between = won(arrived, by_metric)
+    leading = decided or arrived or by_metric
     racers = {name: _racer(race, name, entry, by_metric) for name, entry in race.entries.items()}
-    beats_all = not leading.tied and any(duel.differ for duel in leading.duels)
-    verdicts = list(by_time.sentences) if by_time is not None else []
-    if leading is by_metric and by_time is not None:
-        verdicts = [f"No rule reached {problem.metric} {race.target:.4g} in {problem.steps:,} steps."]
+    on_steps = [*_at_once(race), *arrived.sentences] if arrived is not None else []
+    if arrived is None and by_time is not None:
+        between = [f"No rule reached {problem.metric} {race.target:.4g} in {problem.steps:,} steps."]
+    said = [*on_steps, *by_metric.sentences] if leading is arrived else [*by_metric.sentences, *on_steps]
     return Judged(
         problem.name,
         problem.metric,
         problem.more,
         about,
         [racers[standing.rule] for standing in leading.standings],
-        [*verdicts, *(one for one in by_metric.sentences if one not in verdicts)],
-        leading.leader if beats_all else "",
+        list(dict.fromkeys([*between, *said])),
+        decided.leader if decided is not None else "",
         race.target,
         problem.steps,
     )
+
+
+def won(sooner: compare.Verdict | None, better: compare.Verdict) -> tuple[compare.Verdict | None, list[str]]:
+    """The verdict, of the two questions, whose leader has won: it beat all others there, and nobody beat it in the other.
+
+    None where nobody has; where the questions speak against each other, with a sentence that says so."""
+    asked = (
+        (sooner, better, "was soonest at the target", "ended better"),
+        (better, sooner, "ended best", "reached the target sooner"),
+    )
+    for one, other, _, _ in asked:
+        if one is not None and not one.tied and not _above(one.leader, other):
+            return one, []
+    for one, other, how, but in asked:
+        if one is not None and not one.tied:
+            above = listed(_above(one.leader, other))
+            return None, [f"{one.leader} {how}, but {above} {but}: which of the two counts is yours to say."]
+    return None, []
+
+
+def _above(rule: str, verdict: compare.Verdict | None) -> list[str]:
+    """Who beats the rule."""
+    return [duel.better for duel in verdict.duels if duel.worse == rule and duel.differ] if verdict is not None else []
+
+
+def _at_once(race: Race) -> list[str]:
+    """A sentence where the target asked nothing of anybody."""
+    times = [(curve, race.steps_to(curve, race.target)) for one in race.entries.values() for curve in one.confirmed]
+    if not all(curve.steps and time == curve.steps[0] for curve, time in times):
+        return []
+    return ["Every run was at the target at its first measurement, so the steps to it say nothing: set a harder goal."]
 
 
 def verdict_on_steps(race: Race) -> compare.Verdict | None:

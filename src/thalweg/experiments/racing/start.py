@@ -18,6 +18,7 @@ from typing import Any
 from thalweg import compare
 from thalweg.errors import InputError
 from thalweg.experiments.racing.folder import Log, RaceFolder
+from thalweg.experiments.racing.functions import FLOOR
 from thalweg.experiments.racing.judging import judged
 from thalweg.experiments.racing.networks import NetworkProblem
 from thalweg.experiments.racing.plan import RacePlan
@@ -27,6 +28,9 @@ from thalweg.experiments.stopping import interruptible
 from thalweg.experiments.watcher import Watcher
 from thalweg.report.race import Problem as Judged
 from thalweg.wording import counted
+
+SHARES = ("accuracy", "balanced_accuracy", "f1", "auc")
+"""Metrics from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def start_race(
     Raises ``InputError`` for what cannot be raced, or where the race of this name is another one, ``RaceStopped`` when the
     user stops it.
     """
+    for one in problems:
+        check_goal(plan.goal, one)
     folder = RaceFolder.of(runs, name, stem)
     with folder.alone():
         _settle(folder, problems, plan)
@@ -82,6 +88,23 @@ def start_race(
         _write_best(folder, races)
         _write_page(folder, plan, result, outcomes, board)
     return folder, result, races
+
+
+def check_goal(goal: float | None, problem: Problem) -> None:
+    """Raises ``InputError`` for a target that no run of the problem can miss, or none can reach."""
+    metric = problem.metric
+    if goal is None:
+        return
+    if metric in SHARES and not 0 < goal <= 1:
+        raise InputError(f"goal is {goal:g}: {metric} is a share, above 0 and at most 1, as in 0.97")
+    if metric == "r2" and goal > 1:
+        raise InputError(f"goal is {goal:g}: r2 is at most 1, as in 0.8")
+    if metric.startswith("log10") and goal < math.log10(FLOOR):
+        raise InputError(f"goal is {goal:g}: {metric} ends at {math.log10(FLOOR):g}, where a race stops looking")
+    if goal < 0 and (
+        metric == "rmse" or (metric == "loss" and isinstance(problem, NetworkProblem) and problem.repeatable)
+    ):
+        raise InputError(f"goal is {goal:g}: {metric} is never below 0, as in 0.1")
 
 
 class _Pacer:
@@ -127,8 +150,9 @@ def stated(problems: Sequence[Problem], plan: RacePlan) -> list[str]:
     for one in problems:
         alone += runs * one.steps * one.pace(plan.entrants[0].candidate({}, plan.seed))
     over = f" on each of {len(problems)} problems" if len(problems) > 1 else ""
+    finalists = min(plan.finalists, plan.trials)
     said = [
-        f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {plan.finalists} finalists on "
+        f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {finalists} finalists on "
         f"{counted(plan.repeats, 'further seed')} and {plan.fresh} fresh ones, the rule as it comes on these too, "
         f"{counted(len(plan.sweep), 'rate')} around the best), {counted(passes, 'pass', 'passes')} in all.",
         f"One run after another would take about {_duration(alone)}; runs of a rule train together where that is faster.",
@@ -265,7 +289,7 @@ def _write_page(
         created=result["created"],
         budget={
             "trials of each rule": f"{plan.trials}, {plan.wide} of them all over its space",
-            "finalists, on further tuning seeds": f"{plan.finalists} on {plan.repeats}",
+            "finalists, on further tuning seeds": f"{min(plan.finalists, plan.trials)} on {plan.repeats}",
             "fresh seeds": plan.fresh,
             "runs of each rule and problem": plan.runs(more=0) // len(plan.entrants),
         },
