@@ -224,12 +224,14 @@ class TestRounds:
             assert [ticket.number for ticket in store.ask(sampler, 3)] == [4, 5, 6]
             assert [ticket.number for ticket in store.ask(sampler, 3)] == [7]
 
-    def test_coarse_to_fine_tells_where_it_looked(self) -> None:
+    def test_coarse_to_fine_looks_closer_with_each_round(self) -> None:
         sampler = CoarseToFine(Space.parse({"x": "0.0..1.0"}), stage=4)
-        story = sampler.story(run_study(lambda values: values["x"], sampler, trials=10).finished)
-        assert story[0] == "round 1: 4 trials in x = 0.0..1.0"
-        assert story[2].startswith("round 3: 2 trials in x = 0.0..0.")
-        assert len(story) == 3
+        finished = run_study(lambda values: values["x"], sampler, trials=10).finished
+        spaces = [sampler.zoomed(finished, rounds)["x"] for rounds in range(3)]
+        assert spaces[0].text == "0.0..1.0"
+        assert spaces[2].text.startswith("0.0..0.") and len({space.text for space in spaces}) == 3
+        inside = [trial for trial in finished if trial.number >= 8]
+        assert len(inside) == 2 and all(trial.values["x"] <= float(spaces[2].text.split("..")[1]) for trial in inside)
 
     def test_what_others_depend_on_is_not_lost(self) -> None:
         study = run_study(lambda values: float(values["rule"] == "sgd"), CoarseToFine(SPACE, stage=8), trials=40)

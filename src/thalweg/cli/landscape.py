@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thalweg.cli.leaving import print_object
-from thalweg.cli.options import with_settings
+from thalweg.cli.options import value_of, with_settings
 from thalweg.cli.source import spec_of
 from thalweg.errors import InputError, plain
 
@@ -94,18 +94,8 @@ def own_of(words: list[str]) -> dict[str, dict[str, Any]]:
         rule, _, name = place.strip().partition(".")
         if not equals or not rule or not name or not value:
             raise InputError(f"--set {word}: write it as RULE.NAME=VALUE, as in sgd.lr=0.5")
-        found.setdefault(rule, {})[name.replace("-", "_")] = _value(value)
+        found.setdefault(rule, {})[name.replace("-", "_")] = value_of(value)
     return found
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        numbers = [int(part) if part.strip().isdecimal() else float(part) for part in text.split(",")]
-    except ValueError:
-        return text
-    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _is_run(source: str, folder: str) -> bool:

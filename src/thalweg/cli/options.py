@@ -120,11 +120,15 @@ def _pair(item: str, flag: str) -> tuple[str, Any]:
     name, equals, value = item.partition("=")
     if not equals:
         raise InputError(f"{flag} {item}: write it as NAME=VALUE, as in momentum=0.9")
-    words: dict[str, Any] = {"true": True, "false": False}
-    if value.lower() in words:
-        return name, words[value.lower()]
+    return name, value_of(value)
+
+
+def value_of(text: str) -> Any:
+    """True or false, a number, numbers with commas between, or else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     try:
-        numbers = [int(word) if word.isdecimal() else float(word) for word in value.split(",")]
+        numbers = [int(word) if word.strip().isdecimal() else float(word) for word in text.split(",")]
     except ValueError:
-        return name, value
-    return name, numbers if "," in value else numbers[0]
+        return text
+    return numbers if "," in text else numbers[0]

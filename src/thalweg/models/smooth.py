@@ -33,7 +33,7 @@ KINDS: dict[type[nn.Module], Callable[[Any], tuple[int, float]]] = {
 }
 """The number of each activation in a kernel, and what it has to be told."""
 
-NONE, HALF, ONE, TWO = F32(0), F32(0.5), F32(1), F32(2)
+NONE, HALF, ONE = F32(0), F32(0.5), F32(1)
 LOWEST, HIGHEST = F32(-87.3), F32(88.3)
 LOG2_E, LN2_HIGH, LN2_LOW = F32(1.44269504), F32(0.693359375), F32(-2.12194440e-4)
 E5, E4, E3, E2, E1, E0 = map(

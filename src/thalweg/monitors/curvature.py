@@ -25,7 +25,7 @@ from thalweg.history import History
 from thalweg.monitors.plan import Plan
 from thalweg.surfaces import hessian_products
 from thalweg.surfaces.curvature import differentiable_twice
-from thalweg.surfaces.spectrum import lanczos
+from thalweg.surfaces.spectrum import Spectrum, lanczos
 from thalweg.train.hooks import Hook, State
 
 ITERATIONS, STARTS = 20, 2
@@ -96,6 +96,5 @@ def spectrum(
     """
     draw = np.random.default_rng(seed)
     pairs = [lanczos(product, draw.normal(size=size), iterations=iterations) for _ in range(starts)]
-    largest = max(float(v[-1]) for v, _ in pairs)
-    reach = max(float(np.abs(v).max()) for v, _ in pairs)
-    return largest, float(np.mean([weights[v < -FLAT * reach].sum() for v, weights in pairs]))
+    found = Spectrum(size, *zip(*pairs, strict=True))
+    return found.largest, found.share_below(-FLAT * found.reach)

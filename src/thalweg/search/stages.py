@@ -56,18 +56,6 @@ class CoarseToFine:
             space = zoom(space, [trial for trial in finished if trial.number < end], self.keep)
         return space
 
-    def story(self, finished: Sequence[Finished]) -> list[str]:
-        """A sentence for each round so far: how many trials, and where."""
-        rounds = range(math.ceil(len(finished) / self.stage))
-        return [
-            f"round {index + 1}: {min(self.stage, len(finished) - index * self.stage)} trials in "
-            + ", ".join(f"{name} = {self._shown(index, name, finished)}" for name in self.space.searched)
-            for index in rounds
-        ]
-
-    def _shown(self, index: int, name: str, finished: Sequence[Finished]) -> object:
-        return self.zoomed(finished, index)[name].text
-
 
 def zoom(space: Space, finished: Sequence[Finished], keep: float = 0.25) -> Space:
     """The part of a space that holds the best ``keep`` of its trials, widened by a quarter on either side.
