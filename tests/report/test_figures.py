@@ -81,11 +81,30 @@ def test_signals(history: History) -> None:
     assert "the first layer (0.weight) gets 0.25 times the gradient of the last (2.weight)" in gradients.caption
     assert [trace["line"]["color"] for trace in gradients.data] == ["--layer-0", "--layer-7"]
     ratios = curves.ratios(history)
-    assert "1 of 2 layers have their median in it" in ratios.caption
+    assert "1 of 2 layers has its median in it" in ratios.caption
     band = ratios.layout["shapes"][0]
     assert (band["y0"], band["y1"]) == (1e-4, 1e-2)
     low, high = ratios.layout["yaxis"]["range"]
     assert low < -4 and high > math.log10(0.3)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "r2"])
+def test_an_axis_shows_where_training_ends_not_the_first_steps_up(metric: str) -> None:
+    def axis_of(scores: list[float]) -> list[float] | None:
+        made = History()
+        for epoch, score in enumerate(scores):
+            made.record(epoch, {"epoch": epoch, f"train/{metric}": score, f"dev/{metric}": score - 0.01})
+        drawn = curves.metric(RunReport(name="a", task="regression" if metric == "r2" else "multiclass"), made)
+        assert drawn is not None
+        assert ("The axis begins at" in drawn.caption) == ("range" in drawn.layout["yaxis"])
+        return drawn.layout["yaxis"].get("range")
+
+    rising = [0.1, 0.8, *np.linspace(0.95, 0.99, 18)]
+    low, high = axis_of(rising) or [0.0, 0.0]
+    assert 0.8 < low < 0.94
+    assert high > 0.99
+    assert axis_of(list(np.linspace(0.1, 0.6, 20))) is None  # one that learns slowly is seen whole
+    assert axis_of([0.9, 0.95]) is None
 
 
 def test_many_layers_name_a_few() -> None:
@@ -194,6 +213,48 @@ class TestErrors:
         (figure,) = outcome.predictions(run)
         assert "Half of the 3 examples are off by less than 0.5" in figure.caption
         assert figure.data[0]["x"].tolist() == [1.0, 3.0]
+
+
+class TestResiduals:
+    @staticmethod
+    def of(off: np.ndarray) -> curves.Figure | None:
+        true = np.linspace(-5, 5, len(off))
+        record = {"name": "y", "true": true.tolist(), "predicted": (true + off).tolist()}
+        return outcome.residuals(RunReport(name="a", predictions=[record]))
+
+    def test_they_are_counted_and_their_side_is_said(self) -> None:
+        off = np.random.default_rng(3).normal(0.5, 0.2, 200)
+        off[7] = math.nan
+        drawn = self.of(off)
+        assert drawn is not None
+        (bars,) = drawn.data
+        assert bars["y"].sum() == 199
+        middle = (bars["x"] * bars["y"]).sum() / 199
+        assert middle == pytest.approx(np.nanmean(off), abs=bars["width"][0])
+        assert f"{np.nanmean(off):.2g} too high, more than chance" in drawn.caption
+
+    def test_errors_around_zero_are_chance(self) -> None:
+        drawn = self.of(np.tile([-1.0, 1.0, -1.0, 0.9], 10))
+        assert drawn is not None
+        assert "0.025 too low, no more than chance" in drawn.caption
+
+    def test_few_or_equal_ones_are_not_drawn(self) -> None:
+        assert self.of(np.arange(5.0)) is None
+        assert self.of(np.zeros(50)) is None
+        assert outcome.residuals(RUN) is None
+
+
+class TestFolds:
+    def test_the_whole_band_is_seen(self) -> None:
+        scores = [0.972, 0.972, 1.0, 0.971]
+        run = RunReport(name="a", folds=[{"metrics": {"accuracy": score}} for score in scores])
+        drawn = outcome.by_fold(run)
+        assert drawn is not None
+        low, high = drawn.layout["yaxis"]["range"]
+        mean, sd = np.mean(scores), np.std(scores, ddof=1)
+        assert low < mean - sd < mean + sd < high
+        assert high > 1.0
+        assert f"the folds {100 * sd:.2g} points (the band)" in drawn.caption
 
 
 def test_a_finding_s_chart() -> None:

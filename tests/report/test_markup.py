@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg.report import markup
-from thalweg.report.markup import data, duration, facts, measure, measured, number, table, text
+from thalweg.report.markup import data, duration, facts, measure, measured, number, table, text, tiled
 
 
 class Reader(HTMLParser):
@@ -133,3 +133,10 @@ def test_durations(seconds: float, shown: str) -> None:
 
 def test_labels() -> None:
     assert [markup.label(name) for name in ("train", "r2", "brier")] == ["training", "R²", "brier"]
+
+
+def test_the_first_tile_is_large_and_knows_how_long_its_word_is() -> None:
+    made = tiled([("the best rule", "momentum"), ("a <b>", "1 & 2")])
+    assert 'class="tile big" style="--letters: 8"' in made
+    assert '<div class="tile"><dt>a &lt;b&gt;</dt><dd>1 &amp; 2</dd></div>' in made
+    assert "big" not in tiled([("rules", "3")], big=False)

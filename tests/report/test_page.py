@@ -164,7 +164,7 @@ def test_findings_come_first_with_remedy_and_evidence() -> None:
     verdict = examine(history, Facts(classes=10, n_train=100, n_dev=100))
     page = render(RunReport(name="a", status="running"), history, verdict)
     assert page.index("Learning rate too high") < page.index('id="result"')
-    assert "What to do." in page and "Rule: " in page and "80% sure" in page
+    assert "What to do." in page and "Rule: " in page and "80 % sure" in page
     assert 'id="chart-finding-0"' in page
 
 

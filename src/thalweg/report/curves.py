@@ -93,12 +93,26 @@ def metric(run: RunReport, history: History) -> Figure | None:
     form: dict[str, Any] = {}
     if run.metric == "accuracy":
         form = {"tickformat": ".0%" if np.ptp(values) > NARROW else ".1%"}
-    if run.metric == "r2":
-        lowest = min(column.values.min() for column in parts.values() if len(column.values))
-        form = {"range": [max(lowest, -1.0) - 0.05, 1.02]} if lowest < -1 else {}
+    caption = _best(run, history, run.metric, lowest=False)
+    if (low := _worth_seeing(list(parts.values()))) is not None:
+        form["range"] = [low, float(values.max()) + 0.04 * (float(values.max()) - low)]
+        if run.metric == "accuracy":
+            form["tickformat"] = ".0%" if values.max() - low > NARROW else ".1%"
+        caption += f" The axis begins at {measure(run.metric, low)}: the first steps up are below it."
     layout = {"xaxis": axis(unit), "yaxis": axis(label(run.metric), **form), **_best_mark(run, unit)}
     title = label(run.metric)
-    return Figure("metric", title[0].upper() + title[1:], _best(run, history, run.metric, lowest=False), drawn, layout)
+    return Figure("metric", title[0].upper() + title[1:], caption, drawn, layout)
+
+
+def _worth_seeing(columns: list[Column]) -> float | None:
+    """Where an axis begins that does not press all of a run flat for its first passes; None where it need not be cut.
+
+    All but the first tenth of the passes are on it, with as much room below as they take; a run that learns slowly is whole.
+    """
+    late = np.concatenate([column.values[-max(int(0.9 * len(column.values)), 2) :] for column in columns])
+    lowest = min(float(column.values.min()) for column in columns if len(column.values))
+    low = float(late.min()) - 0.5 * max(float(np.ptp(late)), 0.01)
+    return low if late.max() - lowest > 3 * (late.max() - low) else None
 
 
 def _best(run: RunReport, history: History, name: str, *, lowest: bool) -> str:
@@ -140,7 +154,10 @@ def learning_rate(history: History) -> Figure | None:
         peak = int(column.values.argmax())
         when = f"at {unit} {number(float(at(column.steps[[peak]])[0]), digits=3)}" if peak else "at the start"
         caption = f"The rate is highest, {number(top, digits=3)}, {when}, and ends at {number(last, digits=3)}."
-    layout = {"xaxis": axis(unit), "yaxis": axis("learning rate", rangemode="tozero", exponentformat="e")}
+    layout = {
+        "xaxis": axis(unit, range=[0, float(at(column.steps[-1:])[0])]),
+        "yaxis": axis("learning rate", rangemode="tozero", exponentformat="e"),
+    }
     return Figure(
         "lr", "Learning rate", caption, [line("learning rate", column, at(column.steps), "--accent")], layout, 280
     )
@@ -201,7 +218,7 @@ def ratios(history: History) -> Figure | None:
     inside = int(((medians >= HEALTHY[0]) & (medians <= HEALTHY[1])).sum())
     caption = (
         f"How far one step moves a layer's weights, relative to their size. About 1e−3 is healthy; the band is 1e−4 to 1e−2. "
-        f"{inside} of {len(medians)} layers have their median in it."
+        f"{inside or 'None'} of {len(medians)} layers {'has its' if inside < 2 else 'have their'} median in it."
     )
     positive = (values := _values(drawn))[values > 0]
     low = min(positive.min(initial=HEALTHY[0]), HEALTHY[0]) / 1.5

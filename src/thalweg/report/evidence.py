@@ -84,7 +84,7 @@ def _finding(sheet: Sheet, index: int, finding: Finding) -> str:
     chart = ""
     if finding.chart is not None:
         chart = sheet.chart(figure(f"finding-{index}", finding.chart), bare=True)
-    level = f"{LEVELS[finding.severity]} · {text(finding.where)} · {finding.confidence:.0%} sure"
+    level = f"{LEVELS[finding.severity]} · {text(finding.where)} · {100 * finding.confidence:.0f} % sure"
     test = finding.evidence.get("test")
     decided = f'<p class="decided"><strong>What decided.</strong> {text(test)}.</p>' if test else ""
     return (

@@ -9,20 +9,19 @@ Losses of a landscape span decades: contours are drawn of their logarithms, with
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thalweg.history import Column
+from thalweg.report import palette
 from thalweg.report.figure import Figure, axis, line, plain, spread
 from thalweg.report.markup import number, text
 
 if TYPE_CHECKING:
     from thalweg.report.landscape import Between, Field, LandscapeReport, Stand
 
-COLOURS = ("--layer-1", "--layer-7", "--layer-4")
-"""Of the ends, in order."""
 START = "--ink"
 HEAT = [[0.0, "--heat-0"], [0.5, "--heat-1"], [1.0, "--heat-2"]]
 PARTS = {"train": ("training loss", "--train"), "dev": ("dev loss", "--dev")}
@@ -59,6 +58,12 @@ def lines(report: LandscapeReport) -> list[Figure]:
     return figures
 
 
+def _colours(rules: Iterable[str]) -> list[str]:
+    names = list(rules)
+    looks = palette.lines(names)
+    return [looks[name]["color"] for name in names]
+
+
 def _curve(way: Between, name: str, shown: str, colour: str) -> dict[str, Any]:
     return line(shown, Column(np.arange(len(way.at)), np.asarray(way.values[name])), way.at, colour)
 
@@ -75,7 +80,7 @@ def _ticks(first: str, second: str) -> dict[str, Any]:
 def _descents(report: LandscapeReport) -> Figure:
     drawn = [
         line(way.second, Column(np.arange(len(way.at)), np.asarray(way.values["train"])), way.at, colour)
-        for way, colour in zip(report.descents, COLOURS, strict=False)
+        for way, colour in zip(report.descents, _colours(way.second for way in report.descents), strict=True)
     ]
     values = np.concatenate([np.asarray(curve["y"]) for curve in drawn])
     bumps = [way.second for way in report.descents if not _falls(np.asarray(way.values["train"]))]
@@ -155,7 +160,7 @@ def contour(field: Field, name: str, shown: str, *, also: Sequence[Field] = ()) 
 
 def _marks(report: LandscapeReport) -> list[dict[str, Any]]:
     drawn: list[dict[str, Any]] = []
-    for end, colour in zip(report.ends, COLOURS, strict=False):
+    for end, colour in zip(report.ends, _colours(end.name for end in report.ends), strict=True):
         if len(end.path) > 1:
             drawn.append({
                 "type": "scatter", "mode": "lines+markers", "name": f"path of {plain(end.name)}", "showlegend": False,
@@ -164,7 +169,10 @@ def _marks(report: LandscapeReport) -> list[dict[str, Any]]:
             })  # fmt: skip
     for stand, colour, symbol in [
         *((start, START, "circle-open") for start in report.starts),
-        *((end, colour, "diamond") for end, colour in zip(report.ends, COLOURS, strict=False)),
+        *(
+            (end, colour, "diamond")
+            for end, colour in zip(report.ends, _colours(end.name for end in report.ends), strict=True)
+        ),
     ]:
         if stand.place is None:
             continue
@@ -185,7 +193,7 @@ def slices(report: LandscapeReport) -> list[Figure]:
     if not ends:
         return []
     drawn = []
-    for end, colour in zip(report.ends, COLOURS, strict=False):
+    for end, colour in zip(report.ends, _colours(end.name for end in report.ends), strict=True):
         thin: dict[str, Any] = {"width": 0.8, "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
         drawn += [line("", Column(np.arange(len(end.at)), row), end.at, colour, **thin) for row in end.cuts]
         if end.cuts.size:
@@ -222,7 +230,7 @@ def fields(report: LandscapeReport) -> list[Figure]:
             "showlegend": False,
         }
         middle = {"type": "scatter", "mode": "markers", "x": [0], "y": [0], "hoverinfo": "skip",
-                  "marker": {"color": COLOURS[index % len(COLOURS)], "size": 11, "symbol": "diamond",
+                  "marker": {"color": _colours(end.name for end in report.ends)[index], "size": 11, "symbol": "diamond",
                              "line": {"color": "--card", "width": 2}}}  # fmt: skip
         drawn = [contour(end.around, "train", "training loss", also=every), middle]
         found.append(Figure(f"around-{index}", f"Around {end.name}", caption, drawn, layout, 400))
@@ -233,7 +241,7 @@ def spectra(report: LandscapeReport) -> list[Figure]:
     """The density of the Hessian's eigenvalues, a chart for each end and for the start."""
     figures = []
     stands: list[tuple[Stand, str]] = [
-        *zip(report.ends, COLOURS, strict=False),
+        *zip(report.ends, _colours(end.name for end in report.ends), strict=True),
         *((one, START) for one in report.starts),
     ]
     for index, (stand, colour) in enumerate(stands):

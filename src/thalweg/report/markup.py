@@ -140,6 +140,15 @@ def _cell(value: object) -> str:
     return f'<td class="number"{key}>{text(_shown(value))}</td>' if key else f"<td>{_written(value)}</td>"
 
 
+def tiled(pairs: Iterable[tuple[str, str]], *, big: bool = True) -> str:
+    """What is most worth knowing as large figures with their names, the first the largest unless not ``big``."""
+    tiles: list[str] = []
+    for what, value in pairs:
+        large = f' big" style="--letters: {len(value)}' if big and not tiles else ""
+        tiles.append(f'<div class="tile{large}"><dt>{text(what)}</dt><dd>{text(value)}</dd></div>')
+    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+
+
 def facts(pairs: Mapping[str, object]) -> str:
     """A list of names and values; nothing where there are none."""
     rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(_shown(value))}</dd></div>" for name, value in pairs.items())

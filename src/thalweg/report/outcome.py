@@ -155,9 +155,45 @@ def _predictions(name: str, record: Mapping[str, Any], several: bool) -> Figure 
         f"On the dashed line a prediction is right. Half of the {len(true):,} examples are off by less than "
         f"{number(float(np.median(off)), digits=3)}, nine in ten by less than {number(float(np.quantile(off, 0.9)), digits=3)}."
     )
-    layout = {"xaxis": axis("true"), "yaxis": axis("predicted"), "showlegend": False, "hovermode": "closest"}
-    title = f"True against predicted: {plain(str(record['name']))}" if several else "True against predicted"
+    layout = {
+        "xaxis": axis("true"),
+        "yaxis": axis("predicted", scaleanchor="x", constrain="domain"),
+        "showlegend": False,
+        "hovermode": "closest",
+    }
+    title = f"Predicted against true: {plain(str(record['name']))}" if several else "Predicted against true"
     return Figure(name, title, caption, [equal, points], layout, 420)
+
+
+def residuals(run: RunReport) -> Figure | None:
+    """How far predictions of a single amount are off, and to which side."""
+    if len(run.predictions) != 1:
+        return None
+    true, said = (np.asarray(run.predictions[0][key], dtype=float) for key in ("true", "predicted"))
+    off = (said - true)[np.isfinite(said - true)]
+    if len(off) < 10 or not np.ptp(off):
+        return None
+    counts, edges = np.histogram(off, bins=int(np.clip(2 * np.sqrt(len(off)), 8, 40)))
+    words = [f"{number(a, digits=3)} to {number(b, digits=3)}: {int(n):,} examples"
+             for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]  # fmt: skip
+    bars = {
+        "type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges), "name": "examples",
+        "marker": {"color": "--train", "line": {"color": "--card", "width": 1}}, "text": words, "textposition": "none",
+        "hovertemplate": "%{text}<extra></extra>",
+    }  # fmt: skip
+    mean, error = float(off.mean()), float(off.std(ddof=1) / np.sqrt(len(off)))
+    side = "high" if mean > 0 else "low"
+    caption = (
+        f"Right of zero a prediction is too high. On average they are {number(abs(mean), digits=2)} too {side}"
+        f"{', more than chance would make of it' if abs(mean) > 2 * error else ', no more than chance makes of it'}."
+    )
+    zero = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1,
+            "line": {"color": "--muted", "width": 1, "dash": "dash"}}  # fmt: skip
+    layout = {
+        "xaxis": axis("predicted − true"), "yaxis": axis("examples"), "shapes": [zero], "showlegend": False, "bargap": 0,
+        "hovermode": "closest",
+    }  # fmt: skip
+    return Figure("residuals", "Errors", caption, [bars], layout, 420)
 
 
 def by_fold(run: RunReport) -> Figure | None:
@@ -167,20 +203,29 @@ def by_fold(run: RunReport) -> Figure | None:
         return None
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     at = np.arange(1, len(values) + 1)
+    share = run.metric == "accuracy"
+    form = ".1%" if share else ".4f"
     points = {
         "type": "scatter", "mode": "markers", "name": "folds", "x": at, "y": values,
-        "marker": {"color": "--accent", "size": 11}, "hovertemplate": "fold %{x}: %{y:.4f}<extra></extra>",
+        "marker": {"color": "--accent", "size": 11}, "hovertemplate": f"fold %{{x}}: %{{y:{form}}}<extra></extra>",
     }  # fmt: skip
     ends = np.array([0.5, len(values) + 0.5])
     middle = line("mean", Column(ends, np.array([mean, mean])), ends, "--muted", width=1, dash="dash", hoverinfo="skip")
     error = sd / np.sqrt(len(values))
-    caption = (
-        f"Each point is measured on rows that its network has not seen. Mean {measure(run.metric, mean)}, standard deviation "
-        f"over the folds {number(sd, digits=2)} (the band), standard error of the mean about {number(error, digits=2)}."
+    apart, about = (
+        f"{value:.2g} points" if share else number(value, digits=2)
+        for value in ((100 * sd, 100 * error) if share else (sd, error))
     )
+    caption = (
+        f"Each point is measured on rows that its network has not seen. Mean {measure(run.metric, mean)} (dashed), standard "
+        f"deviation over the folds {apart} (the band), standard error of the mean about {about}."
+    )
+    low, high = min(mean - sd, values.min()), max(mean + sd, values.max())
+    margin = 0.08 * max(high - low, 1e-12)
+    scale = axis(plain(label(run.metric)), range=[low - margin, high + margin], tickformat=form if share else None)
     layout = {
         "xaxis": axis("fold", dtick=1 if len(values) <= 20 else None, range=ends.tolist()),
-        "yaxis": axis(plain(label(run.metric))),
+        "yaxis": scale,
         "shapes": [band("y", mean - sd, mean + sd)],
         "showlegend": False,
     }

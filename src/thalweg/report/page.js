@@ -104,8 +104,10 @@
     repaint();
   });
   system.addEventListener("change", repaint);
-  addEventListener("beforeprint", () => { printing = true; repaint(); });
-  addEventListener("afterprint", () => { printing = false; repaint(); });
+  // Charts are drawn as wide as a sheet of A4 is between its margins: nobody tells a page how wide the paper is.
+  const print = (now) => { printing = now; document.body.classList.toggle("printed", now); repaint(); };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
 
   // ---- tables that sort and can be searched ----------------------------------------------------------------------
   const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));

@@ -18,7 +18,7 @@ from typing import Any
 
 from thalweg.report import race_charts as charts
 from thalweg.report.figure import Figure
-from thalweg.report.markup import Shown, duration, facts, label, measure, number, table, text
+from thalweg.report.markup import Shown, duration, facts, label, measure, number, table, text, tiled
 from thalweg.report.page import document
 from thalweg.report.sheet import Section, Sheet, section
 
@@ -191,11 +191,7 @@ def _tiles(report: RaceReport, problem: Problem) -> str:
         tiles.append(("trials of tuning, each rule", number(first.trials)))
     if math.isfinite(report.seconds):
         tiles.append(("time", duration(report.seconds)))
-    shown = "".join(
-        f'<div class="tile{" big" if at == 0 else ""}"><dt>{text(what)}</dt><dd>{text(value)}</dd></div>'
-        for at, (what, value) in enumerate(tiles)
-    )
-    return f'<dl class="tiles">{shown}</dl>'
+    return tiled(tiles)
 
 
 def _said(sentences: Sequence[str], *, good: bool) -> str:

@@ -6,7 +6,7 @@
 >>> [figure.key for figure in details(problem, looks, "digits")]
 ['digits-ends', 'digits-arrivals', 'digits-rates', 'digits-after']
 
-A rule has one colour on the whole page. What is better when larger is drawn as an error, so that all curves fall.
+A rule has one colour on all pages. What is better when larger is drawn as an error, so that all curves fall.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.report.figure import LAYER_COLOURS, Figure, axis, plain
+from thalweg.report import palette
+from thalweg.report.figure import Figure, axis, plain
 from thalweg.report.markup import label, measure, number, text
+from thalweg.wording import listed
 
 if TYPE_CHECKING:
     from thalweg.report.race import Problem, Racer, RaceReport
@@ -28,16 +30,11 @@ R_MAX = 4.0
 
 
 class Looks:
-    """The colour and the dash of each rule, the same in all charts: spread over the scale, dashed where it runs out."""
+    """The colour and the dash of each rule, the same in all charts."""
 
     def __init__(self, report: RaceReport) -> None:
         rules = list(dict.fromkeys(racer.rule for problem in report.problems for racer in problem.racers))
-        self.lines: dict[str, dict[str, Any]] = {}
-        colours = min(len(rules), LAYER_COLOURS)
-        for index, rule in enumerate(sorted(rules)):
-            step = round(index % colours * (LAYER_COLOURS - 1) / max(colours - 1, 1))
-            dash = ("solid", "dash", "dot", "dashdot")[index // LAYER_COLOURS % 4]
-            self.lines[rule] = {"color": f"--layer-{step}", "dash": dash}
+        self.lines: dict[str, dict[str, str]] = palette.lines(sorted(rules))
 
     def curve(self, rule: str, x: Any, y: Any, *, bold: bool = False, **more: Any) -> dict[str, Any]:
         """A line of this rule."""
@@ -155,7 +152,7 @@ def ends(problem: Problem, looks: Looks, key: str) -> Figure | None:
     said = "Means over fresh seeds with their 95 % intervals; a ring is the rule with its default settings."
     if untuned:
         said += (
-            f" Tuning gave nothing to {_listed([racer.rule for racer in gain])}."
+            f" Tuning gave nothing to {listed([racer.rule for racer in gain])}."
             if gain
             else " Tuning helped every rule."
         )
@@ -214,7 +211,7 @@ def _arrivals(problem: Problem, looks: Looks, key: str) -> Figure | None:
     said = "The earlier and higher a line rises, the sooner and more surely a rule reaches "
     said += f"{measure(problem.metric, problem.target)}."
     if never:
-        said += f" {_listed(never)} never did."
+        said += f" {listed(never)} never did."
     layout = {
         "xaxis": axis("step"),
         "yaxis": axis("share of runs that arrived", range=[-0.03, 1.03], tickformat=".0%"),
@@ -289,8 +286,3 @@ def profile(report: RaceReport, looks: Looks) -> Figure | None:
         "yaxis": axis("share of problems solved", range=[-0.03, 1.03], tickformat=".0%"),
     }
     return Figure("profile", "Performance profile", text(said), drawn, layout, 380)
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -16,7 +16,7 @@ from typing import Any
 from thalweg.history import History
 from thalweg.report import curves, outcome
 from thalweg.report.interventions import marked
-from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
+from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text, tiled
 from thalweg.report.run import RunReport
 from thalweg.report.sheet import Section, Sheet, section
 
@@ -30,6 +30,14 @@ def result(run: RunReport, history: History) -> Section | None:
     metrics = {part: run.metrics[part] for part in PARTS if part in run.metrics} or _newest(history)
     known = [part for part in reversed(PARTS) if run.metric in metrics.get(part, {})]
     tiles = [(f"{label(part)} {label(run.metric)}", measure(run.metric, metrics[part][run.metric])) for part in known]
+    if run.folds:
+        scores = [float(fold["metrics"].get(run.metric, math.nan)) for fold in run.folds]
+        worst = f"{measure(run.metric, min(scores))} to {measure(run.metric, max(scores))}"
+        tiles += [
+            ("folds", number(len(scores))),
+            ("rows, each held out once", number(sum(f["held_out"] for f in run.folds))),
+        ]
+        tiles += [("lowest and highest fold", worst)]
     seconds, epochs, speed = (history.last(name) for name in ("seconds", "epoch", "samples_per_second"))
     if math.isfinite(seconds):
         tiles.append(("time", duration(seconds)))
@@ -42,17 +50,13 @@ def result(run: RunReport, history: History) -> Section | None:
         tiles.append(("parameters", number(run.parameters)))
     if not tiles:
         return None
-    shown = "".join(
-        f'<div class="tile{" big" if known and index == 0 else ""}"><dt>{text(name)}</dt><dd>{text(value)}</dd></div>'
-        for index, (name, value) in enumerate(tiles)
-    )
     names = list(dict.fromkeys(name for values in metrics.values() for name in values))
     rows = [
         [label(part), *(measured(name, values[name]) if name in values else "–" for name in names)]
         for part, values in metrics.items()
     ]
     each = table("Metrics of each part", ["part", *map(label, names)], rows, sortable=False) if names else ""
-    return section("Result", "result", f'<dl class="tiles">{shown}</dl>', each)
+    return section("Result", "result", tiled(tiles, big=bool(known)), each)
 
 
 def _newest(history: History) -> dict[str, dict[str, float]]:
@@ -133,13 +137,13 @@ def _sentence(words: str) -> str:
 
 def errors(sheet: Sheet, run: RunReport) -> Section | None:
     """Which examples the network gets wrong, by class or by size."""
-    charts = sheet.charts([outcome.confusion(run), *outcome.predictions(run)])
+    charts = sheet.charts([outcome.confusion(run), *outcome.predictions(run), outcome.residuals(run)])
     rows = [
         [name, count, *(measured("accuracy", share) for share in shares)]
         for name, count, *shares in outcome.by_class(run)
     ]
     each = table("Each class", ["class", "examples", "recall", "precision", "F1"], rows) if rows else ""
-    beside = f'<div class="beside">{charts}{each}</div>' if charts or each else ""
+    beside = f'<div class="beside">{charts}{each}</div>' if each else charts
     return section(f"Errors on the {label(run.part)} part", "errors", beside)
 
 
@@ -165,7 +169,13 @@ def data(profile: Mapping[str, Any]) -> Section | None:
     for key, value in sorted(profile.items(), key=lambda item: item[0] != "parts"):
         title = key[:1].upper() + key[1:]
         if isinstance(value, Mapping) and value:
-            rows = [[str(name), item if isinstance(item, int | float) else str(item)] for name, item in value.items()]
+            rows = [
+                [
+                    label(str(name)) if key == "parts" else str(name),
+                    item if isinstance(item, int | float) else str(item),
+                ]
+                for name, item in value.items()
+            ]
             tables.append(table(title, [COUNTED.get(key, ""), "examples" if key in COUNTED else "value"], rows))
         elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             names = list(value[0])

@@ -17,7 +17,7 @@ from typing import Any
 from thalweg.report import trials as charts
 from thalweg.report.figure import Figure
 from thalweg.report.front import Front, front_section
-from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text
+from thalweg.report.markup import Shown, duration, facts, label, measure, measured, number, table, text, tiled
 from thalweg.report.page import document
 from thalweg.report.sheet import Section, Sheet, section
 from thalweg.report.trials import Trial
@@ -119,11 +119,7 @@ def _result(study: StudyReport) -> Section | None:
     if math.isfinite(study.seconds):
         tiles.append(("time", duration(study.seconds)))
     tiles.append(("trials", number(len(study.trials))))
-    shown = "".join(
-        f'<div class="tile{" big" if index == 0 else ""}"><dt>{text(what)}</dt><dd>{text(value)}</dd></div>'
-        for index, (what, value) in enumerate(tiles)
-    )
-    pieces = [f'<dl class="tiles">{shown}</dl>']
+    pieces = [tiled(tiles)]
     if study.confirmed is not None:
         sentence = str(study.confirmed["sentence"])
         pieces.append(f"<p>{text(sentence[:1].upper() + sentence[1:])}.</p>")

@@ -42,9 +42,9 @@
   };
 
   // ---- drawing -------------------------------------------------------------------------------------------------
-  const colour = (rule) => `--rule-${rule % survey.colours}`;
+  const colour = (rule) => `--rule-${survey.shades[rule] % survey.colours}`;
   const DASHES = ["solid", "dash", "dot", "dashdot"];
-  const dash = (rule) => DASHES[Math.floor(rule / survey.colours) % DASHES.length];
+  const dash = (rule) => DASHES[Math.floor(survey.shades[rule] / survey.colours) % DASHES.length];
   const CURVES = { type: "scatter", mode: "lines" };
   const halo = () => ({
     ...CURVES, x: [], y: [], hoverinfo: "skip", showlegend: false, line: { color: "--card", width: 5.5 }, opacity: 0.65,

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 import thalweg
+from thalweg.report import palette
 from thalweg.report.figure import Figure, axis, plain
 from thalweg.report.markup import Shown, facts, number, table, text
 from thalweg.report.page import document
 from thalweg.report.sheet import Sheet, section
 
-COLOURS = 10
-"""Colours of the style sheet for rules; further ones begin anew."""
+COLOURS = len(palette.KNOWN)
 LEVELS = 18
 
 
@@ -220,12 +220,18 @@ def _rules(report: SurfaceReport) -> str:
     return f'<div class="rules">{"".join(_rule(report, at) for at in range(len(report.walkers)))}</div>'
 
 
+def _shades(report: SurfaceReport) -> list[int]:
+    """The number of each rule's colour."""
+    numbers = palette.colours(walker.name for walker in report.walkers)
+    return [numbers[walker.name] for walker in report.walkers]
+
+
 def _rule(report: SurfaceReport, at: int) -> str:
     walker = report.walkers[at]
     main = "".join(_slider(at, walker, slider) for slider in walker.sliders if slider.main)
     rest = "".join(_slider(at, walker, slider) for slider in walker.sliders if not slider.main)
     more = f"<details><summary>More numbers</summary>{rest}</details>" if rest else ""
-    return f"""<fieldset class="card rule" data-rule="{at}" style="--own: var(--rule-{at % COLOURS})">
+    return f"""<fieldset class="card rule" data-rule="{at}" style="--own: var(--rule-{_shades(report)[at] % COLOURS})">
 <legend><label><input type="checkbox" checked> <span class="dot"></span>{text(walker.name)}</label></legend>
 <pre>{text(walker.equations)}</pre>
 {main}<div class="gauge" hidden><div></div></div><p class="readout" role="status"></p>{more}</fieldset>"""
@@ -304,7 +310,8 @@ const SURVEY = {{
   source: {_json(report.source)}, start: {_json(report.start)}, steps: {report.steps}, lowest: {_json(report.lowest)},
   minimum: {_json(report.minimum)},
   noise: {_json(report.noise)}, seed: {report.seed}, curvatures: {_json(report.curvatures)},
-  centre: {_json(report.centre)}, hessian: {_json(report.hessian)}, colours: {COLOURS},
+  centre: {_json(report.centre)}, hessian: {_json(report.hessian)}, shades: {_json(_shades(report))},
+  colours: {COLOURS},
   value: (x, y) => {report.value},
   slopes: (x, y) => [{report.slopes[0]}, {report.slopes[1]}],
   rules: [{rules}],

@@ -14,7 +14,8 @@ import numpy as np
 
 import thalweg
 from thalweg.history import Column
-from thalweg.report.figure import LAYER_COLOURS, Figure, axis, line
+from thalweg.report import palette
+from thalweg.report.figure import Figure, axis, line
 from thalweg.report.markup import label, measured, number, table, text
 from thalweg.report.page import document
 from thalweg.report.sheet import Sheet, section
@@ -71,12 +72,13 @@ def underway_page(name: str, lanes: Sequence[Lane], *, state: str, said: str, to
 def _best(at: int, lanes: Sequence[Lane]) -> Figure | None:
     """The best dev metric against the runs that each rule has had."""
     drawn = []
-    for index, lane in enumerate(lanes):
+    looks = palette.lines(sorted(lane.rule for lane in lanes))
+    for lane in lanes:
         if any(map(math.isfinite, lane.curve)):
             runs = np.arange(1, len(lane.curve) + 1)
-            colour = f"--layer-{round(index * (LAYER_COLOURS - 1) / max(len(lanes) - 1, 1))}"
             column = Column(runs, np.asarray(lane.curve, dtype=np.float64))
-            drawn.append(line(lane.rule, column, runs, colour) | {"line": {"color": colour, "width": 2, "shape": "hv"}})
+            own = looks[lane.rule]
+            drawn.append(line(lane.rule, column, runs, own["color"]) | {"line": own | {"width": 2, "shape": "hv"}})
     if not drawn:
         return None
     first = lanes[0]
