@@ -57,13 +57,9 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     drawn = picture(
         "SGD needs steps in proportion to the ratio κ of the curvatures, momentum and Nesterov to its root. Momentum with the "
         "rate that ends soonest first leaps up.",
-        *(
-            curve(name, range(1, 401), rows[:, :400], colour)
-            for (name, rows), colour in zip(found.items(), COLOURS, strict=False)
-        ),
-        x="step",
-        y=axis("loss over its first value", log=True, range=[-5, 4.2]),
-    )
+        *(curve(n, range(1, 401), rows[:, :400], c) for (n, rows), c in zip(found.items(), COLOURS, strict=False)),
+        x="step", y=axis("loss over its first value", log=True, range=[-5, 4.2]),
+    )  # fmt: skip
     but = f"Inside Adam looking ahead is no gain here: NAdam is first in {sum(steps['NAdam'] < steps['Adam'])} of {len(seeds)} "
     but += f"seeds, Nesterov in {sum(steps['Nesterov'] < steps['momentum'])}."
     return Shown(holds, numbers, drawn, but)

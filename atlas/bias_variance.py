@@ -30,7 +30,7 @@ def losses(seed: int, case: str, epochs: int, *, wider: int = 1, l2: float = 0.0
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    epochs = 80 if small else 100
+    epochs = 40 if small else 100
     found = np.array([[[losses(seed, case, epochs, **remedy) for remedy in REMEDIES.values()] for case in CASES]
                       for seed in seeds])  # fmt: skip
     dev = found[..., 1]  # (seeds, cases, remedies); the best possible loss is taken to be 0

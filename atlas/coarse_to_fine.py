@@ -52,7 +52,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         x="trial", y=axis("best dev loss so far", log=True, values=fine),
     )  # fmt: skip
     won, won_half = int((best["coarse to fine"] < best["random"]).sum()), int((half[0] < half[1]).sum())
-    two = np.array([[search(one, 8, seed, epochs).min() for one in (CoarseToFine(TWO, seed, stage=8), Random(TWO, seed))]
+    two = np.array([[search(one, stage // 2, seed, epochs).min()
+                     for one in (CoarseToFine(TWO, seed, stage=stage // 2), Random(TWO, seed))]
                     for seed in seeds])  # fmt: skip
     return Shown(
         ((last[0] < last[1]) & (small | (best["coarse to fine"] <= best["random"]))).tolist(),  # 32 trials may end anywhere
@@ -60,7 +61,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
         | {f"median of the last round, {name}": values for name, values in zip(best, last, strict=True)},
         figure,
         f"It takes trials, and room to miss: after {2 * stage} of them coarse to fine is ahead in {won_half} of {len(seeds)} "
-        f"seeds, after {ROUNDS * stage} in {won}; over α and momentum alone, with 32, in {int((two[:, 0] < two[:, 1]).sum())}. "
+        f"seeds, after {ROUNDS * stage} in {won}; over α and momentum alone, with {2 * stage}, in "
+        f"{int((two[:, 0] < two[:, 1]).sum())}. "
         f"What the first round has missed, no later round looks for.",
     )  # fmt: skip
 

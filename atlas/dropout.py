@@ -20,7 +20,7 @@ KEEP, MASKS = 0.5, 20_000
 
 
 def trained(seed: int, dropout: float, epochs: int) -> tuple[np.ndarray, np.ndarray]:
-    """The training and the dev loss after each pass."""
+    """The training and the dev loss before training and after each pass."""
     fitted = thalweg.fit(
         "mlp", "diabetes", hidden=[64, 64], skip=False, dropout=[dropout], rule="adam", lr=1e-3, schedule="constant",
         epochs=epochs, patience=0, seed=seed,
@@ -45,7 +45,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     plain, dropped = (np.array([pair[which] for pair in pairs]) for which in (0, 1))  # (seeds, train | dev, epochs)
     ends, best = (plain[:, 1, -1], dropped[:, 1, -1]), (plain[:, 1].min(axis=1), dropped[:, 1].min(axis=1))
     heart, shifts = (plain[:, 0, -1], dropped[:, 0, -1]), [shift(seed) for seed in seeds]
-    passes = np.arange(1, epochs + 1)
+    passes = np.arange(epochs + 1)
     figure = picture(
         "Without dropout the training loss falls towards 0 while the dev loss rises again; with it both stay together. "
         "Median and the middle 80 % of seeds.",

@@ -15,6 +15,7 @@ from claim import Entry, Shown, tell
 from draw import curve, picture
 from thalweg.train import Hook, State
 
+# 100 is the best of these on seeds 100 to 102.
 LAMBDAS = (0.0, 1.0, 10.0, 100.0, 1000.0, 10_000.0)
 
 
@@ -65,7 +66,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
 
 ENTRY = Entry(
     "L2", "Against overfitting",
-    "A cost λ/2m Σ‖W‖² keeps the weights small, and a net that would learn its rows by heart ends at a lower dev loss.",
+    "A cost λ/2m Σ‖W‖² makes the weights smaller, and with a fitting λ a net that would learn its rows by heart ends at a "
+    "lower dev loss.",
     "Krogh & Hertz 1992, NIPS 4", show,
 )  # fmt: skip
 

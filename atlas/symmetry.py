@@ -24,7 +24,7 @@ class Run(NamedTuple):
     apart: float
     """The largest difference between the weights into two units of a hidden layer, after training."""
     accuracy: np.ndarray
-    """On the dev part, after each pass."""
+    """On the dev part, before training and after each pass."""
 
 
 def trained(seed: int, scheme: str, epochs: int, *, hidden: tuple[int, ...] = (32, 32), dropout: float = 0.0) -> Run:
@@ -50,7 +50,7 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
     figure = picture(
         "Dev accuracy of one net from three beginnings. From zeros nothing moves but the last bias; from a constant each "
         "layer is one unit, 32 times; random weights differ, so they can learn different things.",
-        *(curve(names.get(name, name), np.arange(1, epochs + 1), [run.accuracy for run in runs[name]], colour)
+        *(curve(names.get(name, name), np.arange(epochs + 1), [run.accuracy for run in runs[name]], colour)
           for name, colour in COLOURS.items()),
         x="pass", y={"title": {"text": "dev accuracy"}, "range": [0, 1]},
     )  # fmt: skip
