@@ -14,8 +14,7 @@ parameters, so the same network gets the same answers on any machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
@@ -33,6 +32,7 @@ from thalweg.experiments.reading import Beside, read
 from thalweg.experiments.rehearsal import Rehearsal, Work
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check(
     """
     check_keywords("check", settings)
     onlooker = Silent() if watcher is None else watcher
-    with _as_they_were():
+    with threads(), torch.random.fork_rng():
         experiment, prepared = assembled(
             model,
             data,
@@ -78,21 +78,10 @@ def check_spec(spec: Spec, watcher: Watcher | None = None) -> Checkup:
     onlooker = Silent() if watcher is None else watcher
     data = read(spec)
     device = build_device(spec.device)
-    with _as_they_were():
+    with threads(), torch.random.fork_rng():
         prepared = prepare(data, spec, device=device)
         experiment = assemble(spec.replace(pretrain=False), prepared, watcher=onlooker, device=device)
         return checkup(experiment, prepared, data, watcher=onlooker)
-
-
-@contextmanager
-def _as_they_were() -> Iterator[None]:
-    """Threads and random state are put back."""
-    threads = torch.get_num_threads()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def checkup(

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.findings import steps_made, write_findings
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
 from thalweg.train import Autograd, Hook, State, Weighted, train
@@ -127,7 +127,7 @@ def _tested(folder: Folder, spec: Spec, history: History, watcher: Watcher) -> V
     steps = steps_made(history)
     if spec.lr is None or steps == 0:
         raise InputError(f"the run {folder.path} has made no step yet: there is nothing to test; let it train first")
-    with _apart(spec.threads):
+    with threads(spec.threads), torch.random.fork_rng():
         experiment = _rebuilt(folder, spec)
         optimizer, regularisers = experiment.build_optimizer(experiment.model, lr=spec.lr)
         objective, parts = experiment.objective, experiment.parts
@@ -174,18 +174,6 @@ def _joined(recorded: History, tests: History) -> History:
             for step, value in list(zip(steps.tolist(), values.tolist(), strict=True))[-1 if known else 0 :]:
                 joined.record(step, {name: value})
     return joined
-
-
-@contextmanager
-def _apart(threads: int | None) -> Iterator[None]:
-    """Leaves torch's random state and its number of threads as they were."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _rebuilt(folder: Folder, spec: Spec) -> Experiment:

@@ -28,6 +28,7 @@ from thalweg.experiments.reading import Beside
 from thalweg.experiments.recipe import Choice
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
 from thalweg.train import Hook
@@ -95,8 +96,7 @@ def fit(
     """
     onlooker = Silent() if watcher is None else watcher
     check_keywords("fit", settings)
-    before = torch.get_num_threads()
-    try:
+    with threads():
         experiment, prepared = assembled(
             model,
             data,
@@ -106,7 +106,7 @@ def fit(
             watcher=onlooker,
             settings=settings,
         )
-        torch.set_num_threads(experiment.spec.threads or before)
+        torch.set_num_threads(experiment.spec.threads or torch.get_num_threads())
         if optimizer is None and experiment.spec.lr is None:
             onlooker.stage("finding a learning rate")
             found = find_rate(experiment, onlooker, lambda: False)
@@ -116,8 +116,6 @@ def fit(
         numbers = History(history)
         outcome = conduct(experiment, history=numbers, watcher=onlooker, hooks=hooks)
         numbers.close()
-    finally:
-        torch.set_num_threads(before)
     return Fitted(
         experiment.model,
         outcome.metrics,

@@ -34,6 +34,7 @@ from thalweg.experiments.rate import find_rate
 from thalweg.experiments.reading import Beside
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.together import together, train_together
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
@@ -129,7 +130,6 @@ def run_folds(
 
     assert spec.folds is not None
     device = build_device(spec.device)
-    before = torch.get_num_threads()
     done: list[tuple[FoldResult, polars.DataFrame]] = []
     waiting: list[_Fold] = []
     divided = rooms.folds(data, spec.folds, seed=spec.seed)
@@ -138,7 +138,7 @@ def run_folds(
         watcher.note(
             f"Training and dev rows are divided into folds together; {kept_out:,} rows given as the test part are in none."
         )
-    try:
+    with threads():
         for number, fold in enumerate(divided, 1):
             kept = None if folder is None else folder / f"fold-{number}"
             found = _kept(kept)
@@ -157,8 +157,6 @@ def run_folds(
                 if outcomes is None:
                     raise Stopped
                 done += [fold.finish(data, *outcome) for fold, outcome in zip(alike, outcomes, strict=True)]
-    finally:
-        torch.set_num_threads(before)
     done.sort(key=lambda found: found[1]["fold"][0])
     results, frames = zip(*done, strict=True)
     return CrossValidated(tuple(results), pl.concat(frames).sort("row"), data.task)

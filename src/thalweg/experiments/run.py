@@ -15,8 +15,7 @@ import atexit
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from thalweg.experiments.recipe import Choice
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.steering import Steering
 from thalweg.experiments.stopping import interruptible
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 from thalweg.train.parallel import Ranks, whole
@@ -131,7 +131,7 @@ def _run(folder: Folder, spec: Spec, data: Data | Stream, watcher: Watcher, rank
     going_on = folder.checkpoint.exists()
     if not going_on:
         folder.history.unlink(missing_ok=True)
-    with _threads_of(spec):
+    with threads():
         device = build_device(spec.device, None if ranks.alone else ranks.local)
         if spec.stream:
             watcher.stage("looking through the data")
@@ -274,12 +274,3 @@ def _merged(before: list[dict[str, str]], now: list[Choice]) -> list[dict[str, s
     return list(
         ({choice["what"]: choice for choice in before} | {choice.what: vars(choice) for choice in now}).values()
     )
-
-
-@contextmanager
-def _threads_of(spec: Spec) -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

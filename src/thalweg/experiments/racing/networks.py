@@ -33,9 +33,9 @@ from thalweg.experiments.racing.functions import default_rate
 from thalweg.experiments.racing.problem import Candidate, Curve, OnPass, nobody
 from thalweg.experiments.reading import read
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.together import member, together
 from thalweg.experiments.tuning.candidate import candidate as with_values
-from thalweg.experiments.tuning.engine import threads
 from thalweg.experiments.tuning.trainer import ABOVE
 from thalweg.experiments.watcher import Silent
 from thalweg.history import History

@@ -21,9 +21,10 @@ from thalweg import cache
 from thalweg.experiments.build import build_schedule
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.together import member, together
 from thalweg.experiments.tuning.candidate import group_of
-from thalweg.experiments.tuning.engine import Laboratory, threads
+from thalweg.experiments.tuning.engine import Laboratory
 
 START = 6.0
 """Seconds until a worker has imported PyTorch and prepared the data."""

@@ -8,8 +8,7 @@ An engine asks for the next job whenever it has nothing to do, and tells what ha
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +20,7 @@ from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.own_module import called
 from thalweg.experiments.parts import Prepared, prepare
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.tuning.trainer import Job, Prune, Tell, nobody, train_job
 from thalweg.experiments.watcher import Silent
 from thalweg.train.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Objective
@@ -133,14 +133,3 @@ class Here:
         with threads(self.threads):
             while not stop() and (job := next_job()) is not None:
                 self.laboratory.train(job, tell, stop)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """PyTorch works with this many threads within."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -28,8 +28,9 @@ import torch
 from thalweg.errors import InputError
 from thalweg.experiments.experiment import Experiment
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.tuning.candidate import OF_A_MEMBER
-from thalweg.experiments.tuning.engine import Laboratory, threads
+from thalweg.experiments.tuning.engine import Laboratory
 from thalweg.experiments.tuning.trainer import FINISHED, PRUNED
 from thalweg.search import Finished, front
 from thalweg.search.store import Direction
