@@ -23,6 +23,13 @@ def test_the_claim_holds(name: str) -> None:
     assert all(np.isfinite(values).all() for values in shown.numbers.values())
 
 
+def test_swats_switches_and_learns_though_it_gains_nothing() -> None:
+    found = measure(entry("swats"), range(SMALL_SEEDS), small=True).numbers
+    assert max(found["pass of the switch"]) < 15
+    errors = [np.mean(found[f"dev error of the last three passes, {rule}"]) for rule in ("SWATS", "Adam")]
+    assert errors[0] < errors[1] + 0.02 < 0.1
+
+
 @pytest.mark.parametrize("name", names())
 def test_a_script_is_short(name: str) -> None:
     text = (HERE / f"{name}.py").read_text(encoding="utf-8")
