@@ -43,3 +43,4 @@ def test_a_process_that_is_killed_is_told() -> None:
 
     with pytest.raises(InputError, match="was killed: is there enough memory"):
         shared_out(FIVE, train, nobody, processes=2)
+    assert shared_out(FIVE, train, lambda made: True, processes=2) is None  # the user's own signal killed it

@@ -26,7 +26,7 @@ from thalweg.experiments.racing.text import NextCharacter, Transformer, bundled_
 from thalweg.experiments.spec import Spec
 from thalweg.experiments.watcher import Watcher
 
-SMALL: dict = {"trials": 4, "seeds": 6, "epochs": 4, "hidden": [8], "batch_size": 32, "dropout": [0.0], "skip": False}
+SMALL: dict = {"trials": 4, "seeds": 2, "epochs": 2, "hidden": [8], "batch_size": 32, "dropout": [0.0], "skip": False}
 
 
 def table() -> tuple[np.ndarray, np.ndarray]:
@@ -145,6 +145,22 @@ def test_a_race_stopped_keeps_what_ended_and_goes_on_to_the_same_numbers(tmp_pat
         assert [curve.dev for curve in entry.confirmed] == [curve.dev for curve in again.entries[name].confirmed]
 
 
+def test_damaged_files_of_a_race_are_named(tmp_path: Path) -> None:
+    few = {"rules": ["sgd", "adam"], "trials": 2, "seeds": 2, "runs": str(tmp_path), "name": "r"}
+    folder = thalweg.race("ravine", **few).folder  # type: ignore[arg-type]
+    log = folder.log("ravine")
+    whole = log.read_bytes()
+    for damaged in (whole.replace(b"{", b"(", 1), b"\xff\xfe" + whole, b"[1]\n" + whole, b"{}\n" + whole):
+        log.write_bytes(damaged)
+        with pytest.raises(
+            InputError, match=r"ravine.jsonl is damaged \(.*\): delete it, and its runs are trained again"
+        ):
+            thalweg.race("ravine", **few)  # type: ignore[arg-type]
+    folder.race.write_text("x = = 3")
+    with pytest.raises(InputError, match=r"race.toml is damaged \(.*\): give another --name"):
+        thalweg.race("ravine", **few)  # type: ignore[arg-type]
+
+
 def test_the_same_race_twice_gives_the_same_numbers_and_goes_on_by_name(tmp_path: Path) -> None:
     first, second = raced(tmp_path), raced(tmp_path)
     assert first.verdict == second.verdict
@@ -180,7 +196,7 @@ def test_a_race_goes_on_with_its_own_rows_and_layers_alone(tmp_path: Path) -> No
 
 
 def test_a_name_of_ones_own_stays_in_the_folder(tmp_path: Path) -> None:
-    small = {"trials": 2, "seeds": 2, "epochs": 1, "hidden": [2], "runs": str(tmp_path)}
+    small = SMALL | {"trials": 2, "epochs": 1, "runs": str(tmp_path)}
     found = thalweg.race("wine", rules={"<b>x/../../../y": "adam", "sgd": "sgd"}, **small)  # type: ignore[arg-type]
     assert [path.name for path in sorted(found.folder.best.iterdir())] == ["-b-x-..-..-..-y.toml", "sgd.toml"]
     assert "<b>x" not in found.folder.page.read_text()
@@ -236,7 +252,9 @@ def test_a_module_of_ones_own_is_made_anew_for_each_seed(tmp_path: Path) -> None
         drawn.append(float(net.weight.detach()[0, 0]))
         return net
 
-    settings = {name: value for name, value in SMALL.items() if name not in ("hidden", "dropout", "skip")}
+    settings = {name: value for name, value in SMALL.items() if name not in ("hidden", "dropout", "skip")} | {
+        "trials": 2
+    }
     found = thalweg.race(table(), rules=["sgd", "adam"], model=make, runs=str(tmp_path), **settings)
     assert found.result["problems"][0]["metric"] == "accuracy"
     assert len(set(drawn)) > 1  # others were drawn in other processes
@@ -274,12 +292,13 @@ def test_twins_have_luck_of_their_own_and_others_share_it() -> None:
 def test_a_rule_raced_against_itself_seldom_wins_and_momentum_in_the_ravine_does() -> None:
     found = 0
     for seed in range(8):
-        plan = RacePlan(entrants_of(["adam", "adam"]), trials=4, seeds=8, seed=1 + 2000 * seed, sweep=(), repeats=2)
-        race = run_race(noisy_quadratic(steps=50), plan, Log(None))
+        plan = RacePlan(entrants_of(["adam", "adam"]), trials=2, seeds=7, seed=1 + 2000 * seed, sweep=(), repeats=1)
+        race = run_race(noisy_quadratic(steps=20), plan, Log(None))
         verdicts = (verdict_on_steps(race), verdict_on_metric(race))
         found += any(duel.differ for verdict in verdicts if verdict is not None for duel in verdict.duels)
     assert found <= 1  # a hundred races are in benchmarks/results/race.md
-    race = run_race(ravine(), RacePlan(entrants_of(["sgd", "momentum"]), trials=32, seeds=8, sweep=()), Log(None))
+    plan = RacePlan(entrants_of(["sgd", "momentum"]), trials=16, seeds=7, sweep=(), finalists=2, repeats=1)
+    race = run_race(ravine(steps=60), plan, Log(None))
     assert judged(race).winner == "momentum"
 
 
@@ -313,7 +332,7 @@ class Noting(Watcher):
 
 def test_the_budget_and_what_it_cannot_show_are_said_first(tmp_path: Path) -> None:
     watcher = Noting()
-    raced(tmp_path, watcher=watcher, seeds=5)
+    thalweg.race("ravine", rules=["sgd", "adam"], trials=4, seeds=5, runs=str(tmp_path), watcher=watcher)
     assert watcher.notes[0].startswith("sgd, adam: 39 runs each (4 trials, 3 finalists")
     assert any("With 5 seeds no difference between 2 rules can be shown" in note for note in watcher.notes)
 

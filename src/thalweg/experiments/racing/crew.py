@@ -50,6 +50,8 @@ def shared_out(candidates: Sequence[Candidate], train: Train, on_pass: OnPass, *
                 try:
                     said = pipe.recv()
                 except EOFError:
+                    if on_pass(0):  # who stops the race by a signal to the whole group stops us too
+                        return None
                     raise InputError(
                         "a process that trained runs of the race was killed: is there enough memory?"
                     ) from None

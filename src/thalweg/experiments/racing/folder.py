@@ -71,14 +71,22 @@ Key = tuple[str, str, str]
 
 
 class Log:
-    """The runs of one problem that were trained, in memory and on disk (None: in memory alone)."""
+    """The runs of one problem that were trained, in memory and on disk (None: in memory alone).
+
+    Raises ``InputError`` for a file that nobody could have left by being killed.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._known: dict[Key, Curve] = {}
         self._paces: dict[str, float] = {}
         if path is not None and path.exists():
-            self._read(path)
+            try:
+                self._read(path)
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise InputError(
+                    f"{path} is damaged ({type(error).__name__}: {error}): delete it, and its runs are trained again"
+                ) from None
 
     def _read(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")

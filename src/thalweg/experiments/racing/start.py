@@ -199,7 +199,10 @@ def _settle(folder: RaceFolder, problems: Sequence[Problem], plan: RacePlan) -> 
     now["model"] = {one.name: one.net for one in networks}
     now["entrants"] = {one.name: asdict(one) | {"space": one.space.to_dict()} for one in plan.entrants}
     if folder.race.exists():
-        before = tomllib.loads(folder.race.read_text(encoding="utf-8"))
+        try:
+            before = tomllib.loads(folder.race.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{folder.race} is damaged ({error}): give another --name") from None
         other = next((name for name in now if before.get(name, now[name]) != now[name]), None)
         if other is not None:
             where = _where(now[other], before[other])
