@@ -72,6 +72,7 @@ class TestTheLandscape:
         measured.append(Landscape(model, lambda n: n(images).square().sum()))
         points = [landscape.point(model) for landscape in measured]
         assert torch.equal(points[0], points[2])
+        assert measured[2].net[0].weight.is_contiguous(memory_format=torch.channels_last)
         assert measured[2].at(points[2])["loss"] == pytest.approx(measured[0].at(points[0])["loss"], rel=1e-5)
 
     def test_several_measures_and_a_count(self) -> None:
@@ -89,10 +90,13 @@ class TestTheLandscape:
         found = landscape.at(middle)["loss"]
         w1, b1, gain, shift, w2, b2 = (t.double().numpy() for t in landscape.split(middle).values())
         hidden = ROWS.double().numpy() @ w1.T + b1
-        scaled = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0, ddof=1) + 1e-5) * gain + shift
+        scaled = (hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5) * gain + shift
         logits = np.maximum(scaled, 0) @ w2.T + b2
         byhand = -(logits - np.log(np.exp(logits).sum(1, keepdims=True)))[np.arange(40), CLASSES.numpy()].mean()
         assert found == pytest.approx(byhand, rel=1e-5)
+        assert landscape.outputs is not None
+        torch.testing.assert_close(landscape.outputs, landscape.net(ROWS), rtol=1e-5, atol=1e-6)
+        assert Landscape(net(), loss).outputs is None
 
     def test_refusals(self) -> None:
         with pytest.raises(InputError, match=r"batch norm.*give rows"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 REFRESH = 0.1
+PAUSE = 3.0
+"""Seconds between two lines about a stage that is not training."""
 METRICS = ("accuracy", "r2")
 
 
@@ -31,9 +33,20 @@ class Follower(Watcher):
 
     def __init__(self) -> None:
         self.history = History()
-        self.epochs = self.steps_per_epoch = 0
+        self.epochs = self.steps_per_epoch = self.total = 0
         self.began = self.shown = time.monotonic()
         self.first_step: int | None = None
+
+    def stage(self, name: str, total: int = 0) -> None:
+        self.total = total
+        self.began = self.shown = time.monotonic()
+
+    def words(self, done: int) -> str:
+        """How much of a stage is left; nothing where its length is not known."""
+        if not 0 < done <= self.total:
+            return ""
+        left = (self.total - done) * (time.monotonic() - self.began) / done
+        return f"{100 * done // self.total} %  {clock(left)} left"
 
     def follow(self, history: History, *, epochs: int, steps_per_epoch: int) -> None:
         self.history, self.epochs, self.steps_per_epoch = history, epochs, steps_per_epoch
@@ -72,10 +85,16 @@ class Lines(Follower):
     """Plain lines for logs and pipes."""
 
     def stage(self, name: str, total: int = 0) -> None:
+        super().stage(name, total)
         print(f"{name} …", file=sys.stderr, flush=True)
 
     def note(self, sentence: str) -> None:
         print(f"note: {sentence}", file=sys.stderr, flush=True)
+
+    def advance(self, done: int) -> None:
+        if time.monotonic() - self.shown >= PAUSE and (words := self.words(done)):
+            self.shown = time.monotonic()
+            print(words, file=sys.stderr, flush=True)
 
     def on_epoch(self, state: State) -> None:
         speed = self.throughput(state)
@@ -119,6 +138,7 @@ class Bar(Follower):
             self._progress = None
 
     def stage(self, name: str, total: int = 0) -> None:
+        super().stage(name, total)
         self._new(name, total)
 
     def note(self, sentence: str) -> None:
@@ -130,7 +150,7 @@ class Bar(Follower):
     def advance(self, done: int) -> None:
         if self._progress is not None and self._task is not None and time.monotonic() - self.shown >= REFRESH:
             self.shown = time.monotonic()
-            self._progress.update(self._task, completed=done, refresh=True)
+            self._progress.update(self._task, completed=done, words=self.words(done), refresh=True)
 
     def follow(self, history: History, *, epochs: int, steps_per_epoch: int) -> None:
         super().follow(history, epochs=epochs, steps_per_epoch=steps_per_epoch)

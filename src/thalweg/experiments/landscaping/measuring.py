@@ -37,6 +37,8 @@ MOST_ROWS, FEWEST_ROWS = 1024, 128
 """Training rows on which the loss is measured."""
 CURVED_ROWS = 512
 """Training rows on which curvature is measured."""
+PRODUCT = 6
+"""Forward passes that take as long as a product with the Hessian."""
 BASIS_BYTES = 1 << 30
 """For the vectors that Lanczos holds."""
 
@@ -114,6 +116,11 @@ class Plan:
         return (self.ends + 1) * (self.starts + 1) * self.iterations
 
     @property
+    def work(self) -> int:
+        """Rows that go through the network, at most."""
+        return self.points * sum(self.rows) + self.products * PRODUCT * self.curved
+
+    @property
     def words(self) -> str:
         train, dev = self.rows
         return (
@@ -151,28 +158,31 @@ def survey(experiment: Experiment, ends: Sequence[End], plan: Plan, *, watcher: 
     began = time.perf_counter()
     done = 0
 
-    def tick() -> None:
+    def tick(rows: int) -> None:
         nonlocal done
-        done += 1
+        done += rows
         watcher.advance(done)
 
     seed = experiment.spec.seed
     inputs, targets = _some(experiment.parts.train, plan.rows[0], seed)
     beside, answers = _some(experiment.parts.dev, plan.rows[1], seed)
-    every, known = torch.cat([inputs, beside]), len(targets)
+    every = torch.cat([inputs, beside])
     objective = experiment.objective
     errs = "accuracy" in objective.metrics(experiment.model.eval()(inputs[:2]).detach(), targets[:2])
 
     def measure(net: torch.nn.Module) -> dict[str, torch.Tensor]:
-        outputs = net(every)
-        told = {"train": objective(outputs[:known], targets), "dev": objective(outputs[known:], answers)}
+        if landscape.outputs is None:
+            here, there = net(every).split([len(targets), len(answers)])
+        else:
+            here, there = landscape.outputs, net(beside)
+        told = {"train": objective(here, targets), "dev": objective(there, answers)}
         if errs:
-            told["dev error"] = torch.tensor(1 - objective.metrics(outputs[known:], answers)["accuracy"])
+            told["dev error"] = torch.tensor(1 - objective.metrics(there, answers)["accuracy"])
         return told
 
-    landscape = Landscape(experiment.model, measure, rows=inputs, told=tick)
+    landscape = Landscape(experiment.model, measure, rows=inputs, told=lambda: tick(sum(plan.rows)))
     points = [end.point for end in ends]
-    watcher.stage(f"measuring {plan.words}", plan.points + plan.products)
+    watcher.stage(f"measuring {plan.words}", plan.work)
     clock = time.perf_counter()
     lines = [
         (a, b, line(landscape, points[a], points[b], points=plan.line)) for a, b in combinations(range(len(ends)), 2)
@@ -197,7 +207,7 @@ def survey(experiment: Experiment, ends: Sequence[End], plan: Plan, *, watcher: 
                 starts=plan.starts,
                 scale=scale,
                 seed=seed,
-                told=tick,
+                told=lambda: tick(PRODUCT * plan.curved),
             )
 
     found = [verdict(end.point, max(begin["train"] - float(way.values["train"][-1]), 1e-12)) for end, way in

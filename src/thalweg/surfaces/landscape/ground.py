@@ -64,13 +64,19 @@ class Landscape:
             )
         self.shapes = {name: parameter.shape for name, parameter in named.items()}
         self._weights = torch.cat([parameter.detach().reshape(-1) for parameter in named.values()])
-        offset = 0
-        for parameter in named.values():  # views of one vector: going to a point is one copy
-            parameter.data = self._weights[offset : offset + parameter.numel()].view(parameter.shape)
-            offset += parameter.numel()
+        self._apart: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for parameter, view in zip(named.values(), self.split(self._weights).values(), strict=True):
+            if parameter.is_contiguous():  # views of one vector: going to a point is one copy
+                parameter.data = view
+            else:  # convolutions on a CPU are faster with their weights' channels last
+                self._apart.append((parameter.data, view))
         self._norms = [module for module in self.net.modules() if isinstance(module, _BatchNorm)]
         self._norms = [module for module in self._norms if module.track_running_stats]
+        for module in self._norms:
+            module.register_forward_hook(_plain_variance)
         self._rows = rows
+        self.outputs: torch.Tensor | None = None
+        """Of the model for ``rows`` at the point gone to last, where batch norm needed them: a measure need not compute them."""
         if self._norms and rows is None:
             raise InputError(
                 "the model has batch norm, whose statistics belong to one set of weights: give rows, the training inputs from "
@@ -106,6 +112,8 @@ class Landscape:
     def go(self, point: torch.Tensor) -> torch.nn.Module:
         """The copy with these weights, and batch norm's statistics of them."""
         self._weights.copy_(point)
+        for parameter, view in self._apart:
+            parameter.copy_(view)
         if self._norms:
             assert self._rows is not None
             momenta = [module.momentum for module in self._norms]
@@ -113,7 +121,7 @@ class Landscape:
                 module.reset_running_stats()
                 module.momentum, module.training = 1.0, True
             try:
-                self.net(self._rows)
+                self.outputs = self.net(self._rows)
             finally:
                 for module, momentum in zip(self._norms, momenta, strict=True):
                     module.momentum, module.training = momentum, False
@@ -139,6 +147,13 @@ class Landscape:
             return next(iter(told.values())) if name is None else told[name]
 
         return value
+
+
+def _plain_variance(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    """Takes back the n / (n − 1) of batch norm's statistics: they are of these rows, which go through as in training then."""
+    if module.training:
+        numbers = inputs[0].numel() // inputs[0].shape[1]
+        module.get_buffer("running_var").mul_((numbers - 1) / numbers)
 
 
 def _named(told: torch.Tensor | Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
