@@ -257,3 +257,17 @@ def test_infinity_is_refused() -> None:
 def test_an_unknown_modifier_is_refused() -> None:
     with pytest.raises(InputError, match="there is no modifier nope; choose among maximize"):
         rules.variant("adam", modifiers=("nope",))
+
+
+def test_equations_are_kept_between_processes(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path))
+    form = ("sgd", (("momentum_on", True),), ("coupled_decay",))
+    rules.equations.cache_clear()
+    text = rules.equations(*form)
+    assert text == str(rules.variant("sgd", momentum_on=True, modifiers=("coupled_decay",)))
+    (path,) = tmp_path.iterdir()
+    path.write_text("sgd: as it was kept", encoding="utf-8")
+    assert rules.equations(*form) == text
+    rules.equations.cache_clear()
+    assert rules.equations(*form) == "sgd: as it was kept"
+    rules.equations.cache_clear()

@@ -7,6 +7,7 @@
 ``NAMED`` is the table of all classes by the name a spec uses.
 """
 
+from thalweg import rules
 from thalweg.optim.beyond import (
     LAMB,
     LARS,
@@ -84,9 +85,9 @@ __all__ = [
 
 def formula(optimizer: Optimizer) -> str:
     """The equations of an optimizer's first group, with its decay and clipping."""
-    from thalweg.rules import modified, variant
-
     rule, options, modifiers = optimizer.form(optimizer.param_groups[0])
     if isinstance(optimizer, FromRule):
+        from thalweg.rules import modified
+
         return str(modified(optimizer.rule, modifiers))
-    return str(variant(rule, modifiers=modifiers, **dict(options)))
+    return rules.equations(rule, options, modifiers)

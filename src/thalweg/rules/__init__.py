@@ -4,8 +4,8 @@
 >>> thalweg.rules.variant("adam", amsgrad=True)                  # one of its forms
 >>> thalweg.rules.compose(first=thalweg.rules.average(beta), second=thalweg.rules.sum_square())
 
-``lowered`` gives the ``Program`` of a named rule without importing SymPy where it has been lowered before: programs are kept
-in the cache folder, under a digest of this room's own source.
+``lowered`` gives the ``Program`` of a named rule, ``equations`` its text, without importing SymPy where they have been made
+before: they are kept in the cache folder, under a digest of this room's own source.
 """
 
 from __future__ import annotations
@@ -44,7 +44,18 @@ _FROM = (
 _FILES = {path.stem for path in Path(__file__).parent.glob("*.py")}
 _ALIASES = {"adamw": ("adam", {}, ("decoupled_decay",)), "amsgrad": ("adam", {"amsgrad": True}, ())}
 
-__all__ = ["Program", "Rule", "average", "average_square", "compose", "heavy_ball", "lowered", "plain", "sum_square"]
+__all__ = [
+    "Program",
+    "Rule",
+    "average",
+    "average_square",
+    "compose",
+    "equations",
+    "heavy_ball",
+    "lowered",
+    "plain",
+    "sum_square",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -78,14 +89,30 @@ def names() -> tuple[str, ...]:
 @cache
 def lowered(name: str, options: tuple[tuple[str, bool | str], ...] = (), modifiers: tuple[str, ...] = ()) -> Program:
     """The program of a named rule's form; from the cache folder where it is there."""
-    key = f"{name}-{sha256(repr((options, modifiers, _own_source())).encode()).hexdigest()[:16]}.json"
-    path = folder() / key
+    path = _kept(name, options, modifiers, "json")
     try:
         return Program.from_json(path.read_text(encoding="utf-8"))
     except (OSError, LookupError, ValueError, TypeError, AttributeError):
         program = variant(name, modifiers=modifiers, **dict(options)).program()
         write(path, program.to_json())
         return program
+
+
+@cache
+def equations(name: str, options: tuple[tuple[str, bool | str], ...] = (), modifiers: tuple[str, ...] = ()) -> str:
+    """The equations of a named rule's form as ``str`` of it; from the cache folder where they are there."""
+    path = _kept(name, options, modifiers, "txt")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        text = str(variant(name, modifiers=modifiers, **dict(options)))
+        write(path, text)
+        return text
+
+
+def _kept(name: str, options: tuple[tuple[str, bool | str], ...], modifiers: tuple[str, ...], ending: str) -> Path:
+    digest = sha256(repr((options, modifiers, _own_source())).encode()).hexdigest()[:16]
+    return folder() / f"{name}-{digest}.{ending}"
 
 
 @cache

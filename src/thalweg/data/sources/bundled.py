@@ -11,10 +11,11 @@ https://arxiv.org/abs/1708.07747), and its own 10,000 test images are the test p
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,8 +23,24 @@ from thalweg.data.dataset import Data
 from thalweg.data.sources.arrays import find_idx, read_idx_folder
 from thalweg.errors import InputError
 
+if TYPE_CHECKING:
+    import polars
+
 CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+WINE = (
+    "alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids", "nonflavanoid_phenols",
+    "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines", "proline",
+)  # fmt: skip
+PATIENTS = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+CELLS = tuple(
+    f"{size}{what}{unit}"
+    for size, unit in (("mean ", ""), ("", " error"), ("worst ", ""))
+    for what in (
+        "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry",
+        "fractal dimension",
+    )
 )  # fmt: skip
 
 
@@ -33,38 +50,51 @@ def load_bundled(name: str) -> Data:
 
 
 def _digits() -> Data:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels = bunch.data.astype(np.uint8)  # 8 × 8, whole numbers from 0 to 16
-    return Data("digits", "multiclass", pixels, bunch.target.astype(np.int64), "digit", tuple(map(str, range(10))))
+    rows = np.loadtxt(_file("digits.csv.gz"), delimiter=",").astype(
+        np.int64
+    )  # 8 × 8 whole numbers from 0 to 16, and the digit
+    return Data("digits", "multiclass", rows[:, :-1].astype(np.uint8), rows[:, -1], "digit", tuple(map(str, range(10))))
 
 
 def _breast_cancer() -> Data:
-    from sklearn.datasets import load_breast_cancer
-
-    return _table("breast-cancer", "binary", load_breast_cancer(), "diagnosis")
+    return _classes("breast-cancer", "breast_cancer.csv", CELLS, "diagnosis")
 
 
 def _wine() -> Data:
-    from sklearn.datasets import load_wine
-
-    return _table("wine", "multiclass", load_wine(), "cultivar")
+    return _classes("wine", "wine_data.csv", WINE, "cultivar")
 
 
 def _diabetes() -> Data:
-    from sklearn.datasets import load_diabetes
+    inputs, targets = (np.loadtxt(_file(f"diabetes_{part}.csv.gz")) for part in ("data_raw", "target"))
+    return Data("diabetes", "regression", _frame(inputs, PATIENTS), targets, "progression")
 
-    return _table("diabetes", "regression", load_diabetes(scaled=False), "progression")
+
+def _classes(name: str, file: str, columns: tuple[str, ...], target: str) -> Data:
+    """Its first line: how many rows, how many columns, and the classes; its last column: numbers of classes."""
+    path = _file(file)
+    with path.open(encoding="utf-8") as lines:
+        classes = tuple(next(lines).strip().split(",")[2:])
+    rows = np.loadtxt(path, delimiter=",", skiprows=1)
+    task = "binary" if len(classes) == 2 else "multiclass"
+    return Data(name, task, _frame(rows[:, :-1], columns), rows[:, -1].astype(np.int64), target, classes)
 
 
-def _table(name: str, task: str, bunch: Any, target: str) -> Data:
+def _frame(values: np.ndarray, columns: tuple[str, ...]) -> polars.DataFrame:
     import polars as pl
 
-    frame = pl.DataFrame({column: bunch.data[:, index] for index, column in enumerate(bunch.feature_names)})
-    if task == "regression":
-        return Data(name, task, frame, bunch.target.astype(np.float64), target)
-    return Data(name, task, frame, bunch.target.astype(np.int64), target, tuple(map(str, bunch.target_names)))
+    return pl.DataFrame({column: values[:, index] for index, column in enumerate(columns)})
+
+
+def _file(name: str) -> Path:
+    """One of scikit-learn's files; importing scikit-learn to open it would take longer than to train on it."""
+    package = importlib.util.find_spec("sklearn")
+    places = package.submodule_search_locations if package is not None else None
+    path = Path(*(places or [""])[:1], "datasets", "data", name)
+    if not path.is_file():
+        raise InputError(
+            f"scikit-learn's file {name} is not found in its folder datasets/data: install scikit-learn again"
+        )
+    return path
 
 
 def _homes() -> list[Path]:
