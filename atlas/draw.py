@@ -69,7 +69,14 @@ def dots(name: str, x: ArrayLike, y: ArrayLike, colour: str, *, size: float = 8,
 def bars(name: str, x: list[str], rows: ArrayLike, colour: str) -> Traces:
     """The mean of ``rows`` ``(seeds, n)`` with its standard deviation over seeds."""
     values = np.atleast_2d(np.asarray(rows, dtype=float))
-    spread = {"type": "data", "array": values.std(axis=0, ddof=1), "color": "--muted", "thickness": 1.5, "width": 4}
+    apart = values.std(axis=0, ddof=1)
+    spread = {
+        "type": "data",
+        "array": apart,
+        "visible": bool((apart > 1e-12).any()),
+        "color": "--muted",
+        "thickness": 1.5,
+    }
     return [
         {"type": "bar", "name": name, "x": x, "y": values.mean(axis=0), "marker": {"color": colour}, "error_y": spread}
     ]

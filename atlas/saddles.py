@@ -53,8 +53,8 @@ def show(seeds: Sequence[int], small: bool) -> Shown:
             about = np.array([field.height_and_index(point) for point in found])
             minima[row, column] = (about[:, 1] == 0).mean()
         alike[row] = np.corrcoef(about.T)[0, 1]
-    numbers = {f"share of minima, {d} dimensions": minima[:, at].tolist() for at, d in enumerate(dimensions)}
-    numbers[f"correlation of height and falling directions, {dimension} dimensions"] = alike.tolist()
+    numbers = {f"share of minima, d = {d}": minima[:, at].tolist() for at, d in enumerate(dimensions)}
+    numbers[f"correlation of height and falling directions, d = {dimension}"] = alike.tolist()
     rows = zip(minima[:, 0], minima[:, dimensions.index(8)], alike, strict=True)
     holds = [bool(abs(one - 0.5) < 0.1 and eight < 0.03 and r > 0.5) for one, eight, r in rows]
     drawn = picture(
