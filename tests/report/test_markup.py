@@ -140,3 +140,9 @@ def test_the_first_tile_is_large_and_knows_how_long_its_word_is() -> None:
     assert 'class="tile big" style="--letters: 8"' in made
     assert '<div class="tile"><dt>a &lt;b&gt;</dt><dd>1 &amp; 2</dd></div>' in made
     assert "big" not in tiled([("rules", "3")], big=False)
+
+
+def test_what_is_missing_stands_where_the_numbers_stand() -> None:
+    made = table("A", ["rule", "seconds", "why"], [["a", "–", "x"], ["b", 2.0, "y"]])
+    assert '<td class="number">–</td><td>x</td>' in made
+    assert '<th scope="col" class=number>' in made and made.count("class=number") == 1

@@ -10,6 +10,7 @@ A chart that has nothing to show is None.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from thalweg.report.markup import label, measure, number, text
 from thalweg.report.run import RunReport
 
 MOST_LEGENDS = 8
-NARROW = 0.06
+NARROW = 0.045
 """A range of accuracies below which whole percents would repeat on the axis."""
 STEPS = axis("step", log=True, exponentformat="none", separatethousands=True)
 HEALTHY = (1e-4, 1e-2)
@@ -112,6 +113,8 @@ def _worth_seeing(columns: list[Column]) -> float | None:
     late = np.concatenate([column.values[-max(int(0.9 * len(column.values)), 2) :] for column in columns])
     lowest = min(float(column.values.min()) for column in columns if len(column.values))
     low = float(late.min()) - 0.5 * max(float(np.ptp(late)), 0.01)
+    unit = 10.0 ** math.floor(math.log10(float(late.max()) - low))
+    low = math.floor(low / unit) * unit
     return low if late.max() - lowest > 3 * (late.max() - low) else None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.history import Column
+from thalweg.report.markup import number
 
 LAYER_COLOURS = 8
 """Steps of the style sheet's scale from first layer to last, ``--layer-0`` …"""
@@ -56,6 +57,22 @@ def axis(title: str, *, log: bool = False, values: np.ndarray | None = None, **m
     if values is not None and (positive := values[np.isfinite(values) & (values > 0)]).size:
         decades = max(1, math.ceil(math.log10(positive.max() / positive.min()) / 6))
     return {"title": {"text": title}, "type": "log", "dtick": decades, "exponentformat": "e"} | more
+
+
+def decades(values: np.ndarray) -> dict[str, Any]:
+    """Ticks of a logarithmic axis: of few decades 1, 2 and 5 of each, written out (Plotly would write 0.2 as 2)."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size or positive.max() > 100 * positive.min():
+        return {"dtick": 1}
+    low, high = float(positive.min()), float(positive.max())
+    several = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    shown = [
+        lead * 10.0**decade
+        for decade in several
+        for lead in (1, 2, 5)
+        if low / 1.5 <= lead * 10.0**decade <= 1.5 * high
+    ]
+    return {"tickvals": shown, "ticktext": [number(value, digits=2) for value in shown]}
 
 
 def spread(values: np.ndarray) -> bool:

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thalweg.report import trials as charts
-from thalweg.report.figure import Figure, axis, plain
+from thalweg.report.figure import Figure, axis, decades, plain
 from thalweg.report.markup import Shown, label, measured, number, table, text
 from thalweg.report.sheet import Section, Sheet, section
 from thalweg.report.trials import Trial
@@ -90,8 +92,7 @@ def _against(study: StudyReport, front: Front, first: str, other: str) -> Figure
     wide = bool(values) and min(values) > 0 and max(values) > SPREAD * min(values)
     title = _heading(other) if not front.objectives[other] else f"1 − {label(other)}"
     layout = {
-        "xaxis": axis(plain(title), log=wide)
-        | ({"dtick": "D2" if max(values) < 300 * min(values) else 1, "exponentformat": "SI"} if wide else {}),
+        "xaxis": axis(plain(title), log=wide) | (decades(np.array(values)) | {"exponentformat": "SI"} if wide else {}),
         "yaxis": charts.scores_axis(study),
         "hovermode": "closest",
     }
@@ -100,7 +101,14 @@ def _against(study: StudyReport, front: Front, first: str, other: str) -> Figure
     caption = f"{count} are beaten by no other in {both}; down and to the left is better."
     if len(front.objectives) == 2 and len(ahead) > 1:
         caption += " Each step along the line buys less error, and this is its price."
-    return Figure(f"front-{other}", f"{label(first)} against {_heading(other)}", text(caption), drawn, layout, 400)
+    return Figure(
+        f"front-{other}",
+        f"{label(first)[:1].upper()}{label(first)[1:]} against {_heading(other)}",
+        text(caption),
+        drawn,
+        layout,
+        400,
+    )
 
 
 def _marks(

@@ -69,9 +69,10 @@ def _curve(way: Between, name: str, shown: str, colour: str) -> dict[str, Any]:
 
 
 def _ticks(first: str, second: str) -> dict[str, Any]:
+    room = max(0.04, 0.011 * max(len(first), len(second)))  # a label that does not fit is left out
     return axis(
         "share of the way",
-        range=[-0.04, 1.04],
+        range=[-room, 1 + room],
         tickvals=[0, 0.25, 0.5, 0.75, 1],
         ticktext=[plain(first), "¼", "½", "¾", plain(second)],
     )
@@ -118,7 +119,7 @@ def planes(report: LandscapeReport) -> list[Figure]:
             )
         drawn = [contour(report.plane, name, shown), *marks]
         layout = {
-            "xaxis": axis("distance", zeroline=False),
+            "xaxis": axis("distance", constrain="domain", zeroline=False),
             "yaxis": axis("distance", scaleanchor="x", constrain="domain", zeroline=False),
             "hovermode": "closest",
         }
@@ -224,7 +225,7 @@ def fields(report: LandscapeReport) -> list[Figure]:
             "All ends share the colours."
         )
         layout = {
-            "xaxis": axis("direction 1", zeroline=False),
+            "xaxis": axis("direction 1", constrain="domain", zeroline=False),
             "yaxis": axis("direction 2", scaleanchor="x", constrain="domain", zeroline=False),
             "hovermode": "closest",
             "showlegend": False,

@@ -72,12 +72,16 @@ LONG = 20
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], *, sortable: bool = True) -> str:
     """A table whose columns sort by click; the first cell of a row is its heading. Numbers are set to the right."""
-    body: list[str] = []
-    numeric = [False] * len(head)
-    for first, *rest in rows:
-        cells = "".join(_cell(value) for value in rest)
-        numeric = numeric if body else [False, *(bool(_sort_key(value)) for value in rest)]
-        body.append(f'<tr><th scope="row"{_sort_key(first)}>{_written(first)}</th>{cells}</tr>')
+    rows = [list(row) for row in rows]
+    numeric = [
+        at > 0 and any(_sort_key(value) for value in column) for at, column in enumerate(zip(*rows, strict=True))
+    ]
+    body = [
+        f'<tr><th scope="row"{_sort_key(first)}>{_written(first)}</th>'
+        + "".join(_cell(value, right) for value, right in zip(rest, numeric[1:], strict=True)) + "</tr>"
+        for first, *rest in rows
+    ]  # fmt: skip
+    numeric = numeric or [False] * len(head)
     wrap = '<button type="button">{}</button>' if sortable and len(body) > 1 else "{}"
     heads = "".join(
         f'<th scope="col"{" class=number" if right else ""}>{wrap.format(text(name)) if name else ""}</th>'
@@ -135,9 +139,9 @@ def _sort_key(value: object) -> str:
     return f' data-value="{float(value)!r}"' if numeric else ""  # type: ignore[arg-type]
 
 
-def _cell(value: object) -> str:
-    key = _sort_key(value)
-    return f'<td class="number"{key}>{text(_shown(value))}</td>' if key else f"<td>{_written(value)}</td>"
+def _cell(value: object, right: bool) -> str:
+    kind = ' class="number"' if right else ""
+    return f"<td{kind}{_sort_key(value)}>{_written(value)}</td>"
 
 
 def tiled(pairs: Iterable[tuple[str, str]], *, big: bool = True) -> str:

@@ -156,7 +156,7 @@ def _predictions(name: str, record: Mapping[str, Any], several: bool) -> Figure 
         f"{number(float(np.median(off)), digits=3)}, nine in ten by less than {number(float(np.quantile(off, 0.9)), digits=3)}."
     )
     layout = {
-        "xaxis": axis("true"),
+        "xaxis": axis("true", constrain="domain"),
         "yaxis": axis("predicted", scaleanchor="x", constrain="domain"),
         "showlegend": False,
         "hovermode": "closest",

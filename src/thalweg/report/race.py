@@ -12,6 +12,7 @@ better; an interval is a mean with both ends.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,7 +199,7 @@ def _said(sentences: Sequence[str], *, good: bool) -> str:
     """The first sentence large, the others below."""
     if not sentences:
         return ""
-    first, *rest = sentences
+    first, *rest = (re.sub(r"(?<=[\s\[])-(?=[\d.])", "−", sentence) for sentence in sentences)
     items = "".join(f"<li>{text(sentence)}</li>" for sentence in rest)
     return (
         f'<div class="card {"good" if good else "finding"}"><h3>{text(first)}</h3>'
@@ -292,7 +293,9 @@ def _interval(problem: Problem, interval: Interval) -> object:
         return "–"
     shown = measure(problem.metric, value)
     if math.isfinite(low) and math.isfinite(high):
-        shown += f" [{measure(problem.metric, low)}, {measure(problem.metric, high)}]"
+        shown += (
+            f" [{measure(problem.metric, low).removesuffix(' %')}, {measure(problem.metric, high).removesuffix(' %')}]"
+        )
     return Shown(value, shown)
 
 
@@ -311,7 +314,11 @@ def _time(seconds: float) -> object:
 
 
 def _decades(decades: float) -> object:
-    return Shown(decades, f"{number(decades, digits=2)} decades") if math.isfinite(decades) else "–"
+    return (
+        Shown(decades, f"{number(decades, digits=2)} {'decade' if decades == 1 else 'decades'}")
+        if math.isfinite(decades)
+        else "–"
+    )
 
 
 def _settings(problem: Problem) -> str:

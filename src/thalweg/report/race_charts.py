@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.report import palette
-from thalweg.report.figure import Figure, axis, plain
+from thalweg.report.figure import Figure, axis, decades, plain
 from thalweg.report.markup import label, measure, number, text
 from thalweg.wording import listed
 
@@ -73,20 +73,12 @@ class Scale:
         """The axis; ``most`` cuts off what diverged far above all that others start from."""
         shown = self.values[self.values <= most]
         more: dict[str, Any] = {}
-        if self.log and len(shown) and shown.max() < 30 * self.floor:
-            more |= _ticks(self.floor, float(shown.max()))
+        if self.log and len(shown) and shown.max() <= 100 * self.floor:
+            more |= decades(shown)
         if len(shown) < len(self.values):
             low = self.floor if self.log else float(self.values.min())
             more["range"] = [math.log10(low / 1.5), math.log10(most)] if self.log else [low - 0.05 * (most - low), most]
         return axis(self.title, log=self.log, values=shown, **more)
-
-
-def _ticks(low: float, high: float) -> dict[str, Any]:
-    """Ticks at 1, 2 and 5 of each decade, written out: Plotly would write 0.2 as 2."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    values = [lead * 10.0**decade for decade in decades for lead in (1, 2, 5)]
-    kept = [value for value in values if low / 1.5 <= value <= high * 1.5]
-    return {"tickvals": kept, "ticktext": [number(value, digits=2) for value in kept]}
 
 
 def learning(problem: Problem, looks: Looks, key: str) -> Figure | None:
@@ -158,7 +150,7 @@ def ends(problem: Problem, looks: Looks, key: str) -> Figure | None:
         )
     layout = {
         "xaxis": scale.axis(),
-        "yaxis": {"type": "category", "title": {"text": ""}},
+        "yaxis": {"type": "category", "title": {"text": ""}, "range": [-0.7, len(shown) - 0.3]},
         "hovermode": "closest",
     }
     return Figure(f"{key}-ends", "Where they end", text(said), drawn, layout, max(340, 100 + 30 * len(shown)))
@@ -234,7 +226,7 @@ def _rates(problem: Problem, looks: Looks, key: str) -> Figure | None:
     said = "A wide valley forgives a bad guess of the rate; where a line stops, training diverged."
     if wide:
         best, least = max(wide, key=lambda rule: wide[rule]), min(wide, key=lambda rule: wide[rule])
-        said += f" The widest is that of {best}, {number(wide[best], digits=2)} decades"
+        said += f" The widest is that of {best}, {number(wide[best], digits=2)} decade{'' if wide[best] == 1 else 's'}"
         narrow = wide[least] < 0.9 * wide[best]
         said += f"; the narrowest of {least}, {number(wide[least], digits=2)}." if narrow else "."
     layout = {

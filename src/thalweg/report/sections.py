@@ -32,12 +32,8 @@ def result(run: RunReport, history: History) -> Section | None:
     tiles = [(f"{label(part)} {label(run.metric)}", measure(run.metric, metrics[part][run.metric])) for part in known]
     if run.folds:
         scores = [float(fold["metrics"].get(run.metric, math.nan)) for fold in run.folds]
-        worst = f"{measure(run.metric, min(scores))} to {measure(run.metric, max(scores))}"
-        tiles += [
-            ("folds", number(len(scores))),
-            ("rows, each held out once", number(sum(f["held_out"] for f in run.folds))),
-        ]
-        tiles += [("lowest and highest fold", worst)]
+        tiles += [(f"{what} fold", measure(run.metric, of(scores))) for what, of in (("lowest", min), ("highest", max))]
+        tiles.append((f"rows, in {len(scores)} folds", number(sum(int(fold["held_out"]) for fold in run.folds))))
     seconds, epochs, speed = (history.last(name) for name in ("seconds", "epoch", "samples_per_second"))
     if math.isfinite(seconds):
         tiles.append(("time", duration(seconds)))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.report.figure import LAYER_COLOURS, Figure, axis, plain
+from thalweg.report.figure import LAYER_COLOURS, Figure, axis, decades, plain
 from thalweg.report.markup import label, measure, text
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ def scores_axis(study: StudyReport) -> dict[str, Any]:
     title = f"dev error (1 − {plain(name)})" if study.more else f"dev {plain(name)}"
     if not log:
         return axis(title)
-    ticks = {"dtick": "D1", "minorloglabels": "complete"} if costs.max() < 30 * costs.min() else {"dtick": 1}
-    return {"title": {"text": title}, "type": "log", **ticks}
+    return {"title": {"text": title}, "type": "log", **decades(costs)}
 
 
 def importance(shares: Sequence[tuple[str, float, float]], *, of: str = "", key: str = "importance") -> Figure | None:
@@ -202,7 +201,7 @@ def slices(study: StudyReport) -> list[Figure]:
         elif all(isinstance(value, int) for value in values) and len(set(values)) < 12 and scale == "linear":
             across = axis(plain(name), dtick=1)
         elif scale == "one-minus":
-            across = axis(f"1 − {plain(name)}", log=True, values=np.array(x), dtick="D2", autorange="reversed")
+            across = axis(f"1 − {plain(name)}", log=True, autorange="reversed", **decades(np.asarray(x, dtype=float)))
         elif scale == "choices":
             texts = [str(tick["text"]) for tick in one["ticks"]]
             across = axis(plain(name), type="category", categoryorder="array", categoryarray=texts)
