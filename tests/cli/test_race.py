@@ -7,12 +7,32 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from commandline import CommandLine
+from thalweg.cli.commands import app
+from thalweg.errors import InputError
 
-SMALL = ("--rules", "sgd,adam", "--trials", "2", "--seeds", "6", "--epochs", "2", "--hidden", "4", "--dropout", "0")
+SMALL = (
+    "--rules",
+    "sgd,adam",
+    "--trials",
+    "2",
+    "--seeds",
+    "2",
+    "--epochs",
+    "1",
+    "--hidden",
+    "4",
+    "--dropout",
+    "0",
+    "--no-skip",
+)
 
 
-def test_a_race_is_stated_run_and_left_readable(thalweg: CommandLine, tmp_path: Path) -> None:
+def test_a_race_is_stated_run_and_left_readable(
+    thalweg: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = thalweg("race", "wine", *SMALL, "--name", "r", "--json")
     assert done.status == 0, done.err
     assert "sgd, adam:" in done.err
@@ -22,19 +42,28 @@ def test_a_race_is_stated_run_and_left_readable(thalweg: CommandLine, tmp_path: 
     assert "as it comes" in done.out
     assert "runs/r/page.html" in done.out
     assert "Adam" not in (tmp_path / "runs/r/best/sgd.toml").read_text()
-    trained = thalweg("train", "runs/r/best/adam.toml", "--json")
-    assert trained.status == 0, trained.err
-    listed = {row["run"]: row for row in thalweg("runs", "--json").json["runs"]}["runs/r"]
+    monkeypatch.chdir(tmp_path)
+    app(["train", "runs/r/best/adam.toml", "--epochs", "1"], standalone_mode=False)
+    for name, result in (("a", "[1]"), ("b", "{}"), ("c", "{")):
+        (tmp_path / "runs" / name).mkdir()
+        (tmp_path / "runs" / name / "race.toml").write_text("")
+        (tmp_path / "runs" / name / "result.json").write_text(result)
+    capsys.readouterr()
+    app(["runs", "--json"], standalone_mode=False)
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["runs"]
+    listed = {row["run"]: row for row in rows}["runs/r"]
     assert (listed["task"], list(listed["winners"])) == ("race", ["wine"])
-    assert "is a race, not a run: its page is runs/r/page.html" in thalweg.fails("report", "r")
+    assert all("damaged" in {row["run"]: row["status"] for row in rows}[f"runs/{name}"] for name in "abc")
+    with pytest.raises(InputError, match=r"is a race, not a run: its page is runs/r/page.html"):
+        app(["report", "r"], standalone_mode=False)
 
 
 def test_a_killed_race_goes_on_to_the_same_numbers(thalweg: CommandLine, tmp_path: Path) -> None:
-    words = ("race", "rosenbrock", "--rules", "sgd,adam", "--trials", "4", "--seeds", "6")
+    words = ("race", "ravine", "--rules", "sgd,adam", "--trials", "2", "--seeds", "2")
     whole = thalweg(*words, "--name", "whole", "--json")
     assert whole.status == 0, whole.err
     process = thalweg.start(*words, "--name", "part")
-    log = tmp_path / "runs/part/runs/Rosenbrock.jsonl"
+    log = tmp_path / "runs/part/runs/ravine.jsonl"
     while not log.exists() and process.poll() is None:
         time.sleep(0.02)
     process.kill()
@@ -64,11 +93,26 @@ def test_ctrl_c_keeps_what_ended(thalweg: CommandLine, tmp_path: Path) -> None:
     assert json.loads(out.splitlines()[-1]) == {"race": "runs/r", "status": "stopped by the user"}
 
 
-def test_mistakes_are_one_sentence(thalweg: CommandLine, tmp_path: Path) -> None:
-    assert "did you mean adam" in thalweg.fails("race", "wine", "--rules", "sgd,adm")
-    assert "say what to race on" in thalweg.fails("race", "--rules", "sgd,adam")
-    assert "epochs does not belong to ravine" in thalweg.fails("race", "ravine", "--epochs", "3")
-    assert "leave out the data" in thalweg.fails("race", "wine", "--suite", "small")
-    assert "lr is not given to a race" in thalweg.fails("race", "wine", "--lr", "0.1")
-    assert "does not exist" in thalweg.fails("race", "nowhere.csv", "--target", "y")
-    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("wine --rules sgd,adm", "did you mean"),
+        ("wine --rules sgd", "a race needs at least two rules"),
+        ("wine --rules ,", "a list of names is empty"),
+        ("--rules sgd,adam", "say what to race on"),
+        ("ravine --epochs 3", "epochs does not belong to ravine"),
+        ("wine --suite small", "leave out the data"),
+        ("--suite small --goal 0.9", "leave out the data and --goal"),
+        ("wine --lr 0.1", "lr is not given to a race"),
+        ("wine --rules sgd,adam --goal 97", "goal is 97: accuracy is a share, above 0 and at most 1, as in 0.97"),
+        ("wine --goal nan", "goal is nan: it must be a number"),
+        ("wine --seeds 1", "seeds is 1: it must be a whole number, 2 or more"),
+        ("nowhere.csv --target y", "does not exist"),
+        ("net.py:build", "say what to race it on with --data"),
+    ],
+)
+def test_what_the_words_cannot_mean(words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        app(["race", *words.split()], standalone_mode=False)
+    assert not list(tmp_path.iterdir())

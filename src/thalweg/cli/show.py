@@ -95,7 +95,7 @@ def summaries(folder: str) -> list[dict[str, Any]]:
                 "run": str(run.path),
                 "created": result.get("created", ""),
                 "task": result.get("task", "race" if (run.path / "race.toml").is_file() else ""),
-                "status": result["status"] + (f", {result['trials']} trials" if "trials" in result else ""),
+                "status": result.get("status", "damaged") + (f", {result['trials']} trials" if "trials" in result else ""),
                 "part": part.replace("_", " "),
                 "metrics": final,
                 "winners": {one["name"]: one["winner"] for one in result.get("problems", ())},

@@ -163,7 +163,10 @@ class Folder:
     def read_json(self, path: Path) -> dict[str, Any]:
         """The content of a JSON file of the run; ``InputError`` where it is not there or damaged."""
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it holds no object")
+            return found
         except FileNotFoundError:
             raise InputError(f"the run {self.path} has no {path.name}: it did not get that far") from None
         except ValueError as error:
