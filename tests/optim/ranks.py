@@ -22,8 +22,8 @@ from optim.stories import RULES, build, learn, loss_of, net, weights
 from thalweg import optim
 
 WORLD = 2
-PATIENCE = 60.0
-"""Seconds until the processes are ended; they need about ten."""
+PATIENCE = 240.0
+"""Seconds until the processes are ended; they need about ten, more on a machine that does other things."""
 LIBRARIES = {"torch": torch.optim, "ours": optim}
 
 
@@ -166,7 +166,7 @@ def _play(rank: int, meeting: str) -> None:
     warnings.simplefilter("ignore")  # torch warns of its own calls
     dist.init_process_group(
         "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=WORLD,
-        timeout=datetime.timedelta(seconds=15),
+        timeout=datetime.timedelta(seconds=120),
     )  # fmt: skip
     for name, options in RULES:
         for scene, play in SCENES.items():

@@ -24,7 +24,6 @@ from thalweg.experiments.build import (
     build_optimizer,
     build_schedule,
     check_belongs,
-    choose_threads,
     initialise,
 )
 from thalweg.experiments.experiment import Experiment
@@ -33,6 +32,7 @@ from thalweg.experiments.parts import Prepared
 from thalweg.experiments.pretraining import pretrain
 from thalweg.experiments.recipe import Choice, open_settings
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import choose_threads
 from thalweg.experiments.watcher import Watcher
 from thalweg.train import Objective
 from thalweg.train.objectives import Custom

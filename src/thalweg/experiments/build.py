@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from thalweg.train.parallel import Ranks
 
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
-FEW_OPERATIONS = 1e8
-"""Floating-point operations in a step below which a second thread costs more than it brings."""
 INIT_EXAMPLES = 256
 """Examples that an initialisation by data (LSUV) looks at."""
 RARE = 0.5
@@ -347,15 +345,3 @@ def build_schedule(spec: Spec, *, steps: int) -> Schedule:
         return schedules.parse(spec.schedule)
     decay = look_up(spec.schedule, decays, "schedule")()
     return schedules.warmup(rising) >> decay if rising else decay
-
-
-def choose_threads(model: torch.nn.Module, batch_size: int) -> int:
-    """One thread for a step of little arithmetic, else one for each core that PyTorch would use.
-
-    Waking a second thread costs some tens of microseconds in every operation; a forward and backward pass has about
-    six floating-point operations for each weight and example.
-    """
-    if any(isinstance(module, torch.nn.modules.conv._ConvNd) for module in model.modules()):
-        return torch.get_num_threads()  # each weight works at every place of an image
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    return 1 if 6 * weights * batch_size < FEW_OPERATIONS else torch.get_num_threads()
