@@ -72,6 +72,9 @@ class TestArrivals:
 
     def test_median_wants_half(self) -> None:
         assert kaplan_meier([1, 2, MISSED, MISSED, MISSED], horizon=9).median.value == MISSED
+        assert (
+            kaplan_meier([1, 2, MISSED, MISSED], horizon=9).median.value == 2
+        )  # the first with a share of ½ or less left
         assert kaplan_meier([1, 2, 3, MISSED, MISSED], horizon=9).median.value == 3
         assert kaplan_meier([MISSED] * 3, horizon=9).steps == ()
 

@@ -124,7 +124,7 @@ class TestWhatItSays:
         alone = replace(problem(), winner="adam", verdicts=["adam was best."])
         assert "the best rule" in race_page(race(problems=[alone]))
         open_ended = race_page(race(problems=[replace(alone, winner="")]))
-        assert "in front, but not told from all others" in open_ended and "the best rule<" not in open_ended
+        assert "in front, but no winner" in open_ended and "the best rule<" not in open_ended
 
     def test_table_holds_what_was_measured(self) -> None:
         page = race_page(race())
@@ -141,7 +141,7 @@ class TestWhatItSays:
     def test_half_that_never_arrived_have_no_median(self) -> None:
         never = replace(racer("sgd"), arrival=Arrival((math.inf, 900.0, math.inf), 3, 10, math.inf, [900.0], [0.3]))
         page = race_page(race(problems=[replace(problem(), racers=[never, racer("adam")])]))
-        assert "half or more never" in page and "3 of 10" in page
+        assert "more than half never" in page and "3 of 10" in page
 
     def test_a_suite_has_one_table_and_a_section_for_each(self) -> None:
         page = race_page(suite())
@@ -217,6 +217,13 @@ class TestCharts:
         """The logarithm of a loss is a score too: ten times a start of −3 would cut everything off."""
         scale = Scale(problem(), [-12.0, -3.0, 0.5])
         assert not scale.log and scale.above(-3.0) == 6.0
+
+    def test_arrivals_say_how_coarse_they_are(self) -> None:
+        coarse = replace(problem(), every=34)
+        by_key = {figure.key: figure for figure in details(coarse, Looks(race()), "race")}
+        assert "Runs are measured every 34 steps: an arrival is known to within" in by_key["race-arrivals"].caption
+        fine = {figure.key: figure for figure in details(problem(), Looks(race()), "race")}["race-arrivals"]
+        assert "measured every" not in fine.caption
 
     def test_arrivals_begin_at_none_and_go_on_to_the_end(self) -> None:
         drawn = {figure.key: figure for figure in details(problem(), Looks(race()), "race")}["race-arrivals"]

@@ -7,7 +7,7 @@
 Estimate(value=310.0, low=290.0, high=inf)
 
 To leave them out would praise the rule that fails most. The share that has arrived is one minus Kaplan and Meier's estimate
-(1958) of the share still on its way; a median is stated where more than half arrived.
+(1958) of the share still on its way; a median is stated where at least half arrived.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from thalweg.errors import InputError
 @dataclass(frozen=True)
 class Arrivals:
     """At each of ``steps`` where a run arrived, the share ``reached`` until then with its interval (``low``, ``high``);
-    ``hits`` of ``seeds`` runs arrived; the ``median`` time, infinite where half or fewer did."""
+    ``hits`` of ``seeds`` runs arrived; the ``median`` time, infinite where fewer than half did."""
 
     steps: tuple[float, ...]
     reached: tuple[float, ...]

@@ -41,7 +41,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class Arrival:
-    """How a rule reached the target: ``median`` steps (infinite where half or fewer did) with its interval, ``hits`` of
+    """How a rule reached the target: ``median`` steps (infinite where fewer than half did) with its interval, ``hits`` of
     ``seeds``, ``seconds`` at the median. ``steps`` and ``reached`` are the Kaplan–Meier curve: the share of runs that had
     arrived after so many steps."""
 
@@ -87,7 +87,7 @@ class Problem:
     """One problem: its ``racers``, the best first, and the ``verdicts``, sentences, the most important first.
 
     ``metric`` is the name of the dev score that was raced for, ``target`` what was to be reached (NaN: none), ``winner`` the
-    rule that beat all others (empty: none did), ``steps`` the updates that every run had.
+    rule that won (empty: none did), ``steps`` the updates that every run had, ``every`` those between two measurements.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Problem:
     winner: str = ""
     target: float = math.nan
     steps: int = 0
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -179,9 +180,7 @@ def _verdict(report: RaceReport) -> Section | None:
 
 def _tiles(report: RaceReport, problem: Problem) -> str:
     first = problem.racers[0]
-    tiles = [
-        ("the best rule" if problem.winner else "in front, but not told from all others", problem.winner or first.rule)
-    ]
+    tiles = [("the best rule" if problem.winner else "in front, but no winner", problem.winner or first.rule)]
     tiles.append((f"its dev {label(problem.metric)}, fresh seeds", measure(problem.metric, first.dev[0])))
     if math.isfinite(first.test[0]):
         tiles.append((f"its test {label(problem.metric)}", measure(problem.metric, first.test[0])))
@@ -302,7 +301,7 @@ def _interval(problem: Problem, interval: Interval) -> object:
 def _steps(arrival: Arrival) -> Shown:
     median, low, high = arrival.median
     if not math.isfinite(median):
-        return Shown(math.inf, "half or more never")
+        return Shown(math.inf, "more than half never")
     around = f" [{number(low)}, {number(high)}]" if math.isfinite(low) else ""
     return Shown(median, f"{number(median)}{around}")
 

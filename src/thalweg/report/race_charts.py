@@ -204,6 +204,8 @@ def _arrivals(problem: Problem, looks: Looks, key: str) -> Figure | None:
     said += f"{measure(problem.metric, problem.target)}."
     if never:
         said += f" {listed(never)} never did."
+    if problem.every > 1:
+        said += f" Runs are measured every {number(problem.every)} steps: an arrival is known to within as many."
     layout = {
         "xaxis": axis("step"),
         "yaxis": axis("share of runs that arrived", range=[-0.03, 1.03], tickformat=".0%"),

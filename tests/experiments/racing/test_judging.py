@@ -75,6 +75,7 @@ def test_the_winner_stands_first_with_the_sentence_that_says_why() -> None:
     assert found.verdicts[0].startswith("sgd was soonest at the target, but adam ended better")
     sooner = result(Ending({"sgd": 2, "adam": 6}, {"sgd": 0.1, "adam": 0.1}), goal=0.6)
     assert (sooner.winner, sooner.racers[0].rule) == ("sgd", "sgd")
+    assert (sooner.steps, sooner.every) == (100, 10)
     assert sooner.verdicts[0].startswith("sgd was best, it beat adam; steps to loss 0.6")
     better = result(Ending({"sgd": 2, "adam": 2}, {"sgd": 0.2, "adam": 0.1}), goal=0.6)
     assert (better.winner, better.racers[0].rule) == ("adam", "adam")

@@ -50,6 +50,7 @@ def judged(race: Race, about: str = "") -> Judged:
         decided.leader if decided is not None else "",
         race.target,
         problem.steps,
+        max(problem.steps // problem.passes, 1),
     )
 
 

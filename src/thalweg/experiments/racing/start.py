@@ -303,6 +303,7 @@ def _write_page(
             "target": "given"
             if plan.goal is not None
             else f"what the best tuned baseline holds, {plan.relax:.0%} given away",
+            "winner": "who beat all others by the steps or by the dev metric, and whom nobody beat in the other",
             "test part": "looked at with the chosen settings alone",
         },
         commands=[f"thalweg train {path}" for path in sorted(folder.best.glob("*.toml"))][:8],
