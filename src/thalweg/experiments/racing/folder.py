@@ -30,6 +30,7 @@ from thalweg.errors import InputError
 from thalweg.experiments.folder import Folder
 from thalweg.experiments.racing.plan import Entrant
 from thalweg.experiments.racing.problem import Candidate, Curve
+from thalweg.files import replacing
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Log:
         self._known = {key: curve for job in kept for key, curve in jobs[job]}
         if torn or len(kept) < len(jobs):
             lines = [line for line in whole.splitlines() if json.loads(line).get("job") in {None, *kept}]
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            with replacing(path, sure=True) as beside:  # a crash here must not cost what was trained
+                beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def curves(self, entrant: Entrant, stage: str, candidates: Sequence[Candidate]) -> list[Curve] | None:
         """The curves of a job, None where it has to be trained."""

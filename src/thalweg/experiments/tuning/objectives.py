@@ -32,6 +32,7 @@ from thalweg.experiments.threads import threads
 from thalweg.experiments.tuning.candidate import OF_A_MEMBER
 from thalweg.experiments.tuning.engine import Laboratory
 from thalweg.experiments.tuning.trainer import FINISHED, PRUNED
+from thalweg.files import replacing
 from thalweg.search import Finished, front
 from thalweg.search.store import Direction
 from thalweg.train.metrics import METRICS, metric
@@ -146,7 +147,8 @@ class Costs:
             measures = {"size": size_of, "time": milliseconds}
             self._known[key] = {name: measures[name](experiment) for name in self.names}
             if "time" in self.names:
-                self.kept.write_text(json.dumps(self._known), encoding="utf-8")
+                with replacing(self.kept) as beside:
+                    beside.write_text(json.dumps(self._known), encoding="utf-8")
         return self._known[key]
 
 
