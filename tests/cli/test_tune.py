@@ -71,7 +71,8 @@ def test_mistakes_are_one_sentence(thalweg: CommandLine) -> None:
     for words, sentence in (
         (("tune", "wine", "--vary", "lr"), '--vary "lr" says no range'),
         (("tune", "wine", "--vary", "lrr=1..2"), "lrr"),
-        (("tune", "wine", "--members", "many"), '--members "many" is no number'),
+        (("tune", "wine", "--members", "many"), "--members many: give how many candidates train together, 1 or more"),
+        (("tune", "wine", "--vary", "lr=1..2", "--vary", "lr=1..3"), "--vary gives lr two ranges: give one"),
         (("tune", "wine", "--space", "nowhere.toml"), "nowhere.toml"),
         (("tune", "wine", "--objectives", "accuracy,,size"), 'there is no objective ""'),
     ):

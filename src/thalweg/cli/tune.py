@@ -119,11 +119,16 @@ def space_of(file: str | None, varied: list[str]) -> Space | None:
     from thalweg.search import Space
 
     texts: dict[str, Any] = {} if file is None else Space.read(Path(file)).to_dict()
+    seen: set[str] = set()
     for item in varied:
         name, equals, text = item.partition("=")
         if not equals or not text.strip():
             raise InputError(f'--vary "{item}" says no range: write --vary lr=1e-4..1:log or --vary "hidden=[64, 128]"')
-        texts[name.strip().replace("-", "_")] = text
+        name = name.strip().replace("-", "_")
+        if name in seen:
+            raise InputError(f"--vary gives {name} two ranges: give one")
+        seen.add(name)
+        texts[name] = text
     return Space.parse(texts) if texts else None
 
 
@@ -131,5 +136,5 @@ def _members(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal():
-        raise InputError(f'--members "{text}" is no number: give how many candidates train together, or auto')
+        raise InputError(f"--members {text}: give how many candidates train together, 1 or more, or auto")
     return int(text)

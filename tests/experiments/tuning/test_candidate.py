@@ -6,9 +6,10 @@ import collections
 
 import pytest
 
+from thalweg.errors import InputError
 from thalweg.experiments import Spec
 from thalweg.experiments.tuning import Plan
-from thalweg.experiments.tuning.candidate import block_of, candidate, default_space, dividing, group_of
+from thalweg.experiments.tuning.candidate import block_of, candidate, check_space, default_space, dividing, group_of
 from thalweg.search import Space
 
 SPEC = Spec(data="digits")
@@ -65,3 +66,18 @@ def test_small_nets_are_searched_where_size_counts() -> None:
     assert default_space(SPEC)["hidden"].grid(9) == (32, 64, 128)
     assert default_space(SPEC, small=True)["hidden"].grid(9) == (8, 16, 32, 64, 128)
     assert "hidden" not in default_space(SPEC.replace(hidden=[7]), small=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("model.width", r"width of your function is given \(4\) and searched \(model.width\): leave one of them out"),
+        ("model.", '"model." in the space is no name'),
+        ("", '"" in the space is no name'),
+    ],
+)
+def test_arguments_of_a_function(name: str, sentence: str) -> None:
+    spec = SPEC.replace(model="nets.py:make", model_options={"width": 4})
+    with pytest.raises(InputError, match=sentence):
+        check_space(spec, Space.parse({name: "4..16"}))
+    check_space(spec, Space.parse({"model.depth": "4..16"}))

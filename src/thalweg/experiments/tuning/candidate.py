@@ -123,6 +123,10 @@ def block_of(space: Space, trials: int) -> int:
 def check_space(spec: Spec, space: Space) -> None:
     """Raises ``InputError`` for a hyperparameter that the candidates do not have, or must share, or a value it can't be."""
     for name in space:
+        if name in ("", OF_MODEL):
+            raise InputError(
+                f'"{name}" in the space is no name: write lr, or model.width for an argument of your own function'
+            )
         if name in ONE_FOR_ALL:
             raise InputError(f"{name} is the same for all candidates: give it as a setting, not in the space")
         if name == "layers" and spec.model != "mlp":
@@ -130,6 +134,11 @@ def check_space(spec: Spec, space: Space) -> None:
         if name.startswith(OF_MODEL) and spec.model in BELONGS:
             raise InputError(
                 f"{name} is an argument of a module of your own, and the model is {spec.model}: leave it out"
+            )
+        if (argument := name.removeprefix(OF_MODEL)) != name and argument in spec.model_options:
+            raise InputError(
+                f"{argument} of your function is given ({spec.model_options[argument]}) and searched ({name}): leave one of "
+                f"them out"
             )
     if "rule" not in space:
         _check_known(spec, space)

@@ -76,7 +76,7 @@ class Landscape:
             module.register_forward_hook(_plain_variance)
         self._rows = rows
         self.outputs: torch.Tensor | None = None
-        """Of the model for ``rows`` at the point gone to last, where batch norm needed them: a measure need not compute them."""
+        """Of the model for ``rows`` at the point gone to last, where batch norm needed them: a measure may take them."""
         if self._norms and rows is None:
             raise InputError(
                 "the model has batch norm, whose statistics belong to one set of weights: give rows, the training inputs from "
