@@ -70,7 +70,7 @@ def test_findings_come_first_and_count_what_holds() -> None:
         ("1", "hold, with a reservation"),
         ("1", "does not hold as stated"),
     ]
-    contents = re.search(r'<nav class="themes".*?</nav>', page)
+    contents = re.search(r'<div class="themes".*?</ul></div></div>', page)
     assert contents is not None
     assert re.findall(r'href="#([^"]*)"', contents[0]) == ["group-0", "one", "three", "four", "group-1", "two"]
     assert re.findall(r'<span class="(\w+)" title="[^"]*">([^<]*)</span>', contents[0]) == [

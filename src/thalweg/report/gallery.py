@@ -130,7 +130,7 @@ def _contents(plates: Sequence[Plate]) -> str:
             if plate.group == group
         )
         lists.append(f'<div class="card"><h3><a href="#group-{at}">{text(group)}</a></h3><ul>{items}</ul></div>')
-    return f'<nav class="themes" aria-label="Contents">{"".join(lists)}</nav>'
+    return f'<div class="themes" role="navigation" aria-label="Contents">{"".join(lists)}</div>'
 
 
 def _word(plate: Plate) -> str:
