@@ -271,6 +271,15 @@ def test_twins_seeds_are_not_too_large_for_a_module_of_ones_own(layer: torch.nn.
     assert all(math.isfinite(curve.dev[0]) for curve in curves)
 
 
+def test_a_loss_of_ones_own_is_what_is_raced_for() -> None:
+    def squares(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return ((outputs.squeeze(1) - targets) ** 2).mean()
+
+    spec = Spec(data="the data", model="the model", epochs=1, batch_size=32, clip_norm=None)
+    problem = data_problem(spec, load(table()), model=torch.nn.Linear(6, 1), loss=squares)
+    assert (problem.metric, problem.more) == ("loss", False)
+
+
 def test_twins_have_luck_of_their_own_and_others_share_it() -> None:
     twins = entrants_of(["adam", "adam", "sgd"])
     assert [one.name for one in twins] == ["adam", "adam (2)", "sgd"]

@@ -231,6 +231,8 @@ def data_problem(
         raise InputError(
             "a race trains each candidate once, from its start: leave out folds, shard, pretrain, interventions"
         )
+    if loss is not None:  # what it measures on the dev part is all that is known of it
+        spec = spec.replace(watch=spec.watch or "loss")
     spec = race_spec(spec, prepared.task)
 
     def build(own: Spec) -> Experiment:
