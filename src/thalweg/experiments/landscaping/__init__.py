@@ -33,6 +33,7 @@ from thalweg.experiments.reading import Beside, read
 from thalweg.experiments.rehearsal import Rehearsal, Work
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Silent, Watcher
 
 Own = Mapping[str, Mapping[str, Any]]
@@ -188,22 +189,17 @@ def _seen(
     model: str = "",
 ) -> Landscaped:
     spec, parts = experiment.spec, experiment.parts
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(spec.threads or before)
-        with torch.random.fork_rng():
-            work = Work.of(Rehearsal.of(experiment, prepared, own_loss=own_loss))
-            plan = Plan.fitting(
-                each=work.each,
-                weights=work.weights,
-                ends=len(ends),
-                rows=(len(parts.train[1]), len(parts.dev[1])),
-                device=parts.dev[1].device,
-                points=points,
-            )
-            seen = survey(experiment, ends, plan, watcher=watcher)
-    finally:
-        torch.set_num_threads(before)
+    with threads(spec.threads), torch.random.fork_rng():
+        work = Work.of(Rehearsal.of(experiment, prepared, own_loss=own_loss))
+        plan = Plan.fitting(
+            each=work.each,
+            weights=work.weights,
+            ends=len(ends),
+            rows=(len(parts.train[1]), len(parts.dev[1])),
+            device=parts.dev[1].device,
+            points=points,
+        )
+        seen = survey(experiment, ends, plan, watcher=watcher)
     about = {
         "parameters": work.weights,
         "measured at": plan.words,

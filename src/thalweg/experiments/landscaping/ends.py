@@ -25,6 +25,7 @@ from thalweg.experiments.predict import Predictor, load
 from thalweg.experiments.rate import find_rate
 from thalweg.experiments.reading import read
 from thalweg.experiments.spec import Spec
+from thalweg.experiments.threads import threads
 from thalweg.experiments.watcher import Silent, Watcher
 from thalweg.history import History
 from thalweg.train import Hook, State
@@ -86,20 +87,16 @@ def trained(
     """
     begin = copy.deepcopy(first.model)
     ends = []
-    before = torch.get_num_threads()
-    try:
-        for number, spec in enumerate(specs):
-            experiment = first
-            if number:
-                own = copy.deepcopy(begin) if module else None
-                experiment = assemble(
-                    spec, prepared, watcher=Silent(), device=_device(begin), model=own, loss=loss, going_on=True
-                )
-                experiment.model.load_state_dict(begin.state_dict())
-            torch.set_num_threads(experiment.spec.threads or before)
+    for number, spec in enumerate(specs):
+        experiment = first
+        if number:
+            own = copy.deepcopy(begin) if module else None
+            experiment = assemble(
+                spec, prepared, watcher=Silent(), device=_device(begin), model=own, loss=loss, going_on=True
+            )
+            experiment.model.load_state_dict(begin.state_dict())
+        with threads(experiment.spec.threads):
             ends.append(_trained(experiment, watcher))
-    finally:
-        torch.set_num_threads(before)
     return ends
 
 
