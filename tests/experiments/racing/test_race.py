@@ -138,6 +138,9 @@ def test_a_race_stopped_keeps_what_ended_and_goes_on_to_the_same_numbers(tmp_pat
         problem, plan, Log(path), lambda stage, made, known: trained.append((made, known)) is not None and False
     )
     assert sum(known for _, known in trained) > 0
+    first, whole = Log(path), [json.loads(line) for line in path.read_text().splitlines()]
+    assert first.seconds == pytest.approx(sum(record.get("seconds", 0.0) for record in whole))
+    assert 0.0 < sum(json.loads(line).get("seconds", 0.0) for line in lines[:-1]) < first.seconds  # of both sittings
     assert {name: entry.best for name, entry in again.entries.items()} == {
         name: entry.best for name, entry in through.entries.items()
     }

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,13 +75,16 @@ Key = tuple[str, str, str]
 class Log:
     """The runs of one problem that were trained, in memory and on disk (None: in memory alone).
 
-    Raises ``InputError`` for a file that nobody could have left by being killed.
+    ``seconds`` is what they took, in all the sittings of a race. Raises ``InputError`` for a file that nobody could have left
+    by being killed.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._known: dict[Key, Curve] = {}
         self._paces: dict[str, float] = {}
+        self.seconds = 0.0
+        self._since = time.monotonic()
         if path is not None and path.exists():
             try:
                 self._read(path)
@@ -96,6 +100,7 @@ class Log:
         sizes: dict[str, int] = {}
         for line in whole.splitlines():
             record = json.loads(line)
+            self.seconds += record.get("seconds", 0.0)
             if "pace" in record:
                 self._paces[record["entrant"]] = record["pace"]
                 continue
@@ -134,8 +139,11 @@ class Log:
         self._append([{"entrant": entrant.name, "pace": seconds}])
 
     def _append(self, records: Sequence[dict[str, Any]]) -> None:
+        since, self._since = self._since, time.monotonic()
+        self.seconds += self._since - since
         if self.path is None:
             return
+        records = [records[0] | {"seconds": round(self._since - since, 3)}, *records[1:]]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         with self.path.open("a", encoding="utf-8") as file:

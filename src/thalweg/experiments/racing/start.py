@@ -77,13 +77,17 @@ def start_race(
         began = time.monotonic()
         with interruptible() as interrupted:
             pacer = _Pacer(problems, plan, interrupted, follow, began)
+            races, seconds = [], 0.0
             try:
-                races = [run_race(one, plan, Log(folder.log(one.name)), pacer.of(one)) for one in problems]
+                for one in problems:
+                    log = Log(folder.log(one.name))
+                    races.append(run_race(one, plan, log, pacer.of(one)))
+                    seconds += log.seconds
             except Stopped:
                 raise RaceStopped(folder) from None
         outcomes = [judged(race) for race in races]
         board = scoreboard(outcomes)
-        result = _result(plan, races, outcomes, board, time.monotonic() - began)
+        result = _result(plan, races, outcomes, board, seconds)
         folder.write_json(folder.result, result)
         _write_best(folder, races)
         _write_page(folder, plan, result, outcomes, board)
