@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -117,6 +118,15 @@ def test_contours_are_of_logarithms_and_survive_odd_losses() -> None:
     assert np.isfinite(z).all() and z[0, 0] == pytest.approx(-6) and (z[1] == 0).all()
     level = Field(np.arange(2), np.arange(2), {"train": np.full((2, 2), 0.5)})
     assert contour(level, "train", "loss")["zmax"] > contour(level, "train", "loss")["zmin"]
+
+
+def test_losses_below_the_scale_are_said_to_share_a_colour() -> None:
+    x = bowl().x
+    deep = Field(x, x, {"train": x[None, :] ** 2 + x[:, None] ** 2})
+    said = "Losses below 2e−6 share its colour: a logarithmic scale has no 0."
+    found = report(plane=deep, ends=[dataclasses.replace(end("sgd", 0.5), around=deep)])
+    assert said in planes(found)[0].caption and said in fields(found)[0].caption
+    assert "share its colour" not in planes(report())[0].caption + fields(report())[0].caption
 
 
 def test_fields_around_ends_share_their_colours() -> None:

@@ -13,7 +13,7 @@ from browser import Browser
 from thalweg.report import write
 from thalweg.report.front import Front, pareto
 from thalweg.report.study import StudyReport, Trial, study_page
-from thalweg.report.trials import best_so_far, ordered, scores_axis, slices
+from thalweg.report.trials import best_so_far, curves, ordered, scores_axis, slices
 from thalweg.search import Finished, Space, parallel
 
 SPACE = Space.parse({"lr": "1e-4..1:log", "beta1": "0.9..0.999:one-minus", "hidden": "[32, 64]", "layers": "1..3"})
@@ -124,6 +124,22 @@ def test_within_a_decade_every_tick_says_its_whole_number() -> None:
     far = [Trial(at, {}, "finished", score) for at, score in enumerate((0.999, 0.1))]
     assert scores_axis(study(trials=near))["ticktext"] == ["0.02", "0.05", "0.1"]
     assert scores_axis(study(trials=far))["dtick"] == 1
+
+
+def test_an_error_of_zero_is_drawn_at_a_place_that_the_captions_say() -> None:
+    perfect = Trial(99, dict(trials()[0].values), "finished", 1.0, 2, 0.5, 99.0, "", [0.5, 1.0], trials()[0].places)
+    made = study(trials=[*trials(), perfect])
+    least = min(1 - one.score for one in trials() if math.isfinite(one.score)) / 2
+    drawn = [*best_so_far(made), *slices(made), *curves(made), *pareto(study(trials=made.trials, front=front()))]
+    assert scores_axis(made)["type"] == "log" and made.least == least
+    for figure in drawn:
+        assert f"An error of 0 is drawn at {least:.2g}: a logarithmic axis has no 0." in figure.caption
+    assert min(best_so_far(made)[0].data[-1]["y"]) == least
+    (line,) = [one for one in curves(made)[0].data if one["name"] == "trial 99"]
+    assert line["y"][-1] == least and line["text"][-1] == "100.00 %"
+    assert not any("error of 0" in figure.caption for figure in best_so_far(study()))
+    near = [Trial(at, {}, "finished", score) for at, score in enumerate((0.95, 0.94))]
+    assert not any("error of 0" in figure.caption for figure in best_so_far(StudyReport("s", trials=near)))
 
 
 def test_each_hyperparameter_stands_on_its_scale() -> None:

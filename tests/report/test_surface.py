@@ -14,6 +14,7 @@ from browser import Browser
 from thalweg import rules
 from thalweg.experiments.surveying import Survey, surface
 from thalweg.optim import FromRule
+from thalweg.report.surface import surface_page
 from thalweg.surfaces import RAVINE, path
 
 RULES = ("sgd", "nesterov", "adam")
@@ -195,6 +196,12 @@ def test_no_text_breaks_out_of_the_script(tmp_path: Path) -> None:
     assert "</" not in script.partition("(() => {")[0]
     assert html.count("nonce=") == 2 and "unsafe-eval" not in html
     assert len(html) < 6_000_000
+
+
+def test_what_the_axis_cannot_show_is_said() -> None:
+    said = "What falls below a ten-billionth of the first loss is drawn there"
+    floored, plain = (surface_page(surface(on, rules=["sgd"], steps=1).report) for on in ("ravine", "saddle"))
+    assert said in floored and said not in plain
 
 
 def test_plain_data(survey: Survey) -> None:

@@ -104,7 +104,7 @@ def _against(study: StudyReport, front: Front, first: str, other: str) -> Figure
     return Figure(
         f"front-{other}",
         f"{label(first)[:1].upper()}{label(first)[1:]} against {_heading(other)}",
-        text(caption),
+        text(caption + charts.zeros(study)),
         drawn,
         layout,
         400,

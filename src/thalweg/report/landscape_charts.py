@@ -117,6 +117,7 @@ def planes(report: LandscapeReport) -> list[Figure]:
             said += "".join(
                 f" The {text(one)} lies {number(away, digits=3)} off it." for one, away in off if away > 1e-3
             )
+        said += _bounds(name, report.plane)[2]
         drawn = [contour(report.plane, name, shown), *marks]
         layout = {
             "xaxis": axis("distance", constrain="domain", zeroline=False),
@@ -138,13 +139,21 @@ def share_of(share: float) -> str:
     return f"{share:.0%}".replace("%", " %") if math.isfinite(share) else "an unknown part"
 
 
+def _bounds(name: str, *fields: Field) -> tuple[float, float, str]:
+    """The least and the largest loss that have a colour of their own, and what to say of those below."""
+    every = np.concatenate([np.asarray(one.values[name], dtype=float).reshape(-1) for one in fields])
+    finite = every[np.isfinite(every)]
+    top = float(finite.max()) if finite.size else 1.0
+    least = float(finite.min()) if finite.size else 0.0
+    low = max(least, FLOOR * max(top, 1e-30))
+    said = f" Losses below {number(low, digits=2)} share its colour: a logarithmic scale has no 0."
+    return low, top, said if least < low else ""
+
+
 def contour(field: Field, name: str, shown: str, *, also: Sequence[Field] = ()) -> dict[str, Any]:
     """Filled contours of the logarithm of a loss, in colours that serve the fields ``also`` shown, too."""
     values = np.asarray(field.values[name], dtype=float)
-    every = np.concatenate([np.asarray(one.values[name], dtype=float).reshape(-1) for one in (field, *also)])
-    finite = every[np.isfinite(every)]
-    top = float(finite.max()) if finite.size else 1.0
-    low = max(float(finite.min()) if finite.size else 0.0, FLOOR * max(top, 1e-30))
+    low, top, _ = _bounds(name, field, *also)
     z = np.log10(np.clip(np.where(np.isfinite(values), values, top), low, None))
     bottom, high = math.log10(low), max(math.log10(max(top, low)), math.log10(low) + 1e-3)
     places = np.linspace(bottom, high, 5)
@@ -222,7 +231,7 @@ def fields(report: LandscapeReport) -> list[Figure]:
             continue
         caption = (
             f"Two random directions around {text(end.name)}, filter-normalised: at distance 1 they are as long as the weights. "
-            "All ends share the colours."
+            "All ends share the colours." + _bounds("train", *every)[2]
         )
         layout = {
             "xaxis": axis("direction 1", constrain="domain", zeroline=False),

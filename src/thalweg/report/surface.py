@@ -27,6 +27,7 @@ from thalweg.report.sheet import Sheet, section
 
 COLOURS = len(palette.KNOWN)
 LEVELS = 18
+FLOOR = " What falls below a ten-billionth of the first loss is drawn there: a logarithmic axis has no 0."
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,13 @@ def _stage(report: SurfaceReport, sheet: Sheet) -> str:
 
 def _what_to_see(report: SurfaceReport) -> str:
     if report.noise:
-        return "Lines fall until the noise is as large as what is left to gain: a lower rate ends lower, and later."
+        said = "Lines fall until the noise is as large as what is left to gain: a lower rate ends lower, and later."
+        return said if report.lowest is None else said + FLOOR
     if report.lowest is None:
         return "Where a line lies flat the slope is almost gone; where it bends down, the rule has found a way on."
     return (
         "A straight line is steady contraction: the steeper, the fewer steps. A line that climbs is beyond its limit."
+        + FLOOR
     )
 
 

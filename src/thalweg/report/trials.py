@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, decades, plain
-from thalweg.report.markup import label, measure, text
+from thalweg.report.markup import label, measure, number, text
 
 if TYPE_CHECKING:
     from thalweg.report.study import StudyReport
@@ -104,7 +104,7 @@ def _race(
         "line": {"color": "--dev", "width": 2.5, "shape": "hv"}, "hoverinfo": "skip",
     })  # fmt: skip
     layout = {"xaxis": axis(unit), "yaxis": scores_axis(study), "hovermode": "closest"}
-    return Figure(key, title, text(caption), drawn, layout, 340)
+    return Figure(key, title, text(caption + zeros(study)), drawn, layout, 340)
 
 
 def _points(study: StudyReport, at: Sequence[tuple[Any, Trial]]) -> list[dict[str, Any]]:
@@ -148,11 +148,22 @@ def scores_axis(study: StudyReport) -> dict[str, Any]:
     """The axis of the metric."""
     name = label(study.metric)
     costs = _costs(study)
-    log = len(costs) > 1 and costs.min() > 0 and costs.max() > 4 * costs.min()
     title = f"dev error (1 − {plain(name)})" if study.more else f"dev {plain(name)}"
-    if not log:
+    if not _logarithmic(costs):
         return axis(title)
     return {"title": {"text": title}, "type": "log", **decades(costs)}
+
+
+def _logarithmic(costs: np.ndarray) -> bool:
+    return bool(len(costs) > 1 and costs.min() > 0 and costs.max() > 4 * costs.min())
+
+
+def zeros(study: StudyReport) -> str:
+    """Where errors of 0 are drawn, a sentence for captions; nothing where there are none."""
+    perfect = study.more and any(trial.score >= 1.0 - 1e-12 for trial in study.trials)
+    if not perfect or not _logarithmic(_costs(study)):
+        return ""
+    return f" An error of 0 is drawn at {number(study.least, digits=2)}: a logarithmic axis has no 0."
 
 
 def importance(shares: Sequence[tuple[str, float, float]], *, of: str = "", key: str = "importance") -> Figure | None:
@@ -208,7 +219,7 @@ def slices(study: StudyReport) -> list[Figure]:
             x = [str(value) for value in values]
         layout = {"xaxis": across, "yaxis": scores_axis(study), "hovermode": "closest", "showlegend": False}
         drawn = _points(study, list(zip(x, having, strict=True)))
-        figures.append(Figure(f"slice-{at}", name, text(_where(study, name, scale)), drawn, layout, 280))
+        figures.append(Figure(f"slice-{at}", name, text(_where(study, name, scale) + zeros(study)), drawn, layout, 280))
     return figures
 
 
@@ -284,8 +295,9 @@ def curves(study: StudyReport) -> list[Figure]:
             "type": "scatter", "mode": "lines", "name": f"trial {trial.number}", "x": np.arange(1, len(trial.curve) + 1),
             "y": [cost(study, score) for score in trial.curve], "showlegend": False, "opacity": 1.0 if best else 0.5,
             "line": {"color": "--dev" if best else COLOURS.get(trial.status, "--muted"), "width": 3 if best else 1},
-            "hovertemplate": f"trial {trial.number}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+            "text": [measure(study.metric, score) for score in trial.curve],
+            "hovertemplate": f"trial {trial.number}, epoch %{{x}}: %{{text}}<extra></extra>",
         })  # fmt: skip
     layout = {"xaxis": axis("epoch"), "yaxis": scores_axis(study), "hovermode": "closest"}
-    caption = "Each line is a trial, the bold one the best; those that end early are grey."
+    caption = "Each line is a trial, the bold one the best; those that end early are grey." + zeros(study)
     return [Figure("curves", "The trials' curves", caption, drawn, layout, 360)]
