@@ -38,7 +38,7 @@ def passes(seed: int, norm: str | None, *, rates: Sequence[float], epochs: int) 
 
 
 def show(seeds: Sequence[int], small: bool) -> Shown:
-    rates, epochs = ((0.1,), 6) if small else (RATES, 15)
+    rates, epochs = ((0.1,), 10) if small else (RATES, 15)
     plain, normed = (
         np.array([passes(seed, norm, rates=rates, epochs=epochs) for seed in seeds]) for norm in (None, "batch")
     )
