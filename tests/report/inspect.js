@@ -117,11 +117,20 @@ const paper = () => {
   for (const node of all(".scroll")) expect(node.scrollHeight <= node.clientHeight + 2, `a table is cut on paper: ${words(node)}`);
 };
 
+// a sheet of A4 has 182 mm between its margins, 96 pixels to the inch
+const printed = () => {
+  const sheet = 182 / 25.4 * 96 + 1;
+  for (const node of all(".chart")) {
+    expect(node.getBoundingClientRect().right <= sheet, `${node.id} is wider than the paper`);
+    for (const svg of all(".main-svg", node)) expect(svg.clientWidth <= node.clientWidth + 1, `${node.id} is cut on paper`);
+  }
+};
+
 const alone = () => {
   const asked = performance.getEntriesByType("resource").map((one) => one.name).filter((name) => !/^(data|blob):/.test(name));
   expect(asked.length === 0, `the page asks for ${asked.join(", ")}`);
 };
 
-const looks = { structure, charts, open, numbers, width, contrast, still, paper, alone };
+const looks = { structure, charts, open, numbers, width, contrast, still, paper, printed, alone };
 for (const what of arguments) looks[what]();
 return complaints;

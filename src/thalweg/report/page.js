@@ -55,7 +55,11 @@
     return [coloured(figure.data, styles), coloured(layout, styles)];
   };
   const place = (key) => document.getElementById("chart-" + key);
-  const show = (key) => window.Plotly.react(place(key), ...dressed(figures[key], place(key)), CONFIG);
+  const widths = new WeakMap();
+  const show = (key) => {
+    widths.set(place(key), place(key).clientWidth);
+    return window.Plotly.react(place(key), ...dressed(figures[key], place(key)), CONFIG);
+  };
   const draw = () => Promise.all(Object.keys(figures).map(show));
 
   const say = (sentence) => {
@@ -68,16 +72,14 @@
     for (const key of Object.keys(figures)) place(key).hidden = true;
     root.dataset.charts = "none";
   };
-  const widths = new WeakMap();
   const watcher = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       const width = target.clientWidth;
       if (!width || !target.isConnected || Math.abs((widths.get(target) ?? width) - width) < 1) continue;
-      widths.set(target, width);
-      requestAnimationFrame(() => show(target.id.slice("chart-".length)));
+      requestAnimationFrame(() => { if (widths.get(target) !== target.clientWidth) show(target.id.slice("chart-".length)); });
     }
   });
-  const watch = (key) => { widths.set(place(key), place(key).clientWidth); watcher.observe(place(key)); };
+  const watch = (key) => watcher.observe(place(key));
   const start = async () => {
     if (!Object.keys(figures).length) { root.dataset.charts = "drawn"; return; }
     if (!("DecompressionStream" in window)) {

@@ -83,5 +83,8 @@ def _best(at: int, lanes: Sequence[Lane]) -> Figure | None:
         return None
     first = lanes[0]
     caption = "The best dev metric of each rule after so many of its runs: tuning first, so early leads say little."
-    layout = {"xaxis": axis("runs of the rule"), "yaxis": axis(f"best dev {label(first.metric)}")}
+    layout = {
+        "xaxis": axis("runs of the rule"),
+        "yaxis": axis(f"best dev {label(first.metric)}", tickformat=".0%" if first.metric == "accuracy" else None),
+    }
     return Figure(f"best-{at}", first.problem, caption, drawn, layout)
