@@ -40,6 +40,17 @@ class TestWhatItFinds:
         verdict = judge({"adam": runs(0.1), "also": runs(0.1)})
         assert verdict.duels[0].p == 1.0 and verdict.duels[0].chance.value == 0.5 and verdict.tied == ("also",)
 
+    @pytest.mark.parametrize(("share", "differ"), [(0.05, False), (0.5, True)])
+    def test_a_trifle_is_no_victory(self, share: float, differ: bool) -> None:
+        """On every seed better, by this share of what seeds do."""
+        adam = np.array(runs(0.13))
+        apart = share * adam.std(ddof=1)
+        verdict = judge({"swats": adam, "adam": adam + apart * np.linspace(0.99, 1.01, 10)})
+        duel = verdict.duel("swats", "adam")
+        assert duel.p == 2 / 2**10 and duel.chance.value == 1.0
+        assert (duel.differ, duel.trifling) == (differ, not differ)
+        assert ("practically equal" in verdict.sentence) != differ
+
     def test_more_is_better(self) -> None:
         verdict = judge({"a": runs(0.9), "b": runs(0.8, seed=1)}, what="dev accuracy", more=True)
         assert verdict.leader == "a"

@@ -12,8 +12,9 @@ other good settings are told (``others``), whoever beats the rule must beat each
 Two rules differ where three say so: the sign-flip test after Holm's correction for all pairs of the race, the BCa interval of
 the mean difference, and a chance of at least ``GAMMA`` to be better on a seed (Bouthillier et al. 2021). All pairs, because
 the leader is chosen by the same numbers: corrected for the leader's pairs alone, one race in ten of eight equal rules found a
-winner. A rule whose best setting lay at the edge of its range is unsettled: better ones may lie
-beyond.
+winner. A difference that every seed shows but that is less than a tenth of what seeds do (half of Cohen's 1988 "small") is no
+victory: SWATS beats the Adam that it begins as in the fifth digit. A rule whose best setting lay at the edge of its range is
+unsettled: better ones may lie beyond.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from thalweg.errors import InputError
 from thalweg.wording import listed, rounded
 
 GAMMA = 0.75
+TRIFLE = 0.1
+"""Of the standard deviation over seeds: a smaller difference is none to anybody who trains."""
 LEVEL = 0.05
 Kind = Literal["score", "time"]
 
@@ -51,7 +54,8 @@ class Standing:
 class Duel:
     """Two rules, the one with the better mean first. ``difference`` is better − worse in the measure given, ``chance`` how
     probably the first is better on a seed; ``p`` is corrected for all pairs, ``plain_p`` is not; ``differ`` is the verdict.
-    ``tuning`` says that they would differ, but for another setting of the second that the first does not beat."""
+    ``tuning`` says that they would differ, but for another setting of the second that the first does not beat, ``trifling``
+    that they would, were the difference not so small beside what seeds do."""
 
     better: str
     worse: str
@@ -61,6 +65,7 @@ class Duel:
     p: float
     differ: bool
     tuning: bool = False
+    trifling: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,14 +143,16 @@ def judge(
         difference = mean_difference(filled[one], filled[other], level=1 - level, seed=seed)
         chance = better(table[one], table[other], level=1 - level, seed=seed)
         differ = p <= level and difference.high < 0 and chance.value >= gamma
-        tuning = False
+        trifling = differ and abs(difference.value) < TRIFLE * _spread(filled[one], filled[other])
+        differ, tuning = differ and not trifling, False
         for given in (others or {}).get(other, ()) if differ else ():
             row = _table({one: results[one], other: given}, more)[other]
             whole = np.where(np.isfinite(row), row, worst)
             against = sign_flip(filled[one], whole, seed=seed) * p / plain_p
-            apart = mean_difference(filled[one], whole, level=1 - level, seed=seed).high < 0
-            tuning |= against > level or not apart or better(table[one], row, seed=seed).value < gamma
-        duels.append(Duel(one, other, _as_given(difference, more), chance, plain_p, p, differ and not tuning, tuning))
+            lower = mean_difference(filled[one], whole, level=1 - level, seed=seed).high < 0
+            tuning |= against > level or not lower or better(table[one], row, seed=seed).value < gamma
+        apart = _as_given(difference, more)
+        duels.append(Duel(one, other, apart, chance, plain_p, p, differ and not tuning, tuning, trifling))
     tied = tuple(duel.worse for duel in duels if duel.better == names[0] and not duel.differ)
     edges = {rule: edge for rule, edge in (unsettled or {}).items() if rule in table}
     verdict = Verdict(what, kind, standings, tuple(duels), tied, edges, ())
@@ -175,6 +182,11 @@ def _table(results: Mapping[str, Sequence[float]], more: bool) -> dict[str, np.n
         if np.isnan(row).any():
             raise InputError(f"{rule}: a result is NaN: give what diverged as infinite")
     return table
+
+
+def _spread(one: np.ndarray, other: np.ndarray) -> float:
+    """The standard deviation over seeds, pooled; 0 for a single seed."""
+    return math.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 2) if len(one) > 1 else 0.0
 
 
 def _standing(rule: str, row: np.ndarray, filled: np.ndarray, more: bool, seed: int) -> Standing:
@@ -214,6 +226,8 @@ def _said(verdict: Verdict, level: float) -> list[str]:
     for duel in duels:
         chance = f"P({leader.rule} better) = {_estimate(duel.chance, 2)}, p = {duel.p:.2g}"
         told = "" if duel.differ else f": {untold}"
+        if duel.trifling:
+            told = ": a difference on nearly all seeds, but less than a tenth of what seeds do: practically equal"
         if duel.tuning:
             told = f": another good setting of {duel.worse} is not beaten, so the difference may be one of tuning"
         said.append(f"{duel.worse}: {_result(by_name[duel.worse], verdict)}; {chance}{told}.")
