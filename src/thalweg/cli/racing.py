@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from thalweg.experiments.racing.folder import RaceFolder
-    from thalweg.experiments.racing.start import Ahead
+    from thalweg.experiments.racing.pacing import Ahead
 
 
 def watcher() -> Lines:

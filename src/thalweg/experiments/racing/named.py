@@ -13,10 +13,11 @@ from thalweg.errors import InputError
 from thalweg.experiments.racing.folder import RaceFolder
 from thalweg.experiments.racing.functions import FUNCTIONS
 from thalweg.experiments.racing.networks import data_problem
+from thalweg.experiments.racing.pacing import Ahead
 from thalweg.experiments.racing.plan import RacePlan, entrants_of
 from thalweg.experiments.racing.problem import Problem
 from thalweg.experiments.racing.raced import USUAL_RULES, check_few, refuse_own
-from thalweg.experiments.racing.start import Ahead, start_race
+from thalweg.experiments.racing.start import start_race
 from thalweg.experiments.racing.suite import SUITES, problems_of
 from thalweg.experiments.racing.text import SHAKESPEARE, text_problem
 from thalweg.experiments.reading import anywhere

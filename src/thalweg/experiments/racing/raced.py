@@ -22,10 +22,11 @@ from thalweg.experiments.assemble import check_module
 from thalweg.experiments.racing.folder import RaceFolder
 from thalweg.experiments.racing.functions import FUNCTIONS
 from thalweg.experiments.racing.networks import data_problem
+from thalweg.experiments.racing.pacing import Ahead
 from thalweg.experiments.racing.plan import RacePlan, Rules, entrants_of
 from thalweg.experiments.racing.problem import Problem
 from thalweg.experiments.racing.protocol import Race
-from thalweg.experiments.racing.start import Ahead, start_race
+from thalweg.experiments.racing.start import start_race
 from thalweg.experiments.reading import Beside
 from thalweg.experiments.settings import Settings, check_keywords
 from thalweg.experiments.spec import Spec

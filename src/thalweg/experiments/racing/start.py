@@ -12,7 +12,7 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from thalweg import compare
@@ -21,6 +21,7 @@ from thalweg.experiments.racing.folder import Log, RaceFolder
 from thalweg.experiments.racing.functions import FLOOR
 from thalweg.experiments.racing.judging import judged
 from thalweg.experiments.racing.networks import NetworkProblem
+from thalweg.experiments.racing.pacing import Ahead, Pacer
 from thalweg.experiments.racing.plan import RacePlan
 from thalweg.experiments.racing.problem import Problem
 from thalweg.experiments.racing.protocol import Race, Stopped, run_race
@@ -31,17 +32,6 @@ from thalweg.wording import counted
 
 SHARES = ("accuracy", "balanced_accuracy", "f1", "auc")
 """Metrics from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """How far a race is: passes made and to make (``total`` falls short where spaces are extended), seconds left."""
-
-    problem: str
-    stage: str
-    done: int
-    total: int
-    left: float
 
 
 class RaceStopped(Exception):
@@ -72,11 +62,12 @@ def start_race(
     folder = RaceFolder.of(runs, name, stem)
     with folder.alone():
         _settle(folder, problems, plan)
-        for sentence in stated(problems, plan):
+        alone = [one.steps * one.pace(plan.entrants[0].candidate({}, plan.seed)) for one in problems]
+        for sentence in stated(problems, plan, alone):
             watcher.note(sentence)
-        began = time.monotonic()
+        a_pass = [seconds / one.passes for seconds, one in zip(alone, problems, strict=True)]
         with interruptible() as interrupted:
-            pacer = _Pacer(problems, plan, interrupted, follow, began)
+            pacer = Pacer(problems, a_pass, runs=plan.runs(more=0), interrupted=interrupted, follow=follow)
             races, seconds = [], 0.0
             try:
                 for one in problems:
@@ -111,55 +102,19 @@ def check_goal(goal: float | None, problem: Problem) -> None:
         raise InputError(f"goal is {goal:g}: {metric} is never below 0, as in 0.1")
 
 
-class _Pacer:
-    """Counts passes, says how long the rest will take, and passes on that the user wants to stop."""
-
-    def __init__(
-        self,
-        problems: Sequence[Problem],
-        plan: RacePlan,
-        interrupted: Callable[[], bool],
-        follow: Callable[[Ahead], None],
-        began: float,
-    ) -> None:
-        self.interrupted, self.follow, self.began = interrupted, follow, began
-        each = plan.runs(more=0)
-        self.before = {id(one): sum(each * other.passes for other in problems[:at]) for at, one in enumerate(problems)}
-        self.each = {id(one): each * one.passes for one in problems}
-        self.total = sum(self.each.values())
-        self.trained = 0
-
-    def of(self, problem: Problem) -> Callable[[str, int, int], bool]:
-        done = 0
-
-        def ahead(stage: str, passes: int, known: int) -> bool:
-            nonlocal done
-            done = min(done + passes + known, self.each[id(problem)])
-            self.trained += passes
-            overall = self.before[id(problem)] + done
-            spent = time.monotonic() - self.began
-            left = spent / self.trained * (self.total - overall) if self.trained else math.nan
-            self.follow(Ahead(problem.name, stage, overall, self.total, left))
-            return self.interrupted()
-
-        return ahead
-
-
-def stated(problems: Sequence[Problem], plan: RacePlan) -> list[str]:
-    """What the race is going to cost, before it starts, and what it can't show."""
+def stated(problems: Sequence[Problem], plan: RacePlan, alone: Sequence[float]) -> list[str]:
+    """What the race is going to cost, before it starts, and what it can't show; ``alone`` are the seconds of a run on each."""
     runs = plan.runs(more=0)
     each = runs // len(plan.entrants)
     passes = sum(runs * one.passes for one in problems)
-    alone = 0.0
-    for one in problems:
-        alone += runs * one.steps * one.pace(plan.entrants[0].candidate({}, plan.seed))
     over = f" on each of {len(problems)} problems" if len(problems) > 1 else ""
     finalists = min(plan.finalists, plan.trials)
     said = [
         f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {finalists} finalists on "
         f"{counted(plan.repeats, 'further seed')} and {plan.fresh} fresh ones, the rule as it comes on these too, "
         f"{counted(len(plan.sweep), 'rate')} around the best), {counted(passes, 'pass', 'passes')} in all.",
-        f"One run after another would take about {_duration(alone)}; runs of a rule train together where that is faster.",
+        f"One run after another would take about {_duration(runs * sum(alone))}; "
+        "runs of a rule train together where that is faster.",
     ]
     if plan.fresh < plan.enough:
         said.append(
@@ -330,4 +285,4 @@ def findings(board: compare.Profiles, problems: int) -> list[str]:
     ]
 
 
-__all__ = ["Ahead", "Judged", "RaceStopped", "scoreboard", "start_race", "stated"]
+__all__ = ["Judged", "RaceStopped", "scoreboard", "start_race", "stated"]
