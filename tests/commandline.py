@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import pytest
+
+from thalweg.cli import main
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,21 @@ class CommandLine:
 
     def fails(self, *words: str) -> str:
         """The one sentence of a command that must end with status 2 and no traceback."""
-        finished = self(*words)
+        return self._sentence(self(*words))
+
+    def refuses(self, *words: str) -> str:
+        """The same in this process: for tables of wrong words, where Python's start takes longer than the answer."""
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+            mock.patch.object(sys, "argv", ["thalweg", *words]),
+            pytest.raises(SystemExit) as left,
+        ):
+            main()
+        return self._sentence(Finished(int(left.value.code or 0), out.getvalue(), err.getvalue()))
+
+    def _sentence(self, finished: Finished) -> str:
         assert finished.status == 2, finished
         assert "Traceback" not in finished.err
         lines = [line for line in finished.err.splitlines() if line.startswith("thalweg: ")]

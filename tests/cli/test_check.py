@@ -68,6 +68,6 @@ class TestTheCommand:
         ]
 
     def test_nonsense_is_one_sentence(self, thalweg) -> None:
-        assert "--data" in thalweg.fails("check", "net.py:build")
-        assert "nowhere.csv" in thalweg.fails("check", "nowhere.csv")
-        assert "cannot be written" in thalweg.fails("check", "wine", "--page", "no/where.html")
+        assert "--data" in thalweg.refuses("check", "net.py:build")
+        assert "nowhere.csv" in thalweg.refuses("check", "nowhere.csv")
+        assert "cannot be written" in thalweg.refuses("check", "wine", "--page", "no/where.html")

@@ -65,7 +65,7 @@ def test_fits_a_narrow_terminal(houses: CommandLine, columns: str) -> None:
     ],
 )
 def test_nonsense_is_one_sentence(houses: CommandLine, words: list[str], sentence: str) -> None:
-    assert sentence in houses.fails("data", *words)
+    assert sentence in houses.refuses("data", *words)
 
 
 def test_of_images(thalweg: CommandLine) -> None:

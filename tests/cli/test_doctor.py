@@ -90,6 +90,6 @@ def test_a_stop_says_how_to_go_on(
 
 
 def test_what_is_no_run(thalweg: CommandLine) -> None:
-    assert "is not a run" in thalweg.fails("diagnose", "nothing")
-    assert "is not a run" in thalweg.fails("improve", "nothing")
+    assert "is not a run" in thalweg.refuses("diagnose", "nothing")
+    assert "is not a run" in thalweg.refuses("improve", "nothing")
     assert json.loads(thalweg("diagnose", "nothing", "--json").out)["error"].startswith("nothing is not a run")

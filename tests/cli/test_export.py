@@ -43,10 +43,10 @@ def test_onnx(run) -> None:
 
 
 def test_faults(run) -> None:
-    assert "--onnx or --safetensors" in run.fails("export", "wine-1")
-    assert "--onnx or --safetensors" in run.fails("export", "wine-1", "--onnx", "--safetensors")
-    assert "is not a run" in run.fails("export", "wine-9", "--onnx")
-    assert "cannot be written" in run.fails("export", "wine-1", "--safetensors", "--out", "no/a.safetensors")
+    assert "--onnx or --safetensors" in run.refuses("export", "wine-1")
+    assert "--onnx or --safetensors" in run.refuses("export", "wine-1", "--onnx", "--safetensors")
+    assert "is not a run" in run.refuses("export", "wine-9", "--onnx")
+    assert "cannot be written" in run.refuses("export", "wine-1", "--safetensors", "--out", "no/a.safetensors")
 
 
 def test_an_existing_file_is_replaced_only_when_asked(run) -> None:

@@ -126,7 +126,7 @@ def test_a_run_is_used_from_any_folder(thalweg) -> None:
 
 
 def test_a_setting_is_no_option(thalweg) -> None:
-    assert '"lr" is a setting of its own' in thalweg.fails("train", "wine", "--lr", "0.01", "--option", "lr=3")
+    assert '"lr" is a setting of its own' in thalweg.refuses("train", "wine", "--lr", "0.01", "--option", "lr=3")
 
 
 def test_a_module_that_fails_in_the_middle_leaves_a_run_that_says_so(thalweg) -> None:

@@ -152,7 +152,7 @@ class TestTheCommand:
         ],
     )
     def test_nonsense_is_one_sentence(self, thalweg, words, sentence) -> None:
-        assert sentence in thalweg.fails("schedule", *words)
+        assert sentence in thalweg.refuses("schedule", *words)
 
 
 def test_every_shape_has_an_extent() -> None:

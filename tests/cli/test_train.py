@@ -295,7 +295,7 @@ class TestFaults:
         ],
     )
     def test_one_sentence_and_status_2(self, thalweg, words, sentence) -> None:
-        assert sentence in thalweg.fails(*words)
+        assert sentence in thalweg.refuses(*words)
 
     def test_the_sentence_is_in_the_json_too(self, thalweg) -> None:
         finished = thalweg("train", "nothing.csv", "--target", "y", "--json")
