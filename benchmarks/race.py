@@ -116,7 +116,7 @@ def _suite(result: dict) -> list[str]:
         "## The small suite",
         "",
         f"{len(problems)} problems, {result['trials']} trials of each rule, {result['seeds']} fresh seeds, "
-        f"{result['seconds'] / 60:.0f} minutes. A rule's place on each problem, by steps to the target; bold where it beat all "
+        f"{result['seconds'] / 60:.0f} minutes. A rule's place on each problem; bold where it beat all "
         "others. The score is AlgoPerf's.",
         "",
         "| rule | " + " | ".join(problem["name"] for problem in problems) + " | score |",
@@ -130,7 +130,8 @@ def _suite(result: dict) -> list[str]:
         text.append(f"| {rule} | {' | '.join(places)} | {result['scores'].get(rule, float('nan')):.2f} |")
     text.append("")
     for problem in problems:
-        text += [f"**{problem['name']}** ({problem['metric']}): {problem['verdicts'][0]}", ""]
+        leading = [said for said in problem["verdicts"] if " over " in said]  # of steps to the target, of the best metric
+        text += [f"**{problem['name']}** ({problem['metric']})", "", *(f"- {said}" for said in leading), ""]
     return text
 
 
