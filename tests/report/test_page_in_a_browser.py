@@ -34,7 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ("name", "charts", "width", "dark"),
     [
         ("digits", 8, 400, False), ("digits", 8, 760, True), ("digits", 8, 1280, False), ("digits", 8, 1600, True),
-        ("diabetes", 6, 400, True), ("diabetes", 6, 1280, False), ("sgd blows up", 6, 400, False),
+        ("diabetes", 7, 400, True), ("diabetes", 7, 1280, False), ("sgd blows up", 6, 400, False),
         ("watched", 7, 400, True), ("watched", 7, 1280, False),
     ],
 )  # fmt: skip

@@ -148,7 +148,12 @@ def _by_layer(what: str, title: str, named: str, report: CheckReport, caption: s
     count = max(len(values) for _, values in curves)
     layout: dict[str, Any] = {
         "xaxis": axis("layer with weights, first to last", dtick=max(1, count // 10), range=[0.8, count + 0.2]),
-        "yaxis": axis(named, log=True, values=10.0 ** np.array([low, high]), range=[low, high]),
+        "yaxis": axis(
+            named,
+            log=True,
+            values=10.0 ** np.array([low, high]),
+            range=[low - 0.04 * (high - low), high + 0.04 * (high - low)],
+        ),
         "hovermode": "closest",
         "showlegend": len(curves) > 1,
     }

@@ -234,6 +234,8 @@ def _where(study: StudyReport, name: str, scale: object) -> str:
     said = f"The best trial has {_short(best[0])}"
     if scale == "choices" or len(best) < 2:
         return f"{said}; each point is a trial."
+    if min(best) == max(best):
+        return f"{said}, as all of the best quarter of those trained to the end."
     return (
         f"{said}; the best quarter of those trained to the end lie between {_short(min(best))} and {_short(max(best))}."
     )
