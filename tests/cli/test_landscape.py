@@ -34,6 +34,8 @@ def test_settings_of_single_rules() -> None:
     for word in ("sgd=0.5", "sgd.lr", "lr=0.5", ".lr=1", "sgd.=1", "sgd.lr="):
         with pytest.raises(InputError, match=r"write it as RULE\.NAME=VALUE"):
             own_of([word])
+    with pytest.raises(InputError, match=r"--set gives sgd\.lr two values"):
+        own_of(["sgd.lr=0.5", "sgd.lr=0.1"])
 
 
 @pytest.fixture
@@ -72,6 +74,9 @@ def test_rules_leave_a_page_and_runs_another(words, tmp_path: Path) -> None:
     ("given", "sentence"),
     [
         (["wine", "--rules", "sgd"], "two or three rules, and 1 rule was given"),
+        (["wine", "--rules", ""], "two or three rules, and 0 rules were given"),
+        (["wine", "--out", "nowhere/l.html"], r"nowhere/l.html cannot be written: name a file"),
+        (["wine", "--out", "."], r"\. cannot be written: name a file"),
         (["wine", "--rule", "sgd"], "--rule has no meaning here"),
         (["wine", "--points", "3"], "5 to 201 points"),
         (["no.csv"], r"no\.csv does not exist"),

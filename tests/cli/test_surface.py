@@ -38,6 +38,8 @@ def test_settings_and_points() -> None:
         "sgd": {"lr": 0.01},
         "adam": {"beta1": 0.5, "lr": 3.0},
     }
+    with pytest.raises(InputError, match=r"--set gives sgd\.lr two values"):
+        _settings(["sgd.lr=1", "sgd.lr=2"])
     assert _point("-7,2.5") == (-7.0, 2.5)
     for word in ("1", "1,2,3", "a,b"):
         with pytest.raises(InputError, match="write it as two numbers"):

@@ -111,6 +111,7 @@ def test_a_rate_is_found_also_outside_and_below_zero(on: str, start: tuple[float
         ({"settings": {"sgd": {"beta": 0.1}}}, "sgd has no hyperparameter beta; it has lr"),
         ({"settings": {"sgd": {"lr": float("nan")}}}, "sgd.lr = nan is no number to walk with"),
         ({"steps": 0}, "1 to 2000 steps, not 0"),
+        ({"seed": -1}, "seed is -1: it must be 0 or more"),
         ({"noise": -1.0}, "noise = -1.0 is no standard deviation"),
         ({"start": (1.0, float("inf"))}, "two finite numbers"),
         ({"start": (1.0,)}, "two finite numbers"),

@@ -61,9 +61,11 @@ def landscape(
     from thalweg.experiments.landscaping import landscape_of_runs, landscape_of_spec
 
     folder = settings.get("runs", "runs")
+    if out is not None and (Path(out).is_dir() or not Path(out).parent.is_dir()):  # known before minutes of training
+        raise InputError(f"{out} cannot be written: name a file in a folder that exists")
     if len(sources) > 1 or _is_run(sources[0], folder):
         given = [
-            *(["rules"] if rules else []),
+            *(["rules"] if rules is not None else []),
             *(["set"] if own else []),
             *(name for name in settings if name != "runs"),
         ]
@@ -76,7 +78,7 @@ def landscape(
                 raise InputError(
                     f"--{name} has no meaning here: name two or three rules with --rules, as in --rules {RULES}"
                 )
-        named = [rule.strip() for rule in (rules or RULES).split(",") if rule.strip()]
+        named = [rule.strip() for rule in (RULES if rules is None else rules).split(",") if rule.strip()]
         spec = spec_of(sources[0], settings, "train")
         found = landscape_of_spec(spec, named, own=own_of(own or []), points=points, watcher=watcher())
     page = _write(found, out, folder, settings.get("name"))
@@ -94,7 +96,10 @@ def own_of(words: list[str]) -> dict[str, dict[str, Any]]:
         rule, _, name = place.strip().partition(".")
         if not equals or not rule or not name or not value:
             raise InputError(f"--set {word}: write it as RULE.NAME=VALUE, as in sgd.lr=0.5")
-        found.setdefault(rule, {})[name.replace("-", "_")] = value_of(value)
+        name = name.replace("-", "_")
+        if name in found.setdefault(rule, {}):
+            raise InputError(f"--set gives {rule}.{name} two values: give one")
+        found[rule][name] = value_of(value)
     return found
 
 

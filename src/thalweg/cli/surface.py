@@ -75,7 +75,9 @@ def _settings(words: list[str]) -> dict[str, dict[str, float]]:
             number = math.nan
         if not rule or not name or math.isnan(number):
             raise InputError(f"--set {word}: write it as RULE.NAME=NUMBER, as in sgd.lr=0.95")
-        found.setdefault(rule, {})[name] = number
+        if name in found.setdefault(rule, {}):
+            raise InputError(f"--set gives {place} two values: give one")
+        found[rule][name] = number
     return found
 
 

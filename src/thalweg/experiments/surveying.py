@@ -95,6 +95,8 @@ def surface(
     """
     if not 1 <= steps <= MOST_STEPS:
         raise InputError(f"a walk has 1 to {MOST_STEPS} steps, not {steps}")
+    if seed < 0:
+        raise InputError(f"seed is {seed}: it must be 0 or more")
     ground = _surface(on, start, noise)
     chosen = [Chosen.of(rule, settings or {}) for rule in rules]
     names = [one.name for one in chosen]
