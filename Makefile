@@ -12,7 +12,7 @@ help:  ## list the commands
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("thalweg needs Python 3.11 or newer; say which with  make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[search]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

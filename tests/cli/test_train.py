@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ import torch
 from safetensors.numpy import load_file
 
 from commandline import CommandLine
+from thalweg.cli.show import summaries
+from thalweg.experiments.folder import Folder
 from thalweg.history import History
 
 
@@ -73,6 +76,15 @@ class TestDigits:
         assert finished.json["runs"][0]["run"] == "runs/digits-1"
         assert finished.json["runs"][0]["metrics"]["accuracy"] >= 0.97
         assert "runs/digits-1" in finished.out
+
+    def test_a_run_whose_process_is_gone_is_not_called_running(self, run, tmp_path: Path) -> None:
+        command, _ = run
+        folder = tmp_path / "digits-1"
+        shutil.copytree(command.folder / "runs/digits-1", folder)
+        (folder / "result.json").unlink()
+        assert summaries(str(tmp_path))[0]["status"] == "interrupted"
+        with Folder(folder).alone():
+            assert summaries(str(tmp_path))[0]["status"] == "running"
 
     def test_the_page_can_be_made_anew(self, run) -> None:
         command, _ = run
@@ -147,6 +159,7 @@ class TestTable:
 
 MODEL = """
 import time
+from pathlib import Path
 from torch import nn
 
 class Slow(nn.Module):

@@ -82,9 +82,10 @@ def show_predictions(frame: polars.DataFrame, rows: int, path: Path) -> None:
 def summaries(folder: str) -> list[dict[str, Any]]:
     """One plain record for each run."""
     rows = []
+    result: dict[str, Any]
     for run in Folder.all(folder):
         try:
-            result: dict[str, Any] = run.read_json(run.result) if run.result.exists() else {"status": "running"}
+            result = run.read_json(run.result) if run.result.exists() else {"status": _unfinished(run)}
         except InputError as error:  # one damaged run hides no other
             result = {"status": str(error)}
         metrics: dict[str, dict[str, float]] = result.get("metrics", {})
@@ -95,13 +96,19 @@ def summaries(folder: str) -> list[dict[str, Any]]:
                 "run": str(run.path),
                 "created": result.get("created", ""),
                 "task": result.get("task", "race" if (run.path / "race.toml").is_file() else ""),
-                "status": result.get("status", "damaged") + (f", {result['trials']} trials" if "trials" in result else ""),
+                "status": result.get("status", "damaged")
+                + (f", {result['trials']} trials" if "trials" in result else ""),
                 "part": part.replace("_", " "),
                 "metrics": final,
                 "winners": {one["name"]: one["winner"] for one in result.get("problems", ())},
             }
         )
     return rows
+
+
+def _unfinished(run: Folder) -> str:
+    """What a run without a result does. The processes of a study take turns, so that nobody holds it means nothing."""
+    return "running" if run.held or (run.path / "study.toml").is_file() else "interrupted"
 
 
 def show_runs(rows: list[dict[str, Any]], folder: str) -> None:

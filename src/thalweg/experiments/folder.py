@@ -152,6 +152,15 @@ class Folder:
         finally:
             os.close(lock)
 
+    @property
+    def held(self) -> bool:
+        """Whether a process works on it. To ask is to hold it for a moment."""
+        try:
+            with self.alone():
+                return False
+        except InputError:
+            return True
+
     def write(self, path: Path, text: str) -> None:
         """Replaces a file of the run atomically."""
         with replacing(path) as beside:

@@ -186,12 +186,7 @@ class Reader:
             return True
         asked, held = self._asked
         if time.monotonic() - asked > ASK_AGAIN:
-            # To ask is to hold it for a moment, so it is asked seldom, and only of what has been quiet for long.
-            try:
-                with Folder(self.path).alone():
-                    held = False
-            except InputError:
-                held = True
+            held = Folder(self.path).held  # asked seldom, and only of what has been quiet for long
             self._asked = (time.monotonic(), held)
         return held
 
