@@ -130,7 +130,9 @@ def _suite(result: dict) -> list[str]:
         text.append(f"| {rule} | {' | '.join(places)} | {result['scores'].get(rule, float('nan')):.2f} |")
     text.append("")
     for problem in problems:
-        leading = [said for said in problem["verdicts"] if " over " in said]  # of steps to the target, of the best metric
+        leading = [
+            said for said in problem["verdicts"] if " over " in said
+        ]  # of steps to the target, of the best metric
         text += [f"**{problem['name']}** ({problem['metric']})", "", *(f"- {said}" for said in leading), ""]
     return text
 
