@@ -70,6 +70,12 @@ def test_rules_leave_a_page_and_runs_another(words, tmp_path: Path) -> None:
             words(*given)
 
 
+def test_rules_are_trained_on_bundled_data_also_where_a_run_has_its_name(words, tmp_path: Path) -> None:
+    start(Spec(data="wine", rule="sgd", name="wine", epochs=1, hidden=[2], lr=0.01), Silent())
+    told = words("wine", *QUICK, "--rules", "sgd,adam", "--points", "5", "--out", "l.html")
+    assert told.exit_code == 0 and (tmp_path / "l.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -58,12 +58,16 @@ def landscape(
     thalweg landscape digits-1 digits-2
     """
     from thalweg.cli.progress import watcher
+    from thalweg.data import BUNDLED
     from thalweg.experiments.landscaping import landscape_of_runs, landscape_of_spec
 
     folder = settings.get("runs", "runs")
     if out is not None and (Path(out).is_dir() or not Path(out).parent.is_dir()):  # known before minutes of training
         raise InputError(f"{out} cannot be written: name a file in a folder that exists")
-    if len(sources) > 1 or _is_run(sources[0], folder):
+    trains = (
+        len(sources) == 1 and rules is not None and sources[0] in BUNDLED
+    )  # also where a run is named like the data
+    if len(sources) > 1 or (not trains and _is_run(sources[0], folder)):
         given = [
             *(["rules"] if rules is not None else []),
             *(["set"] if own else []),

@@ -130,6 +130,7 @@ class Yogi(_Adaptive):
     """Yogi (Zaheer et al. 2018). Both moments begin at ``initial_accumulator``, as in optax."""
 
     rule_name = "yogi"
+    ranges: ClassVar = {"initial_accumulator": FROM_0}
 
     def __init__(
         self, params: Params, lr: Rate = 1e-2, betas: Betas = (0.9, 0.999), eps: float = 1e-3, weight_decay: float = 0.0,
