@@ -54,6 +54,11 @@ def study(**more: object) -> StudyReport:
     return StudyReport(**settings | more)
 
 
+def test_of_equal_trials_the_one_that_was_chosen_is_called_the_best() -> None:
+    made = [Trial(number, {"lr": 0.1 + number}, "finished", 0.9) for number in range(3)]
+    assert ordered(StudyReport(name="s", trials=made, best=2))[0].number == 2
+
+
 def test_the_honest_numbers_come_first() -> None:
     page = study_page(study())
     assert (
@@ -72,7 +77,7 @@ def test_the_best_stands_first_and_what_was_not_measured_last() -> None:
     )
     scores = [one.score for one in order if one.status == "finished"]
     assert scores == sorted(scores, reverse=True)
-    less = ordered(study(more=False))
+    less = ordered(study(more=False, best=None))
     assert [one.score for one in less if one.status == "finished"] == scores[::-1]
 
 

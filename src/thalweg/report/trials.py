@@ -49,12 +49,13 @@ class Trial:
 
 
 def ordered(study: StudyReport) -> list[Trial]:
-    """The best first; what ended early behind, what never was measured last."""
+    """The study's best first, then by score; what ended early behind, what never was measured last."""
     sign = -1 if study.more else 1
 
-    def place(trial: Trial) -> tuple[bool, bool, float, int]:
+    def place(trial: Trial) -> tuple[bool, bool, bool, float, int]:
         measured = math.isfinite(trial.score)
-        return not measured, trial.status != "finished", sign * trial.score if measured else 0.0, trial.number
+        score = sign * trial.score if measured else 0.0
+        return trial.number != study.best, not measured, trial.status != "finished", score, trial.number
 
     return sorted(study.trials, key=place)
 
