@@ -266,14 +266,16 @@ def parallel(study: StudyReport) -> list[Figure]:
             "line": {"color": "--dev" if top else f"--layer-{index}", "width": 2.5 if top else 1},
             "opacity": 1.0 if top else 0.35, "connectgaps": False,
         })  # fmt: skip
+    last = len(study.axes) - 1
     notes = [
-        {"x": at, "y": tick["place"], "text": plain(tick["text"]), "showarrow": False, "xanchor": "left", "xshift": 4,
+        {"x": at, "y": tick["place"], "text": plain(tick["text"]), "showarrow": False,
+         "xanchor": "left" if at < last else "right", "xshift": 4 if at < last else -4,
          "font": {"color": "--ink", "size": 11}, "bgcolor": "--card", "borderpad": 1}
         for at, one in enumerate(study.axes) for tick in one["ticks"] if -0.01 <= tick["place"] <= 1.01
     ]  # fmt: skip
     layout = {
         "xaxis": axis("", tickvals=list(range(len(study.axes))), ticktext=[plain(one["name"]) for one in study.axes],
-                      range=[-0.15, len(study.axes) - 1 + 0.35], showgrid=True),
+                      range=[-0.15, last + 0.15], showgrid=True, autotickangles=[0, -30, -90]),
         "yaxis": axis("", range=[-0.06, 1.06], showticklabels=False, showgrid=False, zeroline=False),
         "annotations": notes, "showlegend": False, "hovermode": "closest",
     }  # fmt: skip

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.search.brains import in_memory, with_optuna
-from thalweg.search.dimensions import Choices, Range
+from thalweg.search.dimensions import Choices, Dimension, Range
 from thalweg.search.samplers import Finished, ranked
 from thalweg.search.space import Space
 
@@ -78,11 +78,7 @@ def parallel(space: Space, finished: Sequence[Finished]) -> dict[str, list[dict[
     axes = []
     for name in space.searched:
         dimension = space[name]
-        values = dimension.grid(5)
-        ticks = [
-            {"place": dimension.place(value), "text": f"{value:.4g}" if _is_real(value) else str(value)}
-            for value in values
-        ]
+        ticks = _ticks(dimension)
         axes.append(
             {"name": name, "scale": dimension.scale if isinstance(dimension, Range) else "choices", "ticks": ticks}
         )
@@ -101,6 +97,20 @@ def parallel(space: Space, finished: Sequence[Finished]) -> dict[str, list[dict[
             }
         )
     return {"axes": axes, "lines": lines}
+
+
+def _ticks(dimension: Dimension) -> list[dict[str, Any]]:
+    """Five values at most; of numbers round ones, with the fewest digits that tell them apart, where those stand."""
+    values = dimension.grid(5)
+    if not all(map(_is_real, values)):
+        return [{"place": dimension.place(value), "text": str(value)} for value in values]
+    texts: list[str] = []
+    for digits in range(2, 7):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(texts):
+            break
+    places = [min(max(dimension.place(float(text)), 0.0), 1.0) for text in texts]
+    return [{"place": place, "text": text} for place, text in zip(places, texts, strict=True)]
 
 
 def _by_rank(finished: Sequence[Finished]) -> list[Finished]:
