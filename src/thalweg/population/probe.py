@@ -27,6 +27,8 @@ from thalweg.population.ways import Way, choose
 
 LEAST_GAIN = 1.2
 """Below this one program is not worth what it costs to explain."""
+MOST_BATCHES = 8
+"""Mini-batches of a pass that is timed."""
 COPIES = 5
 """A member's weights in memory: weights, gradients, two moments, the best so far."""
 
@@ -65,7 +67,7 @@ def probe(
     share = seconds / (len(ks) + 1)
     first = [_seat(make(0), batch_size)]
     alone, _ = choose(first, batch_size=batch_size, way="one by one")
-    rates = {0: _rate(alone, first, share)}
+    rates = {0: _rate(alone, first, batch_size, share)}
     size = sum(p.numel() * p.element_size() for p in make(0).module.parameters()) * COPIES
     most = _free(first[0]) // 2 if memory is None else memory
     on_cpu = next(first[0].module.parameters()).is_cpu
@@ -83,7 +85,7 @@ def probe(
             way.release()
             reason = f"{k} members do not fit into the processor's cache"
             break
-        ways[k], rates[k] = way.name, _rate(way, seats, share)
+        ways[k], rates[k] = way.name, _rate(way, seats, batch_size, share)
         way.release()
         if rates[k] < 0.8 * max(rate for tried, rate in rates.items() if tried):
             break
@@ -104,23 +106,34 @@ def probe(
 def _seat(member: Member, batch_size: int) -> Seat:
     """The member over a few mini-batches of its rows."""
     part = member.train
-    rows = part.numbers()[: 8 * batch_size]
+    rows = part.numbers()[: MOST_BATCHES * batch_size]
     few = Part(part.inputs, part.targets, rows)
     return Seat(
         Member(member.module, member.optimizer, member.objective, few, None, member.schedule, member.order, member.seed)
     )
 
 
-def _rate(way: Way, seats: Sequence[Seat], seconds: float) -> float:
-    """Member-steps a second: the best of several short passes, after one that warms up."""
-    orders = orders_of(seats, 0)
-    way.train(orders)
+def _rate(way: Way, seats: Sequence[Seat], batch_size: int, seconds: float) -> float:
+    """Member-steps a second: the best of several short passes, after a mini-batch that warms up and one that says how many
+    mini-batches a pass can afford: of a large net, eight for each of many members would take longer than all else."""
+    whole = orders_of(seats, 0)
+    for _ in range(2):
+        start = time.perf_counter()
+        way.train(_first(whole, batch_size))
+        step = time.perf_counter() - start
+    orders = _first(whole, batch_size * min(max(round(0.5 * seconds / step), 1), MOST_BATCHES))
     best, begun = 0.0, time.perf_counter()
     while best == 0.0 or time.perf_counter() - begun < seconds:
         start = time.perf_counter()
         losses = way.train(orders)
         best = max(best, sum(map(len, losses)) / (time.perf_counter() - start))
     return best
+
+
+def _first(orders: Sequence[torch.Tensor], rows: int) -> list[torch.Tensor]:
+    """So many rows of each order; of those that are one tensor, again one tensor."""
+    cut = {id(order): order[:rows] for order in orders}
+    return [cut[id(order)] for order in orders]
 
 
 def _cache() -> int:
