@@ -402,6 +402,24 @@ def test_the_probe_says_what_it_found() -> None:
     assert (refused.members, refused.way) == (1, "one by one") and "LSTM" in refused.sentence
 
 
+def test_the_probe_of_slow_members_takes_few_mini_batches(monkeypatch) -> None:
+    """Each mini-batch takes half a second of a clock that stands still otherwise; the probe has a tenth."""
+    module = import_module("thalweg.population.probe")
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    seen = []
+
+    class Slow:
+        def train(self, orders):
+            seen.append([len(order) // 32 for order in orders])
+            now[0] += 0.5 * sum(seen[-1])
+            return [torch.zeros(count) for count in seen[-1]]
+
+    seats = [module._seat(member(k), 32) for k in range(4)]
+    assert module._rate(Slow(), seats, 32, 0.1) == pytest.approx(2.0)
+    assert seen == [[1] * 4] * 3
+
+
 def test_the_probe_leaves_out_what_the_cache_cannot_hold(monkeypatch) -> None:
     def make(k: int) -> Member:
         return Member(mlp(10, 4, hidden=(8,), norm="layer"), lambda p: optim.SGD(p, lr=0.1), CrossEntropy(), TRAIN)

@@ -36,12 +36,15 @@ COPIES = 5
 @dataclass(frozen=True)
 class Choice:
     """What was found. ``members`` is how many train together (1: one by one, each in a process of its own where there are
-    several cores); ``rates`` are member-steps a second by K, 0 for one by one."""
+    several cores); ``rates`` are member-steps a second by K, 0 for one by one, and ``ways`` how each K trained; ``most`` is how
+    many members fit into memory."""
 
     members: int
     way: str
     gain: float
     rates: dict[int, float]
+    ways: dict[int, str]
+    most: int
     sentence: str
 
 
@@ -70,11 +73,12 @@ def probe(
     rates = {0: _rate(alone, first, batch_size, share)}
     size = sum(p.numel() * p.element_size() for p in make(0).module.parameters()) * COPIES
     most = _free(first[0]) // 2 if memory is None else memory
+    fitting = max(most // size, 1)
     on_cpu = next(first[0].module.parameters()).is_cpu
     cached = _cache() if on_cpu else most
     ways, reason, capped = {0: "one by one"}, "", False
     for k in sorted(ks):
-        if k > 1 and k * size > most:
+        if k > fitting:
             capped = True
             break
         seats = [_seat(make(number), batch_size) for number in range(k)]
@@ -93,14 +97,15 @@ def probe(
     best = max(ways, key=lambda k: rates[k] if k else 0.0)
     gain = rates[best] / (rates[0] * workers)
     if best == 0:
-        return Choice(1, "one by one", 1.0, rates, f"one by one: {reason or 'no number of members fits into memory'}")
+        why = reason or ("another member does not fit into memory" if capped else "one program is slower for this net")
+        return Choice(1, "one by one", 1.0, rates, ways, fitting, f"one by one: {why}")
     if gain < LEAST_GAIN:
-        return Choice(
-            1, "one by one", 1.0, rates, f"one by one: one program would be {gain:.2g} × as fast as {against}"
-        )
+        why = f"one program would be {gain:.2g} × as fast as {against}"
+        return Choice(1, "one by one", 1.0, rates, ways, fitting, f"one by one: {why}")
     speed = f"{rates[best]:,.0f} member-steps a second, {gain:.3g} × {against}"
     sentence = f"{best} members as one program ({ways[best]}): {speed}"
-    return Choice(best, ways[best], gain, rates, sentence + ("; more would not fit into memory" if capped else ""))
+    sentence += "; more would not fit into memory" if capped else ""
+    return Choice(best, ways[best], gain, rates, ways, fitting, sentence)
 
 
 def _seat(member: Member, batch_size: int) -> Seat:

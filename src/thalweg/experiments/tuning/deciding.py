@@ -106,30 +106,30 @@ def _measured(laboratory: Laboratory, experiment: Experiment, candidates: int, c
         one = probe(make, ks, batch_size=spec.batch_size, seconds=0.2 * seconds)  # type: ignore[arg-type]
         if steps / max(one.rates.values()) > SHORT:
             one = probe(make, ks, batch_size=spec.batch_size, seconds=0.7 * seconds)  # type: ignore[arg-type]
-    alone_rate = one.rates[0] * cores
-    best = max(one.rates.values()) if one.members > 1 else one.rates[0]
-    # Members in native code are dealt out to the threads: no two wait for each other.
-    rates = {HERE: one.rates[0], WORKERS: best * cores}
-    if one.way == "compiled":
+    inner = next((way for k, way in one.ways.items() if k), "")
+    best = max((rate for k, rate in one.rates.items() if k), default=0.0)
+    # Members in native code are dealt out to the threads: no two wait for each other. So one program fills all cores at once,
+    # where workers start first.
+    rates = {HERE: one.rates[0], WORKERS: (best if one.members > 1 else one.rates[0]) * cores}
+    if inner == "compiled" or (inner and cores == 1):
         rates[POPULATION] = best * cores
-    elif one.members > 1 and cores > 1:
+    elif one.members > 1:
         with threads(cores):
             several = probe(make, (one.members,), batch_size=spec.batch_size, seconds=0.3 * seconds)  # type: ignore[arg-type]
         rates[POPULATION] = max(several.rates.values())
-    elif one.members > 1:
-        rates[POPULATION] = best
     if cores == 1 or candidates < 2 or not laboratory.portable:
         del rates[WORKERS]
     way = min(rates, key=lambda name: steps / rates[name] + (START if name == WORKERS else 0.0))
-    gain = rates[way] / alone_rate
+    gain = rates[way] / (one.rates[0] * cores)
     members = 1
-    if way != HERE and one.members > 1:  # a larger population prunes better, and does not hang on a measurement
+    # A larger population prunes better, and does not hang on a measurement.
+    if way == POPULATION or (way == WORKERS and one.members > 1):
         fast = [k for k, rate in one.rates.items() if k and rate >= 0.5 * best]
-        members = min(candidates, MOST) if one.way == "compiled" else max(fast)
+        members = min(candidates, MOST, one.most) if inner == "compiled" else max(fast)
     if way == WORKERS and members > 1:
         members = max(1, min(members, candidates // cores))
     return Decision(
-        way, members, cores if way == WORKERS else 1, gain, _sentence(way, members, cores, one.way, rates[way], gain)
+        way, members, cores if way == WORKERS else 1, gain, _sentence(way, members, cores, inner, rates[way], gain)
     )
 
 
