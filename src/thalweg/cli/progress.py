@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
+from thalweg.cli.meter import Meter
 from thalweg.experiments.watcher import Watcher
 from thalweg.history import History
 from thalweg.train import State
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 REFRESH = 0.1
 PAUSE = 3.0
@@ -115,46 +112,31 @@ class Bar(Follower):
 
     def __init__(self) -> None:
         super().__init__()
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def _new(self, name: str, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self.close()
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
-            console=Console(stderr=True), refresh_per_second=10, auto_refresh=False,
-        )  # fmt: skip
-        self._task = self._progress.add_task(name, total=total or None, words="")
-        self._progress.start()
+        self.meter = Meter()
+        self.name = ""
 
     def close(self) -> None:
         """Leaves the last state of the bar on the screen."""
-        if self._progress is not None:
-            self._progress.refresh()
-            self._progress.stop()
-            self._progress = None
+        self.meter.close()
 
     def stage(self, name: str, total: int = 0) -> None:
         super().stage(name, total)
-        self._new(name, total)
+        self.name = name
+        self.meter.close()
+        self.meter.draw(0, total or None, name)
 
     def note(self, sentence: str) -> None:
-        from rich.console import Console
-
-        console = self._progress.console if self._progress is not None else Console(stderr=True)
-        console.print(f"note: {sentence}", style="dim", markup=False, highlight=False)
+        self.meter.note(sentence)
 
     def advance(self, done: int) -> None:
-        if self._progress is not None and self._task is not None and time.monotonic() - self.shown >= REFRESH:
+        if self.meter.drawn and time.monotonic() - self.shown >= REFRESH:
             self.shown = time.monotonic()
-            self._progress.update(self._task, completed=done, words=self.words(done), refresh=True)
+            self.meter.draw(done, self.total or None, self.name, self.words(done))
 
     def follow(self, history: History, *, epochs: int, steps_per_epoch: int) -> None:
         super().follow(history, epochs=epochs, steps_per_epoch=steps_per_epoch)
-        self._new("training", epochs * steps_per_epoch)
+        self.meter.close()
+        self.meter.draw(0, epochs * steps_per_epoch, "training")
 
     def on_step(self, state: State) -> None:
         if self.first_step is None or time.monotonic() - self.shown >= REFRESH:
@@ -166,16 +148,14 @@ class Bar(Follower):
             self.close()
 
     def _draw(self, state: State) -> None:
-        if self._progress is None or self._task is None:
+        if not self.meter.drawn:
             return
         self.shown = time.monotonic()
         speed = self.throughput(state)
         words = "  ".join(f"{name} [bold]{value}[/bold]" for name, value in self.numbers(state).items())
-        epoch = min(state.epoch + 1, self.epochs)
         words = f"{words}  {speed:,.0f}/s  {clock(self.left(state))} left"
-        self._progress.update(
-            self._task, description=f"epoch {epoch}/{self.epochs}", completed=state.step, words=words, refresh=True
-        )
+        epoch = min(state.epoch + 1, self.epochs)
+        self.meter.draw(state.step, self.epochs * self.steps_per_epoch, f"epoch {epoch}/{self.epochs}", words)
 
 
 def clock(seconds: float) -> str:

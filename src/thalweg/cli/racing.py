@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from thalweg.cli.meter import Meter
 from thalweg.cli.progress import clock
 from thalweg.cli.show import output
 from thalweg.experiments.watcher import Watcher
 from thalweg.wording import rounded
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from thalweg.experiments.racing.folder import RaceFolder
     from thalweg.experiments.racing.pacing import Ahead
 
@@ -63,31 +62,16 @@ class Bar(Lines):
 
     def __init__(self) -> None:
         super().__init__()
-        self.progress: Progress | None = None
+        self.meter = Meter()
 
     def note(self, sentence: str) -> None:
-        from rich.console import Console
-
-        console = self.progress.console if self.progress is not None else Console(stderr=True)
-        console.print(f"note: {sentence}", style="dim", markup=False, highlight=False)
+        self.meter.note(sentence)
 
     def show(self, ahead: Ahead, words: str) -> None:
-        if self.progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            self.progress = Progress(
-                TextColumn("{task.percentage:3.0f} %"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
-                console=Console(stderr=True), auto_refresh=False,
-            )  # fmt: skip
-            self.progress.add_task("racing", total=ahead.total, words="")
-            self.progress.start()
-        self.progress.update(self.progress.task_ids[0], completed=ahead.done, words=words, refresh=True)
+        self.meter.draw(ahead.done, ahead.total, f"{100 * ahead.done / max(ahead.total, 1):3.0f} %", words)
 
     def close(self) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
+        self.meter.close()
 
 
 def show_race(folder: RaceFolder, result: dict[str, Any]) -> None:

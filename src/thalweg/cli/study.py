@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from thalweg.cli.progress import clock
+from thalweg.cli.meter import Meter
+from thalweg.cli.progress import REFRESH, clock
 from thalweg.cli.show import NAMES, output, shown
 from thalweg.experiments.tuning.folder import StudyFolder
 from thalweg.experiments.tuning.study import Study
@@ -25,7 +26,7 @@ from thalweg.wording import counted
 HEADINGS = {"size": "weights", "time": "ms for 1,000 rows"}
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    pass
 
 
 def study_watcher() -> Lines:
@@ -69,33 +70,18 @@ class Bar(Lines):
 
     def __init__(self) -> None:
         super().__init__()
-        self.progress: Progress | None = None
+        self.meter = Meter()
 
     def note(self, sentence: str) -> None:
-        from rich.console import Console
-
-        console = self.progress.console if self.progress is not None else Console(stderr=True)
-        console.print(f"note: {sentence}", style="dim", markup=False, highlight=False)
+        self.meter.note(sentence)
 
     def show(self, done: int, trials: int, words: str, *, last: bool) -> None:
-        if not last and time.monotonic() - self.shown < 0.1:
+        if not last and time.monotonic() - self.shown < REFRESH:
             return
         self.shown = time.monotonic()
-        if self.progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            self.progress = Progress(
-                TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
-                console=Console(stderr=True), auto_refresh=False,
-            )  # fmt: skip
-            self.progress.add_task("searching", total=trials, words="")
-            self.progress.start()
-        self.progress.update(self.progress.task_ids[0], completed=done, total=trials, words=words, refresh=True,
-                             description=f"trial {done}/{trials}")  # fmt: skip
+        self.meter.draw(done, trials, f"trial {done}/{trials}", words)
         if last:
-            self.progress.stop()
-            self.progress = None
+            self.meter.close()
 
 
 MOST = 12
