@@ -87,7 +87,5 @@ def formula(optimizer: Optimizer) -> str:
     """The equations of an optimizer's first group, with its decay and clipping."""
     rule, options, modifiers = optimizer.form(optimizer.param_groups[0])
     if isinstance(optimizer, FromRule):
-        from thalweg.rules import modified
-
-        return str(modified(optimizer.rule, modifiers))
+        return str(rules.modified(optimizer.rule, modifiers))
     return rules.equations(rule, options, modifiers)

@@ -181,10 +181,14 @@ class RacePlan:
         """Trials that follow for everybody where a best setting lies at the edge of its range."""
         return max(self.wide // 2, 1)
 
+    @property
+    def finals(self) -> int:
+        """Finalists that there can be."""
+        return min(self.finalists, self.trials)
+
     def runs(self, *, more: int) -> int:
         """Runs of the whole race, with ``more`` extra trials each."""
-        finalists = min(self.finalists, self.trials)
-        each = self.trials + more + finalists * (self.repeats + self.fresh) + self.fresh + len(self.sweep)
+        each = self.trials + more + self.finals * (self.repeats + self.fresh) + self.fresh + len(self.sweep)
         return len(self.entrants) * each
 
     def names(self) -> Iterable[str]:

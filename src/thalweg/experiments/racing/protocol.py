@@ -87,11 +87,11 @@ class Race:
         return compare.time_to(told, sign * target, consecutive=min(CONSECUTIVE, self.problem.passes))
 
 
-Ahead = Callable[[str, int, int], bool]
+Tell = Callable[[str, int, int], bool]
 """Told of a stage, of the passes made since it was told last, and of those that the log had; True asks to stop."""
 
 
-def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Ahead = lambda stage, made, known: False) -> Race:
+def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Tell = lambda stage, made, known: False) -> Race:
     """Runs the race, or what is missing of it. Raises ``Stopped`` where ``ahead`` asks to stop."""
     race = Race(problem, plan, {one.name: Entry(one, one.space) for one in plan.entrants})
     for entry in race.entries.values():
@@ -125,7 +125,7 @@ def run_race(problem: Problem, plan: RacePlan, log: Log, ahead: Ahead = lambda s
     return race
 
 
-def _extend(race: Race, log: Log, ahead: Ahead) -> None:
+def _extend(race: Race, log: Log, ahead: Tell) -> None:
     """Where anybody's best setting is at the edge of its range, all get the same number of further trials, once.
 
     Those at an edge spend them beyond it, the others on the next points of their own space."""
@@ -166,7 +166,7 @@ def _ranked(race: Race, entry: Entry) -> list[Point]:
     return [point for point, _ in sorted(entry.trials, key=lambda trial: race.score(trial[1]))]
 
 
-def _choose(race: Race, entry: Entry, log: Log, ahead: Ahead) -> None:
+def _choose(race: Race, entry: Entry, log: Log, ahead: Tell) -> None:
     """The best of many trials owes its score to merit and to luck: the finalists show theirs on further tuning seeds."""
     plan = race.plan
     first = {id(point): curve for point, curve in entry.trials}
@@ -185,7 +185,7 @@ def _mean(race: Race, curves: Sequence[Curve]) -> Score:
     return statistics.median(steps), sum(metrics) / len(metrics)
 
 
-def _sweep(race: Race, entry: Entry, log: Log, ahead: Ahead) -> None:
+def _sweep(race: Race, entry: Entry, log: Log, ahead: Tell) -> None:
     """Rates around the best, all else as it was, on the tuning seed of the trials."""
     rate = float(entry.best.get("lr", math.nan))
     if not math.isfinite(rate):
@@ -221,19 +221,19 @@ def _held(race: Race, curve: Curve) -> float:
     return min(held, default=math.inf)
 
 
-def _train(race: Race, entry: Entry, stage: str, points: Sequence[Point], log: Log, ahead: Ahead) -> list[Curve]:
+def _train(race: Race, entry: Entry, stage: str, points: Sequence[Point], log: Log, ahead: Tell) -> list[Curve]:
     """A run of each point on the first tuning seed."""
     return _run(race, entry, stage, [entry.entrant.candidate(point, race.plan.seed) for point in points], log, ahead)
 
 
 def _seeds(
-    race: Race, entry: Entry, stage: str, point: Point, seeds: Sequence[int], log: Log, ahead: Ahead, *, test: bool
+    race: Race, entry: Entry, stage: str, point: Point, seeds: Sequence[int], log: Log, ahead: Tell, *, test: bool
 ) -> list[Curve]:
     candidates = [entry.entrant.candidate(point, seed, test=test) for seed in seeds]
     return _run(race, entry, stage, candidates, log, ahead)
 
 
-def _run(race: Race, entry: Entry, stage: str, candidates: Sequence[Candidate], log: Log, ahead: Ahead) -> list[Curve]:
+def _run(race: Race, entry: Entry, stage: str, candidates: Sequence[Candidate], log: Log, ahead: Tell) -> list[Curve]:
     """Trains what the log does not have, job by job."""
     found: list[Curve] = []
     for start in range(0, len(candidates), TOGETHER):

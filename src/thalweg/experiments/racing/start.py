@@ -108,9 +108,8 @@ def stated(problems: Sequence[Problem], plan: RacePlan, alone: Sequence[float]) 
     each = runs // len(plan.entrants)
     passes = sum(runs * one.passes for one in problems)
     over = f" on each of {len(problems)} problems" if len(problems) > 1 else ""
-    finalists = min(plan.finalists, plan.trials)
     said = [
-        f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {finalists} finalists on "
+        f"{', '.join(plan.names())}: {counted(each, 'run')} each{over} ({plan.trials} trials, {plan.finals} finalists on "
         f"{counted(plan.repeats, 'further seed')} and {plan.fresh} fresh ones, the rule as it comes on these too, "
         f"{counted(len(plan.sweep), 'rate')} around the best), {counted(passes, 'pass', 'passes')} in all.",
         f"One run after another would take about {_duration(runs * sum(alone))}; "
@@ -251,7 +250,7 @@ def _write_page(
         created=result["created"],
         budget={
             "trials of each rule": f"{plan.trials}, {plan.wide} of them all over its space",
-            "finalists, on further tuning seeds": f"{min(plan.finalists, plan.trials)} on {plan.repeats}",
+            "finalists, on further tuning seeds": f"{plan.finals} on {plan.repeats}",
             "fresh seeds": plan.fresh,
             "runs of each rule and problem": plan.runs(more=0) // len(plan.entrants),
         },
