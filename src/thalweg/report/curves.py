@@ -20,7 +20,7 @@ from thalweg.averages import beta_of, ewa
 from thalweg.diagnose.measures import finite
 from thalweg.history import Column, History
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, spread
-from thalweg.report.markup import label, measure, number, text
+from thalweg.report.markup import SHARES, label, measure, number, text
 from thalweg.report.run import RunReport
 
 MOST_LEGENDS = 8
@@ -91,14 +91,12 @@ def metric(run: RunReport, history: History) -> Figure | None:
     if not drawn:
         return None
     values = np.concatenate([column.values for column in parts.values()])
-    form: dict[str, Any] = {}
-    if run.metric == "accuracy":
-        form = {"tickformat": ".0%" if np.ptp(values) > NARROW else ".1%"}
+    low = _worth_seeing(list(parts.values()))
+    shown = float(np.ptp(values)) if low is None else float(values.max()) - low
+    form: dict[str, Any] = {"tickformat": ".0%" if shown > NARROW else ".1%"} if run.metric in SHARES else {}
     caption = _best(run, history, run.metric, lowest=False)
-    if (low := _worth_seeing(list(parts.values()))) is not None:
-        form["range"] = [low, float(values.max()) + 0.04 * (float(values.max()) - low)]
-        if run.metric == "accuracy":
-            form["tickformat"] = ".0%" if values.max() - low > NARROW else ".1%"
+    if low is not None:
+        form["range"] = [low, float(values.max()) + 0.04 * shown]
         caption += f" The axis begins at {measure(run.metric, low)}: the first steps up are below it."
     layout = {"xaxis": axis(unit), "yaxis": axis(label(run.metric), **form), **_best_mark(run, unit)}
     title = label(run.metric)

@@ -48,9 +48,13 @@ def number(value: float, *, digits: int = 4) -> str:
     return shown.replace("-", "−")
 
 
+SHARES = ("accuracy", "balanced_accuracy")
+"""Metrics that are told in percent."""
+
+
 def measure(name: str, value: float) -> str:
     """The value of a metric: an accuracy in percent, others as numbers."""
-    if name in ("accuracy", "balanced_accuracy") and math.isfinite(value):
+    if name in SHARES and math.isfinite(value):
         return f"{value:.2%}".replace("%", " %")
     return f"{value:.3f}".replace("-", "−") if name == "r2" and math.isfinite(value) else number(value)
 

@@ -17,7 +17,7 @@ from thalweg.averages import beta_of, ewa
 from thalweg.diagnose.measures import finite
 from thalweg.history import Column
 from thalweg.report.figure import LAYER_COLOURS, Figure, axis, band, line, plain, spread
-from thalweg.report.markup import label, measure, number, text
+from thalweg.report.markup import SHARES, label, measure, number, text
 from thalweg.report.run import RateReport, RunReport
 
 MOST_NUMBERS = 20
@@ -203,7 +203,7 @@ def by_fold(run: RunReport) -> Figure | None:
         return None
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     at = np.arange(1, len(values) + 1)
-    share = run.metric == "accuracy"
+    share = run.metric in SHARES
     form = ".1%" if share else ".4f"
     points = {
         "type": "scatter", "mode": "markers", "name": "folds", "x": at, "y": values,

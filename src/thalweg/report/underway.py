@@ -16,7 +16,7 @@ import thalweg
 from thalweg.history import Column
 from thalweg.report import palette
 from thalweg.report.figure import Figure, axis, line
-from thalweg.report.markup import label, measured, number, table, text
+from thalweg.report.markup import SHARES, label, measured, number, table, text
 from thalweg.report.page import document
 from thalweg.report.sheet import Sheet, section
 
@@ -85,6 +85,6 @@ def _best(at: int, lanes: Sequence[Lane]) -> Figure | None:
     caption = "The best dev metric of each rule after so many of its runs: tuning first, so early leads say little."
     layout = {
         "xaxis": axis("runs of the rule"),
-        "yaxis": axis(f"best dev {label(first.metric)}", tickformat=".0%" if first.metric == "accuracy" else None),
+        "yaxis": axis(f"best dev {label(first.metric)}", tickformat=".0%" if first.metric in SHARES else None),
     }
     return Figure(f"best-{at}", first.problem, caption, drawn, layout)
