@@ -31,7 +31,10 @@ def test_open_by_path_and_by_name(tmp_path) -> None:
     folder.write(folder.spec, "")
     assert Folder.open("first", tmp_path) == Folder.open(tmp_path / "first") == folder
     assert Folder.all(tmp_path) == [folder]
-    with pytest.raises(InputError, match=r"second is not a run.*the runs in .* are first"):
+    race = Folder.create(tmp_path, "race", "x")
+    (race.path / "race.toml").write_text("")
+    assert len(Folder.all(tmp_path)) == 2
+    with pytest.raises(InputError, match=r"second is not a run.*the runs in .* are first$"):
         Folder.open("second", tmp_path)
 
 

@@ -121,7 +121,7 @@ class Folder:
                     f"{candidate} is a race, not a run: its page is {candidate / 'page.html'}, the same command with --name "
                     f"{candidate.name} makes it anew, and {candidate / 'best'} has each rule's settings for thalweg train"
                 )
-        known = [folder.name for folder in Folder.all(runs)]
+        known = [folder.name for folder in cls.all(runs) if not (folder.path / "race.toml").is_file()]
         hint = f"; the runs in {runs} are {', '.join(known[-5:])}" if known else ""
         raise InputError(f"{path} is not a run (it has no spec.toml){hint}")
 
