@@ -18,6 +18,7 @@ from thalweg.diagnose import Facts, Finding, Verdict, examine
 from thalweg.errors import InputError
 from thalweg.history import History
 from thalweg.report import RunReport, bundle, render, write
+from thalweg.report.underway import Lane, underway_page
 
 NASTY = '</script><script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -246,3 +247,11 @@ def test_text_can_be_read_in_both_themes(page: str) -> None:
         for ink, ground in grounds:
             a, b = sorted((luminance(colours[ink]), luminance(colours[ground])))
             assert (b + 0.05) / (a + 0.05) >= 4.5, (ink, ground)
+
+
+@pytest.mark.parametrize(("metric", "form"), [("accuracy", ".0%"), ("balanced_accuracy", ".0%"), ("r2", None)])
+def test_a_race_underway_tells_shares_in_percent(metric: str, form: str | None) -> None:
+    page = underway_page(
+        "r", [Lane("digits", "sgd", metric, {"tuning": 2}, (0.45, 0.81))], state="goes", said="", total=8
+    )
+    assert set(re.findall(r'"tickformat": ?"(.*?)"', page)) == ({form} if form else set())
